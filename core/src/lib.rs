@@ -1,1 +1,16 @@
-//! nakivo-core
+//! Backup and recovery of Microsoft 365 and folders, as a library.
+//!
+//! Read in this order: [`repository`] (where recovery points live), [`connector`] (the port to a source), [`backup`] (one
+//! run), [`recovery`] (browse, search, recover, export). Every long call returns a [`progress::Running`] handle; every
+//! failure is an [`Error`] whose [`ErrorKind`] says what to do next.
+
+#[doc(inline)]
+pub use error::{Error, ErrorKind, Result};
+
+pub mod connector;
+pub mod error;
+pub mod progress;
+pub mod seams;
+pub mod state;
+
+pub use {bytes, chrono, nakivo_repo_format as format, object_store};

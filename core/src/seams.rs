@@ -1,0 +1,123 @@
+//! The seams: time and randomness come in from outside, so that a test can own them.
+//!
+//! This is the one module that may read the wall clock, ask the system for randomness or sleep; a clippy rule bans it
+//! everywhere else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::error::{Error, Result};
+use crate::state::{MemoryState, StateStore};
+
+/// Time as the SDK sees it.
+#[async_trait]
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Wall-clock time; may jump in either direction.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// Time since some fixed moment; never goes back. Durations are measured with this, never with [`Clock::now`].
+    fn monotonic(&self) -> Duration;
+
+    /// Returns after `duration` has passed on this clock. Cancel-safe.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// Randomness as the SDK sees it: keys, ids, salts and jitter.
+pub trait Rng: Send + Sync + fmt::Debug {
+    /// Fills `bytes`.
+    ///
+    /// # Errors
+    /// `Internal` if the source of randomness fails; nothing may be written with bytes it did not fill.
+    fn fill(&self, bytes: &mut [u8]) -> Result<()>;
+}
+
+/// `N` random bytes.
+///
+/// # Errors
+/// As [`Rng::fill`].
+pub fn random_bytes<const N: usize>(rng: &dyn Rng) -> Result<[u8; N]> {
+    let mut bytes = [0u8; N];
+    rng.fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The clock of the machine.
+#[derive(Debug, Clone)]
+pub struct SystemClock {
+    started: std::time::Instant,
+}
+
+impl SystemClock {
+    /// Starts its monotonic part at zero.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    pub fn new() -> Self {
+        Self { started: std::time::Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::<Utc>::from(std::time::SystemTime::now())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the one place that sleeps")]
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// The randomness of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRng;
+
+impl Rng for SystemRng {
+    #[allow(clippy::disallowed_methods, reason = "the one place that asks the system for randomness")]
+    fn fill(&self, bytes: &mut [u8]) -> Result<()> {
+        getrandom::fill(bytes)
+            .map_err(|error| Error::internal(format!("the system's random source failed: {error}")))
+    }
+}
+
+/// What every component is given besides its own settings: clock, randomness and the state kept outside repositories.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// What is remembered outside the repository, such as the newest commit seen.
+    pub state: Arc<dyn StateStore>,
+}
+
+impl Environment {
+    /// The machine's clock and randomness, with this state store.
+    #[must_use]
+    pub fn system(state: Arc<dyn StateStore>) -> Self {
+        Self { clock: Arc::new(SystemClock::new()), rng: Arc::new(SystemRng), state }
+    }
+}
+
+impl Default for Environment {
+    /// The machine's clock and randomness; nothing is remembered between processes, so a store that rewinds the
+    /// history of a repository is noticed only within one process.
+    fn default() -> Self {
+        Self::system(Arc::new(MemoryState::default()))
+    }
+}
