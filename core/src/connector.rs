@@ -102,7 +102,8 @@ pub enum Change {
 pub struct ChangesRequest {
     /// Where the last committed round ended; `None` asks for everything.
     pub cursor: Option<Cursor>,
-    /// Items that failed last time: the connector sends their heads again even if they did not change since.
+    /// Items that failed last time: the connector sends their heads again even if they did not change since, and
+    /// [`Change::Vanished`] for those that are gone.
     pub retry: Vec<ItemRef>,
 }
 
@@ -216,6 +217,12 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// # Errors
     /// Only what makes the whole run pointless; what concerns one item is [`Presence::Unknown`].
     async fn look_up(&self, object: &ObjectRecord, items: &[ItemRef]) -> Result<Vec<Presence>>;
+
+    /// Whether absence from a full round that ended cleanly proves that an item is gone. `false` (the default): every
+    /// vanished item is looked up once before it is believed.
+    fn absence_is_final(&self) -> bool {
+        false
+    }
 
     /// How many [`Connector::fetch`] calls of one object may be under way at once. Default: 4.
     fn fetch_concurrency(&self) -> usize {
