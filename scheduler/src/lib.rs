@@ -1,1 +1,12 @@
-//! nakivo-scheduler
+//! When things are due and what may go: the calculus of a backup product, without I/O.
+//!
+//! Every function here is pure. The present moment, the time zone and the history are arguments, so that a decision can be
+//! repeated, explained and tested at any date. Nothing in this crate reads a clock, a file or an environment variable, and
+//! it knows no other crate of the workspace: it is usable alone.
+//!
+//! What exists: [`retention`], which says for each recovery point whether a policy keeps it, why, and until when.
+
+pub mod calendar;
+pub mod retention;
+
+pub use {chrono, chrono_tz};
