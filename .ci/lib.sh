@@ -1,0 +1,65 @@
+# Shared by the scripts beside it. Sourced, not run.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$top"
+
+export CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=never
+export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+target=${CARGO_TARGET_DIR:-$top/target}
+reports=$target/reports
+
+# fail MESSAGE: ends the script with the reason.
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# step TITLE COMMAND...: runs it, says what took how long. A failure ends the script.
+step() {
+  local title=$1 start=$SECONDS
+  shift
+  printf '\n== %s\n' "$title"
+  if ! "$@"; then
+    fail "$title failed after $((SECONDS - start)) s"
+  fi
+  printf '== %s: ok, %d s\n' "$title" $((SECONDS - start))
+}
+
+# need COMMAND PACKAGE: installs the Debian package when the command is missing.
+need() {
+  command -v "$1" >/dev/null 2>&1 && return
+  command -v apt-get >/dev/null 2>&1 || fail "$1 is missing: install it"
+  local sudo=
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null 2>&1 || fail "$1 is missing and this is not root: install $2"
+    sudo=sudo
+  fi
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$2" </dev/null >/dev/null 2>&1 || {
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$2" </dev/null
+  }
+}
+
+# summarise LOG: one line per test binary, the totals, what was skipped and why. Fails when a test failed or none ran.
+summarise() {
+  python3 - "$1" <<'PYTHON'
+import re, sys
+text = open(sys.argv[1], encoding="utf-8", errors="replace").read()
+name, rows, skipped = "?", [], []
+for line in text.splitlines():
+    if found := re.match(r"\s+(?:Running (?:unittests )?(\S+) \(\S+/([\w-]+)-[0-9a-f]+(?:\.exe)?\)|Doc-tests (\S+))", line):
+        name = f"{found[2]} {found[1]}" if found[2] else f"{found[3]} doc-tests"
+    elif found := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;.* finished in ([\d.]+)s", line):
+        rows.append((name, *map(int, found.groups()[:3]), float(found[4])))
+    elif found := re.search(r"SKIPPED: .*", line):
+        skipped.append(found[0])
+for name, passed, failed, ignored, seconds in rows:
+    if passed or failed or ignored:
+        print(f"{passed:6} passed {failed:3} failed {ignored:3} ignored {seconds:8.1f} s  {name}")
+passed, failed, ignored = (sum(row[at] for row in rows) for at in (1, 2, 3))
+print(f"{passed:6} passed {failed:3} failed {ignored:3} ignored, {len(skipped)} skipped")
+for reason in skipped:
+    print("  " + reason)
+sys.exit(failed > 0 or passed == 0)
+PYTHON
+}
