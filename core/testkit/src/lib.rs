@@ -11,5 +11,9 @@
 )]
 
 pub mod clock;
+pub mod content;
 pub mod fault;
+pub mod logical;
 pub mod random;
+pub mod scenario;
+pub mod scripted;
