@@ -45,10 +45,12 @@ summarise() {
   python3 - "$1" <<'PYTHON'
 import re, sys
 text = open(sys.argv[1], encoding="utf-8", errors="replace").read()
-name, rows, skipped = "?", [], []
+crate, name, rows, skipped = "?", "?", [], []
 for line in text.splitlines():
     if found := re.match(r"\s+(?:Running (?:unittests )?(\S+) \(\S+/([\w-]+)-[0-9a-f]+(?:\.exe)?\)|Doc-tests (\S+))", line):
-        name = f"{found[2]} {found[1]}" if found[2] else f"{found[3]} doc-tests"
+        # A crate's unit tests run before its integration tests, whose own line does not name the crate.
+        crate = found[3] or (found[2] if "unittests" in line else crate)
+        name = f"{crate} {found[1] or 'doc-tests'}"
     elif found := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;.* finished in ([\d.]+)s", line):
         rows.append((name, *map(int, found.groups()[:3]), float(found[4])))
     elif found := re.search(r"SKIPPED: .*", line):
