@@ -1,1 +1,27 @@
-//! nakivo-graph-connector
+//! Microsoft 365 for the SDK: reads mailboxes through Microsoft Graph and writes them back.
+//!
+//! [`M365Connector`] implements the port of `nakivo_core::connector` as any stranger's connector would. Rooms, ground
+//! up: `http` (the seam), `request` (addresses, through graph-rs-sdk), `token`, `governor`, `executor` (sends, waits,
+//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail` and `discovery`.
+
+mod account;
+mod batch;
+mod connector;
+mod discovery;
+mod exchange;
+mod executor;
+mod fault;
+mod governor;
+mod graph;
+mod http;
+mod json;
+mod pages;
+mod request;
+mod token;
+
+pub use account::{AccountConfig, DEFAULT_GRAPH_URL, DEFAULT_LOGIN_URL, Secret};
+pub use connector::{CONNECTOR_NAME, M365Connector};
+pub use discovery::{DiscoveredUser, MailboxPurpose, PermissionCheck};
+pub use http::{CONNECT_TIMEOUT, Http, HttpError, HttpRequest, HttpResponse, READ_TIMEOUT, ReqwestHttp};
+
+pub use reqwest;

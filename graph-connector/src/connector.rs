@@ -1,0 +1,117 @@
+//! The Microsoft 365 connector: the port of the SDK, implemented over Graph.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use nakivo_core::Result;
+use nakivo_core::connector::{
+    Change, ChangesRequest, Connector, Fetched, ItemHead, ItemRef, Presence, RecoveryTarget, Usage,
+};
+use nakivo_core::format::manifest::ObjectRecord;
+use nakivo_core::progress::Reporter;
+use nakivo_core::seams::Environment;
+
+use crate::account::AccountConfig;
+use crate::discovery::{self, DiscoveredUser, PermissionCheck};
+use crate::exchange::mail;
+use crate::executor::Executor;
+use crate::governor::MAILBOX_SLOTS;
+use crate::graph::Graph;
+use crate::http::Http;
+use crate::request::RequestBuilder;
+use crate::token::TokenSource;
+
+/// Name of the connector and start of every object id.
+pub const CONNECTOR_NAME: &str = "m365";
+
+/// Microsoft 365 as a source and a target.
+#[derive(Debug)]
+pub struct M365Connector {
+    account: String,
+    graph: Arc<Graph>,
+}
+
+impl M365Connector {
+    /// A connector for one account. Reads the credential's files; asks no service yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` if a setting is outside what is allowed or a file cannot be read.
+    pub fn new(config: &AccountConfig, http: Arc<dyn Http>, env: &Environment) -> Result<Self> {
+        let account = config.resolve()?;
+        let requests = RequestBuilder::new(&account.graph_url);
+        let tokens = TokenSource::new(account, Arc::clone(&http), Arc::clone(&env.clock), Arc::clone(&env.rng))?;
+        let executor = Executor::new(http, tokens, Arc::clone(&env.clock), Arc::clone(&env.rng));
+        let graph = Arc::new(Graph { executor, requests });
+        Ok(Self {
+            account: config.directory_id.to_ascii_lowercase(),
+            graph,
+        })
+    }
+
+    /// Gets a token, so that a wrong credential shows at once.
+    ///
+    /// # Errors
+    /// `Unauthorized` with what to correct; `Unavailable`.
+    pub async fn sign_in(&self) -> Result<()> {
+        self.graph.executor.sign_in().await
+    }
+
+    /// Every user of the directory, with what is known about the mailbox; also those who have none.
+    pub fn users(&self) -> BoxStream<'_, Result<DiscoveredUser>> {
+        discovery::discover(&self.graph, &self.account)
+    }
+
+    /// Which permissions the app has, and what does not work without the others. Changes nothing.
+    ///
+    /// # Errors
+    /// `Unauthorized`, `Unavailable`: nothing could be found out.
+    pub async fn check_permissions(&self) -> Result<Vec<PermissionCheck>> {
+        discovery::check_permissions(&self.graph).await
+    }
+}
+
+#[async_trait]
+impl Connector for M365Connector {
+    fn name(&self) -> &str {
+        CONNECTOR_NAME
+    }
+
+    fn discover(&self) -> BoxStream<'_, Result<ObjectRecord>> {
+        discovery::mailboxes(&self.graph, &self.account)
+    }
+
+    async fn find_object(&self, name: &str) -> Result<ObjectRecord> {
+        discovery::find(&self.graph, &self.account, name).await
+    }
+
+    fn changes<'a>(
+        &'a self,
+        object: &'a ObjectRecord,
+        request: ChangesRequest,
+        reporter: &'a Reporter,
+    ) -> BoxStream<'a, Result<Change>> {
+        mail::list::changes(&self.graph, object, request, reporter)
+    }
+
+    async fn fetch(&self, object: &ObjectRecord, head: &ItemHead) -> Result<Fetched> {
+        mail::fetch::fetch(&self.graph, object, head).await
+    }
+
+    async fn look_up(&self, object: &ObjectRecord, items: &[ItemRef]) -> Result<Vec<Presence>> {
+        let scope = mail::scope_of(object);
+        mail::lookup::look_up(&self.graph, &scope, &object.native_id, items).await
+    }
+
+    fn fetch_concurrency(&self) -> usize {
+        MAILBOX_SLOTS as usize
+    }
+
+    fn usage(&self) -> Usage {
+        self.graph.executor.usage()
+    }
+
+    fn recovery(&self) -> Option<&dyn RecoveryTarget> {
+        None
+    }
+}

@@ -1,0 +1,3 @@
+//! Exchange Online.
+
+pub(crate) mod mail;

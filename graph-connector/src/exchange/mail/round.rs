@@ -1,0 +1,157 @@
+//! The delta round of one folder, a page at a time.
+
+use nakivo_core::connector::{Change, ItemRef};
+
+use super::map::{self, Element};
+use crate::fault::Fault;
+use crate::governor::Scope;
+use crate::graph::Graph;
+use crate::pages::{Page, PageReader};
+use crate::request::Operation;
+
+/// How often one round may begin anew because the service forgot its state.
+const MAX_RESETS: u32 = 3;
+
+/// Where a round is.
+#[derive(Debug)]
+pub(crate) struct Round<'a> {
+    graph: &'a Graph,
+    scope: Scope,
+    user: &'a str,
+    folder: &'a str,
+    reader: PageReader,
+    /// Next or delta link; none asks for everything.
+    link: Option<String>,
+    begun: bool,
+    resets: u32,
+}
+
+/// What one step brought.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// More follows.
+    Changes(Vec<Change>),
+    /// The last changes, and where the next round starts.
+    Ended(Vec<Change>, String),
+    /// The folder was deleted since it was listed.
+    FolderGone,
+}
+
+impl<'a> Round<'a> {
+    /// A round of `folder`, from `link` if there is one.
+    pub(crate) fn new(
+        graph: &'a Graph,
+        scope: &Scope,
+        user: &'a str,
+        folder: &'a str,
+        link: Option<String>,
+    ) -> Self {
+        Self {
+            graph,
+            scope: scope.clone(),
+            user,
+            folder,
+            reader: PageReader::new(scope),
+            link,
+            begun: false,
+            resets: 0,
+        }
+    }
+
+    /// Reads one page. A state that the service has lost turns the round into a full one.
+    pub(crate) async fn step(&mut self) -> Result<Step, Fault> {
+        let mut changes = Vec::new();
+        loop {
+            if !self.begun {
+                self.begun = true;
+                changes.push(Change::RoundStarted {
+                    container: self.folder.to_owned(),
+                    full: self.link.is_none(),
+                });
+            }
+            match self.page().await {
+                Ok(page) => return self.take(page, changes),
+                Err(fault) if fault.refused_as(|refusal| refusal.resync()) && self.resets < MAX_RESETS => {
+                    tracing::info!(folder = self.folder, "the service lost the delta state: reading in full");
+                    self.restart();
+                }
+                Err(fault) if fault.refused_as(|refusal| refusal.status == 404) => {
+                    if self.folder_exists().await? {
+                        // The state is gone and the folder is not: as good as a lost state.
+                        if self.resets >= MAX_RESETS {
+                            return Err(fault);
+                        }
+                        self.restart();
+                    } else {
+                        return Ok(Step::FolderGone);
+                    }
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        self.resets += 1;
+        self.link = None;
+        self.begun = false;
+        self.reader = PageReader::new(&self.scope);
+    }
+
+    async fn page(&mut self) -> Result<Page, Fault> {
+        match self.link.clone() {
+            Some(link) => self.reader.follow(self.graph, &link).await,
+            None => {
+                let ids = [self.user, self.folder];
+                let first = self.graph.call(&self.scope, Operation::FolderMessagesDelta, &ids, &[])?;
+                self.reader.first(self.graph, first).await
+            }
+        }
+    }
+
+    fn take(&mut self, page: Page, mut changes: Vec<Change>) -> Result<Step, Fault> {
+        for raw in page.elements() {
+            match map::element(raw, self.folder) {
+                Element::Message(head) => changes.push(Change::Item(*head)),
+                Element::Removed(id) => {
+                    changes.push(Change::Vanished(ItemRef { container: self.folder.to_owned(), id }));
+                }
+                // To go on would be to lose it silently: the folder fails and is read again in the next run.
+                Element::Unusable => {
+                    return Err(Fault::Protocol {
+                        code: "element_without_id",
+                        message: "an element of a delta page has no id".to_owned(),
+                    });
+                }
+            }
+        }
+        match (page.next, page.delta) {
+            (Some(next), _) => {
+                self.link = Some(next);
+                Ok(Step::Changes(changes))
+            }
+            (None, Some(delta)) => {
+                if !self.graph.is_ours(&delta) {
+                    // Found out here rather than in the next run.
+                    self.graph.follow(&self.scope, &delta)?;
+                }
+                changes.push(Change::RoundEnded { container: self.folder.to_owned() });
+                Ok(Step::Ended(changes, delta))
+            }
+            (None, None) => Err(Fault::Protocol {
+                code: "round_without_end",
+                message: "a delta page has neither a next nor a delta link".to_owned(),
+            }),
+        }
+    }
+
+    async fn folder_exists(&self) -> Result<bool, Fault> {
+        let ids = [self.user, self.folder];
+        let call = self.graph.call(&self.scope, Operation::MailFolder, &ids, &[("$select", "id")])?;
+        match self.graph.executor.json(&call).await {
+            Ok(_) => Ok(true),
+            Err(fault) if fault.refused_as(|refusal| refusal.item_gone()) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Builds requests through graph-rs-sdk: the one module that names it.
+//!
+//! The SDK knows which method and path an operation has; everything after that is ours, because its sending, paging and
+//! retrying check too little. Ids are filled in by us as well: the SDK would split an id at a slash and drop `..`.
+//! The SDK never sees a token: it is given a placeholder, and the executor sets the real one for each try.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use futures::FutureExt;
+use graph_rs_sdk::{GraphClient, GraphClientConfiguration};
+use nakivo_core::{Error, ErrorKind, Result};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, Url};
+
+use crate::account::is_loopback;
+
+/// Everything we ask of Graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Operation {
+    ListUsers,
+    GetUser,
+    UserPurpose,
+    MailFolders,
+    ChildFolders,
+    MailFolder,
+    CreateMailFolder,
+    CreateChildFolder,
+    DeleteMailFolder,
+    FolderMessages,
+    FolderMessagesDelta,
+    CreateFolderMessage,
+    Messages,
+    Message,
+    MessageMime,
+    MoveMessage,
+    DeleteMessage,
+    Attachments,
+    AttachmentContent,
+    CreateAttachment,
+    CreateUploadSession,
+    Batch,
+}
+
+/// A method and an address, ids filled in.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+}
+
+#[derive(Debug, Clone)]
+struct Template {
+    method: Method,
+    url: String,
+    headers: HeaderMap,
+}
+
+/// What the SDK takes for a token. Removed from every template.
+const NO_TOKEN: &str = "placeholder";
+
+/// Placeholders for the ids, in the order in which [`RequestBuilder::target`] takes them.
+const SLOTS: [&str; 3] = ["nakivo-slot-one", "nakivo-slot-two", "nakivo-slot-three"];
+
+/// Makes [`Target`]s for one Graph root.
+pub(crate) struct RequestBuilder {
+    client: GraphClient,
+    root: Url,
+    templates: Mutex<HashMap<Operation, Template>>,
+}
+
+impl std::fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestBuilder").field("root", &self.root.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl RequestBuilder {
+    /// `root` was checked by the account: a Graph host or loopback, with version and without a slash at the end.
+    pub(crate) fn new(root: &Url) -> Self {
+        let mut client = GraphClient::from(
+            GraphClientConfiguration::new().access_token(NO_TOKEN).https_only(!is_loopback(root)),
+        );
+        if is_loopback(root) {
+            client.use_test_endpoint(root);
+        } else {
+            client.use_endpoint(root);
+        }
+        Self { client, root: root.clone(), templates: Mutex::new(HashMap::new()) }
+    }
+
+    /// The Graph root, with the version.
+    pub(crate) fn root(&self) -> &Url {
+        &self.root
+    }
+
+    /// Method and address of `operation` with these ids, percent-encoded, and this query.
+    pub(crate) fn target(&self, operation: Operation, ids: &[&str], query: &[(&str, &str)]) -> Result<Target> {
+        let template = self.template(operation)?;
+        let mut url = template.url;
+        for (slot, id) in SLOTS.iter().zip(ids) {
+            url = url.replace(slot, &encode_segment(id)?);
+        }
+        let mut url = Url::parse(&url)
+            .map_err(|error| Error::internal(format!("address of {operation:?} cannot be built: {error}")))?;
+        if !query.is_empty() {
+            let text: Vec<String> =
+                query.iter().map(|(key, value)| format!("{key}={}", encode_query(value))).collect();
+            url.set_query(Some(&text.join("&")));
+        }
+        Ok(Target { method: template.method, url, headers: template.headers })
+    }
+
+    /// The address relative to the version root, as a member of a batch wants it.
+    pub(crate) fn relative(&self, target: &Target) -> String {
+        let full = target.url.as_str();
+        full.strip_prefix(self.root.as_str()).unwrap_or(full).to_owned()
+    }
+
+    fn template(&self, operation: Operation) -> Result<Template> {
+        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(template) = templates.get(&operation) {
+            return Ok(template.clone());
+        }
+        let template = self.build(operation)?;
+        templates.insert(operation, template.clone());
+        Ok(template)
+    }
+
+    fn build(&self, operation: Operation) -> Result<Template> {
+        let client = &self.client;
+        let [one, two, three] = SLOTS;
+        let nothing = &serde_json::Value::Null;
+        let handler = match operation {
+            Operation::ListUsers => client.users().list_user(),
+            Operation::GetUser => client.user(one).get_user(),
+            Operation::UserPurpose => client.user(one).mailbox_settings().get_user_purpose(),
+            Operation::MailFolders => client.user(one).mail_folders().list_mail_folders(),
+            Operation::ChildFolders => client.user(one).mail_folder(two).child_folders().list_child_folders(),
+            Operation::MailFolder => client.user(one).mail_folder(two).get_mail_folders(),
+            Operation::CreateMailFolder => client.user(one).mail_folders().create_mail_folders(nothing),
+            Operation::CreateChildFolder => {
+                client.user(one).mail_folder(two).child_folders().create_child_folders(nothing)
+            }
+            Operation::DeleteMailFolder => client.user(one).mail_folder(two).delete_mail_folders(),
+            Operation::FolderMessages => client.user(one).mail_folder(two).messages().list_messages(),
+            Operation::FolderMessagesDelta => client.user(one).mail_folder(two).messages().delta(),
+            Operation::CreateFolderMessage => {
+                client.user(one).mail_folder(two).messages().create_messages(nothing)
+            }
+            Operation::Messages => client.user(one).messages().list_messages(),
+            Operation::Message => client.user(one).message(two).get_messages(),
+            Operation::MessageMime => client.user(one).message(two).get_messages_content(),
+            Operation::MoveMessage => client.user(one).message(two).move_message(nothing),
+            Operation::DeleteMessage => client.user(one).message(two).delete_messages(),
+            Operation::Attachments => client.user(one).message(two).attachments().list_attachments(),
+            Operation::AttachmentContent => {
+                client.user(one).message(two).attachment(three).get_attachments_content()
+            }
+            Operation::CreateAttachment => {
+                client.user(one).message(two).attachments().create_attachments(nothing)
+            }
+            Operation::CreateUploadSession => {
+                client.user(one).message(two).attachments().create_upload_session(nothing)
+            }
+            Operation::Batch => client.batch(nothing),
+        };
+        let failed = |message: String| {
+            Error::new(ErrorKind::Internal, format!("request for {operation:?} cannot be built: {message}"))
+        };
+        // The token is at hand, so the future is ready at its first poll.
+        let request = handler
+            .build()
+            .now_or_never()
+            .ok_or_else(|| failed("the builder waits".to_owned()))?
+            .map_err(|error| failed(error.to_string()))?
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        let mut headers = request.headers().clone();
+        headers.remove(reqwest::header::AUTHORIZATION);
+        headers.remove(CONTENT_TYPE);
+        Ok(Template { method: request.method().clone(), url: request.url().to_string(), headers })
+    }
+}
+
+/// Percent-encodes everything that is not unreserved (RFC 3986 2.3), so an id is one segment whatever it holds.
+pub(crate) fn encode_segment(id: &str) -> Result<String> {
+    if id.is_empty() || id == "." || id == ".." || id.len() > 1024 {
+        // An URL cannot carry these as a segment: dots vanish, and an empty id would address the collection.
+        return Err(Error::new(ErrorKind::InvalidInput, "an id is empty, too long or made of dots only"));
+    }
+    Ok(percent_encode(id))
+}
+
+fn encode_query(value: &str) -> String {
+    percent_encode(value)
+}
+
+fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builder(root: &str) -> RequestBuilder {
+        RequestBuilder::new(&Url::parse(root).unwrap())
+    }
+
+    #[test]
+    fn paths_are_the_contracts_and_ids_are_encoded() {
+        let builder = builder("https://graph.microsoft.com/v1.0");
+        let target =
+            builder.target(Operation::FolderMessagesDelta, &["u/1", "f+/=.."], &[("$select", "a,b")]).unwrap();
+        assert_eq!(
+            target.url.as_str(),
+            "https://graph.microsoft.com/v1.0/users/u%2F1/mailFolders/f%2B%2F%3D../messages/delta()?$select=a%2Cb"
+        );
+        assert_eq!(target.method, Method::GET);
+        assert!(target.headers.get("authorization").is_none());
+        assert_eq!(builder.relative(&target).split('?').next(), Some("/users/u%2F1/mailFolders/f%2B%2F%3D../messages/delta()"));
+        assert!(builder.target(Operation::Message, &["u", ".."], &[]).is_err());
+    }
+
+    #[test]
+    fn every_operation_can_be_built_for_loopback() {
+        let builder = builder("http://127.0.0.1:1/v1.0");
+        for (operation, method, path) in [
+            (Operation::ListUsers, "GET", "/users"),
+            (Operation::GetUser, "GET", "/users/A"),
+            (Operation::UserPurpose, "GET", "/users/A/mailboxSettings/userPurpose"),
+            (Operation::MailFolders, "GET", "/users/A/mailFolders"),
+            (Operation::ChildFolders, "GET", "/users/A/mailFolders/B/childFolders"),
+            (Operation::MailFolder, "GET", "/users/A/mailFolders/B"),
+            (Operation::CreateMailFolder, "POST", "/users/A/mailFolders"),
+            (Operation::CreateChildFolder, "POST", "/users/A/mailFolders/B/childFolders"),
+            (Operation::DeleteMailFolder, "DELETE", "/users/A/mailFolders/B"),
+            (Operation::FolderMessages, "GET", "/users/A/mailFolders/B/messages"),
+            (Operation::FolderMessagesDelta, "GET", "/users/A/mailFolders/B/messages/delta()"),
+            (Operation::CreateFolderMessage, "POST", "/users/A/mailFolders/B/messages"),
+            (Operation::Messages, "GET", "/users/A/messages"),
+            (Operation::Message, "GET", "/users/A/messages/B"),
+            (Operation::MessageMime, "GET", "/users/A/messages/B/$value"),
+            (Operation::MoveMessage, "POST", "/users/A/messages/B/move"),
+            (Operation::DeleteMessage, "DELETE", "/users/A/messages/B"),
+            (Operation::Attachments, "GET", "/users/A/messages/B/attachments"),
+            (Operation::AttachmentContent, "GET", "/users/A/messages/B/attachments/C/$value"),
+            (Operation::CreateAttachment, "POST", "/users/A/messages/B/attachments"),
+            (Operation::CreateUploadSession, "POST", "/users/A/messages/B/attachments/createUploadSession"),
+            (Operation::Batch, "POST", "/$batch"),
+        ] {
+            let target = builder.target(operation, &["A", "B", "C"], &[]).unwrap();
+            assert_eq!(target.method.as_str(), method, "{operation:?}");
+            assert_eq!(builder.relative(&target), path, "{operation:?}");
+        }
+    }
+}
