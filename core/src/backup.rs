@@ -1,0 +1,163 @@
+//! One run: reads the changes of one protected object and commits a new recovery point.
+//!
+//! The order is what keeps data safe. Content goes into packs, packs into the index, and one commit record makes the
+//! point visible together with the cursor that covers it. A deletion is believed only after every container was read
+//! and the vanished item was looked up. What fails is listed in the point's ledger and tried again by the next run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nakivo_repo_format::ids::{PointId, RunId};
+use nakivo_repo_format::manifest::{LedgerEntry, ObjectRecord};
+use serde::Serialize;
+
+use crate::connector::{Connector, Usage};
+use crate::error::{Error, Result};
+use crate::progress::Running;
+use crate::repository::{Repository, WriteStats};
+
+mod edits;
+mod fetch;
+mod ledger;
+mod run;
+mod vanished;
+mod whereabouts;
+
+pub use ledger::RunCounts;
+
+/// Settings of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupOptions {
+    /// Stop at the first failed item instead of recording it. Default: `false`.
+    pub fail_fast: bool,
+    /// Longest time after which an interrupted run must be able to resume. Default: 15 s; 1 s to 1 h.
+    pub progress_interval: Duration,
+    /// Bytes stored after which an interrupted run must be able to resume. Default: 64 MiB; at least 1 MiB.
+    pub progress_bytes: u64,
+    /// Items stored after which an interrupted run must be able to resume. Default: 50,000; at least 1.
+    pub progress_items: u64,
+}
+
+impl Default for BackupOptions {
+    fn default() -> Self {
+        Self {
+            fail_fast: false,
+            progress_interval: Duration::from_secs(15),
+            progress_bytes: 64 << 20,
+            progress_items: 50_000,
+        }
+    }
+}
+
+impl BackupOptions {
+    /// Sets [`BackupOptions::fail_fast`].
+    #[must_use]
+    pub fn with_fail_fast(mut self, fail_fast: bool) -> Self {
+        self.fail_fast = fail_fast;
+        self
+    }
+
+    /// Sets [`BackupOptions::progress_interval`].
+    #[must_use]
+    pub fn with_progress_interval(mut self, interval: Duration) -> Self {
+        self.progress_interval = interval;
+        self
+    }
+
+    /// Sets [`BackupOptions::progress_bytes`].
+    #[must_use]
+    pub fn with_progress_bytes(mut self, bytes: u64) -> Self {
+        self.progress_bytes = bytes;
+        self
+    }
+
+    /// Sets [`BackupOptions::progress_items`].
+    #[must_use]
+    pub fn with_progress_items(mut self, items: u64) -> Self {
+        self.progress_items = items;
+        self
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.progress_interval < Duration::from_secs(1) || self.progress_interval > Duration::from_secs(3600) {
+            return Err(Error::invalid(
+                "progress_interval",
+                format!("{} s", self.progress_interval.as_secs_f64()),
+                "1 s to 1 h",
+            ));
+        }
+        if self.progress_bytes < 1 << 20 {
+            return Err(Error::invalid("progress_bytes", self.progress_bytes, "1048576 (1 MiB) or more"));
+        }
+        if self.progress_items == 0 {
+            return Err(Error::invalid("progress_items", self.progress_items, "1 or more"));
+        }
+        Ok(())
+    }
+}
+
+/// How a run that committed a point ended. A run that committed none is an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything the source named is in the point.
+    Complete,
+    /// The point is usable; what is missing is listed.
+    Partial,
+}
+
+/// What a run did.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// Whether anything is missing.
+    pub outcome: Outcome,
+    /// The new recovery point.
+    pub point: PointId,
+    /// The run.
+    pub run: RunId,
+    /// The object.
+    pub object: ObjectRecord,
+    /// Whether there was no earlier point to build on.
+    pub first: bool,
+    /// What became of the items.
+    pub counts: RunCounts,
+    /// Items in the new point.
+    pub items: u64,
+    /// Containers in the new point.
+    pub containers: u64,
+    /// Plain bytes of all items of the new point.
+    pub bytes: u64,
+    /// What was written.
+    pub written: WriteStats,
+    /// What was asked of the service during this run.
+    pub usage: Usage,
+    /// Failed and skipped items and warnings.
+    pub issues: Vec<LedgerEntry>,
+    /// Time the run took.
+    pub duration: Duration,
+}
+
+/// Starts a run that backs up `object` through `connector` into `repository`.
+///
+/// # Errors
+/// From [`Running::wait`]: `InvalidInput` for options out of range; `Cancelled`; `Unauthorized`, `PermissionMissing`,
+/// `Unavailable` if the source as a whole cannot be read; `StorageFull`, `Unavailable`, `Corrupt` from the repository.
+/// In all these cases no point was committed; a later run resumes from what is stored.
+///
+/// # Cancellation
+/// At the next await point; what was stored is remembered so that the next run resumes.
+#[must_use]
+pub fn start(
+    repository: &Repository,
+    connector: Arc<dyn Connector>,
+    object: ObjectRecord,
+    options: BackupOptions,
+) -> Running<BackupReport> {
+    let repository = repository.clone();
+    Running::start(move |reporter| async move {
+        options.validate()?;
+        run::run(repository, connector, object, options, reporter).await
+    })
+}

@@ -1,0 +1,206 @@
+//! The edits of one run, in bounded memory: a sorted buffer, then sorted runs, merged once at the end.
+//!
+//! A run of 200,000 new messages makes about 100 MB of item records. They are needed in key order only once, when the
+//! manifest tree is written, so they wait as compressed sorted runs; past [`MEMORY_BYTES`] the runs move into the
+//! repository, which is also what lets an interrupted run resume.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use nakivo_repo_format::sequence::SequenceReader;
+use nakivo_repo_format::tree::{Edit, TreeEdit, encode_edits};
+use nakivo_repo_format::{Blob, FormatError, ItemKey};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::repository::{Repository, Writer};
+
+/// Plain bytes of edits held before they become a sorted run.
+const BUFFER_BYTES: usize = 6 << 20;
+/// Plain bytes of one separately compressed piece of a run; the merge holds one of each run.
+const PIECE_BYTES: usize = 128 << 10;
+/// Compressed bytes of runs kept in memory; beyond, they are stored in the repository.
+const MEMORY_BYTES: usize = 20 << 20;
+
+enum Run {
+    Memory(Vec<Bytes>),
+    Stored(Blob),
+}
+
+/// Collects edits; the last one of a key wins.
+pub(crate) struct EditLog {
+    buffer: BTreeMap<Vec<u8>, Edit>,
+    buffered: usize,
+    runs: Vec<Run>,
+    in_memory: usize,
+}
+
+impl EditLog {
+    pub(crate) fn new() -> Self {
+        Self { buffer: BTreeMap::new(), buffered: 0, runs: Vec::new(), in_memory: 0 }
+    }
+
+    /// Starts from the runs that an interrupted run left in the repository.
+    pub(crate) fn resumed(spills: &[Blob]) -> Self {
+        let mut log = Self::new();
+        log.runs = spills.iter().cloned().map(Run::Stored).collect();
+        log
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && self.runs.is_empty()
+    }
+
+    pub(crate) async fn push(&mut self, key: &ItemKey, edit: Edit, writer: &Writer) -> Result<()> {
+        let key = key.to_bytes();
+        let size = |edit: &Edit| match edit {
+            Edit::Put { value, .. } => value.len(),
+            Edit::Delete => 0,
+        };
+        self.buffered += key.len() + size(&edit) + 64;
+        if let Some(previous) = self.buffer.insert(key, edit) {
+            self.buffered = self.buffered.saturating_sub(size(&previous));
+        }
+        if self.buffered >= BUFFER_BYTES {
+            self.seal_buffer()?;
+            if self.in_memory > MEMORY_BYTES {
+                self.store(writer).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts everything collected so far into the repository and names it, so that a progress commit can refer to it.
+    pub(crate) async fn store(&mut self, writer: &Writer) -> Result<Vec<Blob>> {
+        self.seal_buffer()?;
+        let mut spills = Vec::with_capacity(self.runs.len());
+        for run in &mut self.runs {
+            if let Run::Memory(pieces) = run {
+                let mut plain = Vec::new();
+                for piece in pieces.iter() {
+                    plain.extend_from_slice(&decompress(piece)?);
+                }
+                *run = Run::Stored(writer.put_blob(plain).await?);
+            }
+            if let Run::Stored(blob) = run {
+                spills.push(blob.clone());
+            }
+        }
+        self.in_memory = 0;
+        Ok(spills)
+    }
+
+    fn seal_buffer(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let mut pieces = Vec::new();
+        let mut plain = Vec::with_capacity(PIECE_BYTES * 2);
+        for (key, edit) in std::mem::take(&mut self.buffer) {
+            plain.extend_from_slice(&encode_edits(&[TreeEdit { key, edit }]).map_err(bad_run)?);
+            if plain.len() >= PIECE_BYTES {
+                pieces.push(compress(&plain)?);
+                plain.clear();
+            }
+        }
+        if !plain.is_empty() {
+            pieces.push(compress(&plain)?);
+        }
+        self.buffered = 0;
+        self.in_memory += pieces.iter().map(Bytes::len).sum::<usize>();
+        self.runs.push(Run::Memory(pieces));
+        Ok(())
+    }
+
+    /// All edits in key order, one for each key: the last.
+    pub(crate) async fn merged(mut self, repository: &Repository) -> Result<BoxStream<'static, Result<TreeEdit>>> {
+        self.seal_buffer()?;
+        let mut merge = Merge { sources: Vec::new(), heap: BinaryHeap::new() };
+        for run in self.runs {
+            let pieces: BoxStream<'static, Result<Bytes>> = match run {
+                Run::Memory(pieces) => stream::iter(pieces).map(|piece| decompress(&piece)).boxed(),
+                Run::Stored(blob) => repository.read_blob(&blob),
+            };
+            merge.sources.push(Source { pieces, reader: SequenceReader::new("sorted run of edits"), ahead: VecDeque::new(), ended: false });
+        }
+        for index in 0..merge.sources.len() {
+            merge.refill(index).await?;
+        }
+        Ok(stream::try_unfold(merge, |mut merge| async move {
+            Ok(merge.next().await?.map(|edit| (edit, merge)))
+        })
+        .boxed())
+    }
+}
+
+struct Source {
+    pieces: BoxStream<'static, Result<Bytes>>,
+    reader: SequenceReader,
+    ahead: VecDeque<TreeEdit>,
+    ended: bool,
+}
+
+struct Merge {
+    sources: Vec<Source>,
+    /// Smallest key first; of equal keys the newest run (highest index) first.
+    heap: BinaryHeap<Reverse<(Vec<u8>, Reverse<usize>)>>,
+}
+
+impl Merge {
+    /// Puts the next key of source `index` on the heap, if it has one.
+    async fn refill(&mut self, index: usize) -> Result<()> {
+        let source = &mut self.sources[index];
+        while source.ahead.is_empty() && !source.ended {
+            match source.pieces.next().await {
+                Some(piece) => {
+                    source.reader.push(&piece?);
+                    while let Some(edit) = source.reader.next().map_err(bad_run)? {
+                        source.ahead.push_back(edit);
+                    }
+                }
+                None => {
+                    source.reader.finish().map_err(bad_run)?;
+                    source.ended = true;
+                }
+            }
+        }
+        if let Some(edit) = source.ahead.front() {
+            self.heap.push(Reverse((edit.key.clone(), Reverse(index))));
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<TreeEdit>> {
+        let Some(Reverse((key, Reverse(newest)))) = self.heap.pop() else { return Ok(None) };
+        let edit = self.sources[newest].ahead.pop_front();
+        self.refill(newest).await?;
+        // Older runs may hold the same key: superseded.
+        while let Some(Reverse((other, Reverse(index)))) = self.heap.peek() {
+            if *other != key {
+                break;
+            }
+            let index = *index;
+            self.heap.pop();
+            self.sources[index].ahead.pop_front();
+            self.refill(index).await?;
+        }
+        Ok(edit)
+    }
+}
+
+fn bad_run(error: FormatError) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the edits of a run: {error}")).with_source(error)
+}
+
+fn compress(plain: &[u8]) -> Result<Bytes> {
+    zstd::bulk::compress(plain, 1)
+        .map(Bytes::from)
+        .map_err(|error| Error::internal(format!("compressing edits: {error}")))
+}
+
+fn decompress(piece: &Bytes) -> Result<Bytes> {
+    zstd::stream::decode_all(piece.as_ref())
+        .map(Bytes::from)
+        .map_err(|error| Error::internal(format!("decompressing edits: {error}")))
+}

@@ -1,0 +1,650 @@
+//! The run: changes in, one commit out.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::StreamExt;
+use nakivo_repo_format::ids::{PointId, RunId};
+use nakivo_repo_format::log::Operation;
+use nakivo_repo_format::manifest::{LedgerKind, Manifest, ObjectRecord, PointCounts, RunProgress};
+use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord};
+use nakivo_repo_format::tree::{Edit, ItemKey, TreeRoot};
+use tokio::task::JoinSet;
+
+use super::edits::EditLog;
+use super::fetch::{FetchOutcome, fetch};
+use super::ledger::Ledger;
+use super::whereabouts::{IdHash, Whereabouts};
+use super::{BackupOptions, BackupReport, Outcome};
+use crate::connector::{Change, ChangesRequest, Connector, Cursor, ItemHead, ItemRef, Usage};
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::{Event, Reporter};
+use crate::repository::{Repository, Writer};
+use crate::seams::random_bytes;
+
+/// Fetches that may fail in a row, with nothing stored in between, before the source counts as down.
+const MAX_CONSECUTIVE_FAILURES: u32 = 25;
+
+pub(super) async fn run(
+    repository: Repository,
+    connector: Arc<dyn Connector>,
+    object: ObjectRecord,
+    options: BackupOptions,
+    reporter: Reporter,
+) -> Result<BackupReport> {
+    let env = repository.environment().clone();
+    let started_ms = env.clock.now().timestamp_millis();
+    let started = env.clock.monotonic();
+    let usage_before = connector.usage();
+    repository.refresh().await?;
+
+    let base = repository.latest_point(&object.id);
+    let run = RunId::from_bytes(random_bytes(&*env.rng)?);
+    let mut state = Run {
+        writer: repository.writer(run),
+        base_root: base.as_ref().and_then(|base| base.root),
+        base,
+        resumed: None,
+        resumed_from: Vec::new(),
+        edits: EditLog::new(),
+        containers: HashMap::new(),
+        containers_complete: false,
+        rounds: HashMap::new(),
+        candidates: BTreeSet::new(),
+        whereabouts: Whereabouts::default(),
+        ledger: Ledger::default(),
+        container_delta: 0,
+        consecutive_failures: 0,
+        cursor: None,
+        last_progress: started,
+        last_progress_items: 0,
+        last_progress_bytes: 0,
+        run,
+        started_ms,
+        repository,
+        connector,
+        object: Arc::new(object),
+        options,
+        reporter,
+    };
+
+    let result = match state.load_interrupted().await {
+        Ok(()) => state.read_source().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = result {
+        // What is stored is remembered, so that the next run does not read it again. The error itself goes first: if this
+        // fails too (the store may be what broke), the next run only has more to do.
+        if error.kind() != ErrorKind::Internal
+            && let Err(second) = state.save_progress().await
+        {
+            tracing::warn!(error = ?second, "the progress of an interrupted run could not be saved");
+        }
+        return Err(error);
+    }
+    let usage_before = (usage_before, started);
+    state.commit(usage_before).await
+}
+
+pub(super) struct Round {
+    pub(super) full: bool,
+    /// Hashes of the item ids seen in a full round.
+    pub(super) seen: HashSet<IdHash>,
+}
+
+pub(super) struct ContainerPlace {
+    pub(super) parent: String,
+    pub(super) name: String,
+}
+
+/// Everything one run knows.
+pub(super) struct Run {
+    pub(super) repository: Repository,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) object: Arc<ObjectRecord>,
+    pub(super) options: BackupOptions,
+    pub(super) reporter: Reporter,
+    pub(super) writer: Writer,
+    pub(super) run: RunId,
+    started_ms: i64,
+    pub(super) base: Option<Manifest>,
+    pub(super) base_root: Option<TreeRoot>,
+    /// What an interrupted run stored, as a tree to look things up in.
+    resumed: Option<TreeRoot>,
+    resumed_from: Vec<RunId>,
+    edits: EditLog,
+    pub(super) containers: HashMap<String, ContainerPlace>,
+    pub(super) containers_complete: bool,
+    pub(super) rounds: HashMap<String, Round>,
+    /// Items that their container no longer shows.
+    pub(super) candidates: BTreeSet<ItemRef>,
+    pub(super) whereabouts: Whereabouts,
+    pub(super) ledger: Ledger,
+    pub(super) container_delta: i64,
+    consecutive_failures: u32,
+    cursor: Option<Cursor>,
+    last_progress: Duration,
+    last_progress_items: u64,
+    last_progress_bytes: u64,
+}
+
+type Fetches = JoinSet<Result<(ItemHead, FetchOutcome)>>;
+
+impl Run {
+    /// Finds what interrupted runs over the same base left and makes it searchable.
+    async fn load_interrupted(&mut self) -> Result<()> {
+        let base = self.base.as_ref().map(|base| base.id);
+        for progress in self.repository.progress_of(&self.object.id) {
+            self.resumed_from.push(progress.run);
+            if progress.base != base || progress.spills.is_empty() {
+                continue;
+            }
+            let edits = EditLog::resumed(&progress.spills).merged(&self.repository).await?;
+            self.resumed = self.writer.update_tree(self.resumed, edits).await?;
+            self.reporter.event(Event::Note {
+                message: format!("taking over what the interrupted run {} stored", progress.run),
+            });
+        }
+        Ok(())
+    }
+
+    async fn read_source(&mut self) -> Result<()> {
+        self.reporter.phase("fetch");
+        let request = ChangesRequest {
+            cursor: match self.base.as_ref().and_then(|base| base.cursor.clone()) {
+                Some(blob) => Some(Cursor(self.repository.read_blob_bytes(&blob).await?)),
+                None => None,
+            },
+            retry: self.items_to_retry().await?,
+        };
+        let connector = Arc::clone(&self.connector);
+        let object = Arc::clone(&self.object);
+        let reporter = self.reporter.clone();
+        let mut changes = connector.changes(&object, request, &reporter);
+        let limit = self.connector.fetch_concurrency().max(1);
+        let mut fetches = Fetches::new();
+        let mut in_flight: HashSet<ItemRef> = HashSet::new();
+        let cancelled = self.reporter.cancellation().clone();
+        let mut more = true;
+        while more || !fetches.is_empty() {
+            tokio::select! {
+                biased;
+                () = cancelled.cancelled() => return Err(Error::cancelled()),
+                Some(done) = fetches.join_next(), if !fetches.is_empty() => {
+                    self.fetched(done, &mut in_flight).await?;
+                }
+                change = changes.next(), if more && fetches.len() < limit => match change {
+                    None => more = false,
+                    Some(change) => if let Some(head) = self.change(change?, &mut fetches, &mut in_flight).await? {
+                        self.begin_fetch(head, &mut fetches, &mut in_flight);
+                    },
+                },
+            }
+            self.progress_if_due().await?;
+        }
+        drop(changes);
+        if self.cursor.is_none() {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                format!("connector '{}' ended its changes without a cursor", self.connector.name()),
+            ));
+        }
+        self.settle_vanished().await
+    }
+
+    fn begin_fetch(&self, head: ItemHead, fetches: &mut Fetches, in_flight: &mut HashSet<ItemRef>) {
+        in_flight.insert(head.item.clone());
+        fetches.spawn(fetch(
+            Arc::clone(&self.connector),
+            Arc::clone(&self.object),
+            self.writer.clone(),
+            head,
+        ));
+    }
+
+    async fn fetched(
+        &mut self,
+        done: std::result::Result<Result<(ItemHead, FetchOutcome)>, tokio::task::JoinError>,
+        in_flight: &mut HashSet<ItemRef>,
+    ) -> Result<()> {
+        let (head, outcome) =
+            done.map_err(|error| Error::internal(format!("a fetch ended abnormally: {error}")))??;
+        in_flight.remove(&head.item);
+        self.apply(head, outcome).await
+    }
+
+    /// Takes one change; returns a head whose content must be fetched.
+    async fn change(
+        &mut self,
+        change: Change,
+        fetches: &mut Fetches,
+        in_flight: &mut HashSet<ItemRef>,
+    ) -> Result<Option<ItemHead>> {
+        match change {
+            Change::Container(head) => self.container(head).await?,
+            Change::ContainersComplete => self.containers_complete = true,
+            Change::RoundStarted { container, full } => {
+                self.rounds.insert(container, Round { full, seen: HashSet::new() });
+            }
+            Change::Item(head) => {
+                // The same item again while it is being fetched: the last occurrence counts, so the first one ends first.
+                while in_flight.contains(&head.item) {
+                    match fetches.join_next().await {
+                        Some(done) => self.fetched(done, in_flight).await?,
+                        None => break,
+                    }
+                }
+                return self.item(head).await;
+            }
+            Change::Vanished(item) => {
+                while in_flight.contains(&item) {
+                    match fetches.join_next().await {
+                        Some(done) => self.fetched(done, in_flight).await?,
+                        None => break,
+                    }
+                }
+                self.candidates.insert(item);
+            }
+            Change::RoundEnded { container } => self.round_ended(&container).await?,
+            Change::Failed { path, item, error } => {
+                self.fail(item.as_ref(), path, &error, item.is_some())?;
+            }
+            Change::Cursor(cursor) => self.cursor = Some(cursor),
+        }
+        Ok(None)
+    }
+
+    async fn container(&mut self, head: ItemHead) -> Result<()> {
+        let key = container_key(&head.item)?;
+        self.containers.insert(
+            head.item.id.clone(),
+            ContainerPlace { parent: head.item.container.clone(), name: head.name.clone() },
+        );
+        let base = self.repository.get(self.base_root.as_ref(), &key).await?;
+        let mut parts = Vec::new();
+        if let Some(raw) = &head.raw {
+            parts.push(
+                self.writer
+                    .put_small("json".to_owned(), Some("application/json".to_owned()), raw.clone())
+                    .await?,
+            );
+        }
+        let record = record_of(&head, parts);
+        if base.as_ref() != Some(&record) {
+            if base.is_none() {
+                self.container_delta += 1;
+            }
+            self.edits.push(&key, put(&record)?, &self.writer).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides about an item: known already, unchanged, taken over, or to be fetched.
+    pub(super) async fn item(&mut self, head: ItemHead) -> Result<Option<ItemHead>> {
+        let key = match item_key(&head.item) {
+            Ok(key) => key,
+            Err(error) => {
+                self.ledger.counts.enumerated += 1;
+                self.item_failed(&head, &error)?;
+                return Ok(None);
+            }
+        };
+        self.candidates.remove(&head.item);
+        if let Some(round) = self.rounds.get_mut(&head.item.container)
+            && round.full
+        {
+            round.seen.insert(IdHash::of(&head.item.id));
+        }
+        if self.whereabouts.is_repeat(&head) {
+            return Ok(None);
+        }
+        self.ledger.counts.enumerated += 1;
+        let base = self.repository.get(self.base_root.as_ref(), &key).await?;
+        let unchanged = |record: &ItemRecord| record.change_key.is_some() && record.change_key == head.change_key;
+        // An earlier occurrence in this run may have replaced the base's record: then only a fetch tells.
+        if !self.whereabouts.is_stored(&head.item) {
+            if base.as_ref().is_some_and(unchanged) {
+                self.ledger.counts.unchanged += 1;
+                self.placed(&head);
+                return Ok(None);
+            }
+            if self.resumed.is_some()
+                && let Some(record) = self.writer.get(self.resumed.as_ref(), &key).await?
+                && unchanged(&record)
+            {
+                self.ledger.counts.unchanged += 1;
+                self.ledger.counts.resumed += 1;
+                self.edits.push(&key, put(&record)?, &self.writer).await?;
+                self.placed(&head);
+                return Ok(None);
+            }
+        }
+        self.whereabouts.pending(&head);
+        self.reporter.update(|progress| progress.current = Some(self.path_of(&head)));
+        Ok(Some(head))
+    }
+
+    /// Remembers that the new point holds `head`, so that it vanished wherever else it was.
+    fn placed(&mut self, head: &ItemHead) {
+        if let Some(earlier) = self.whereabouts.stored(head) {
+            self.candidates.insert(earlier);
+        }
+        self.reporter.update(|progress| progress.items_done += 1);
+    }
+
+    /// Enters the outcome of a fetch.
+    pub(super) async fn apply(&mut self, head: ItemHead, outcome: FetchOutcome) -> Result<()> {
+        match outcome {
+            FetchOutcome::Stored { head, parts } => {
+                self.consecutive_failures = 0;
+                let key = item_key(&head.item)?;
+                let edit = match put(&record_of(&head, parts)) {
+                    Ok(edit) => edit,
+                    Err(error) => return self.item_failed(&head, &error),
+                };
+                self.ledger.counts.stored += 1;
+                if self.repository.get(self.base_root.as_ref(), &key).await?.is_some() {
+                    self.ledger.counts.changed += 1;
+                } else {
+                    self.ledger.counts.added += 1;
+                }
+                self.edits.push(&key, edit, &self.writer).await?;
+                self.placed(&head);
+                let stats = self.writer.stats();
+                self.reporter.update(|progress| {
+                    progress.bytes_done = stats.bytes_read;
+                    progress.bytes_stored = stats.bytes_stored;
+                });
+            }
+            FetchOutcome::Gone => {
+                self.consecutive_failures = 0;
+                self.ledger.counts.skipped += 1;
+                let path = self.path_of(&head);
+                self.ledger.entry(
+                    LedgerKind::Skipped,
+                    Some(&head.item),
+                    path,
+                    "deleted_during_backup",
+                    "went away between listing and reading",
+                    false,
+                );
+                self.candidates.insert(head.item);
+            }
+            FetchOutcome::Skipped { code, message } => {
+                self.consecutive_failures = 0;
+                self.ledger.counts.skipped += 1;
+                let path = self.path_of(&head);
+                self.reporter.event(Event::Issue { path: path.clone(), code: code.clone(), message: message.clone() });
+                self.ledger.entry(LedgerKind::Skipped, Some(&head.item), path, &code, &message, false);
+            }
+            FetchOutcome::Failed(error) => {
+                if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Unauthorized) {
+                    return Err(error);
+                }
+                self.consecutive_failures += 1;
+                if self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES && error.kind().is_retryable() {
+                    return Err(error.context(format!(
+                        "{MAX_CONSECUTIVE_FAILURES} items in a row could not be read, the source counts as down"
+                    )));
+                }
+                self.item_failed(&head, &error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists an item that could not be stored. What the base holds of it stays in the point.
+    fn item_failed(&mut self, head: &ItemHead, error: &Error) -> Result<()> {
+        self.ledger.counts.failed += 1;
+        let path = self.path_of(head);
+        self.fail(Some(&head.item), path, error, true)
+    }
+
+    fn fail(&mut self, item: Option<&ItemRef>, path: String, error: &Error, retry: bool) -> Result<()> {
+        self.reporter.update(|progress| progress.failed += 1);
+        self.reporter.event(Event::Issue {
+            path: path.clone(),
+            code: error.code().to_owned(),
+            message: error.message().to_owned(),
+        });
+        if self.options.fail_fast {
+            return Err(error.clone().context(path));
+        }
+        self.ledger.entry(LedgerKind::Failed, item, path, error.code(), error.message(), retry);
+        Ok(())
+    }
+
+    /// Items of the base's ledger that must be tried again.
+    async fn items_to_retry(&self) -> Result<Vec<ItemRef>> {
+        let Some(base) = &self.base else { return Ok(Vec::new()) };
+        Ok(self
+            .repository
+            .ledger(base)
+            .await?
+            .into_iter()
+            .filter(|entry| entry.retry)
+            .filter_map(|entry| entry.item)
+            .map(|key| ItemRef { container: key.container().to_owned(), id: key.id().to_owned() })
+            .collect())
+    }
+
+    /// Removes what the new point no longer holds.
+    pub(super) async fn remove(&mut self, key: &ItemKey) -> Result<()> {
+        self.edits.push(key, Edit::Delete, &self.writer).await
+    }
+
+    /// A path for people, from the names of the containers.
+    pub(super) fn path_of(&self, head: &ItemHead) -> String {
+        let mut names = vec![head.name.as_str()];
+        let mut container = head.item.container.as_str();
+        // The depth is bounded: a cycle among parents must not hang the run.
+        for _ in 0..256 {
+            match self.containers.get(container) {
+                Some(place) => {
+                    names.push(&place.name);
+                    container = &place.parent;
+                }
+                None => break,
+            }
+        }
+        names.reverse();
+        names.join("/")
+    }
+
+    async fn progress_if_due(&mut self) -> Result<()> {
+        let now = self.repository.environment().clock.monotonic();
+        let stats = self.writer.stats();
+        let stored = self.ledger.counts.stored;
+        if stored == self.last_progress_items {
+            return Ok(());
+        }
+        if now.saturating_sub(self.last_progress) < self.options.progress_interval
+            && stats.bytes_stored.saturating_sub(self.last_progress_bytes) < self.options.progress_bytes
+            && stored - self.last_progress_items < self.options.progress_items
+        {
+            return Ok(());
+        }
+        self.save_progress().await
+    }
+
+    /// Commits what is stored so far as progress of this run, without making a point.
+    async fn save_progress(&mut self) -> Result<()> {
+        if self.edits.is_empty() {
+            return Ok(());
+        }
+        let spills = self.edits.store(&self.writer).await?;
+        let segments = self.writer.flush().await?;
+        let stats = self.writer.stats();
+        let progress = RunProgress {
+            run: self.run,
+            object: self.object.id.clone(),
+            base: self.base.as_ref().map(|base| base.id),
+            started_ms: self.started_ms,
+            spills,
+            state: None,
+            bytes_read: stats.bytes_read,
+            bytes_stored: stats.bytes_stored,
+        };
+        self.repository
+            .commit(|_| {
+                let mut operations = Vec::new();
+                if !segments.is_empty() {
+                    operations.push(Operation::AddIndex { segments: segments.clone() });
+                }
+                operations.push(Operation::Progress(progress.clone()));
+                Ok(operations)
+            })
+            .await?;
+        self.last_progress = self.repository.environment().clock.monotonic();
+        self.last_progress_items = self.ledger.counts.stored;
+        self.last_progress_bytes = stats.bytes_stored;
+        Ok(())
+    }
+
+    /// Writes the tree and the one commit that makes the point visible.
+    async fn commit(mut self, before: (Usage, Duration)) -> Result<BackupReport> {
+        self.reporter.check()?;
+        self.reporter.phase("commit");
+        self.ledger.check()?;
+        let env = self.repository.environment().clone();
+        let edits = std::mem::replace(&mut self.edits, EditLog::new());
+        let root = if edits.is_empty() {
+            self.base_root
+        } else {
+            let merged = edits.merged(&self.repository).await?;
+            self.writer.update_tree(self.base_root, merged).await?
+        };
+        let cursor = match self.cursor.take() {
+            Some(cursor) => Some(self.writer.put_blob(cursor.0.to_vec()).await?),
+            None => None,
+        };
+        let ledger = self.writer.put_ledger(&self.ledger.entries).await?;
+        let segments = self.writer.flush().await?;
+        let written = self.writer.stats();
+        let usage = since(self.connector.usage(), before.0);
+        let outcome = if self.ledger.is_partial() { Outcome::Partial } else { Outcome::Complete };
+        let counts = self.ledger.counts;
+        let before_containers = self.base.as_ref().map_or(0, |base| base.counts.containers);
+        let containers = before_containers.saturating_add_signed(self.container_delta);
+        let (entries, bytes) = root.as_ref().map_or((0, 0), |root| (root.entries, root.bytes));
+        let items = entries.saturating_sub(containers);
+        let manifest = Manifest {
+            id: PointId::from_bytes(random_bytes(&*env.rng)?),
+            object: (*self.object).clone(),
+            run: self.run,
+            base: self.base.as_ref().map(|base| base.id),
+            started_ms: self.started_ms,
+            finished_ms: env.clock.now().timestamp_millis(),
+            root,
+            outcome: match outcome {
+                Outcome::Complete => nakivo_repo_format::manifest::Outcome::Complete,
+                Outcome::Partial => nakivo_repo_format::manifest::Outcome::Partial,
+            },
+            cursor,
+            counts: PointCounts {
+                items,
+                containers,
+                bytes,
+                added: counts.added,
+                changed: counts.changed,
+                removed: counts.removed,
+                unchanged: items.saturating_sub(counts.added + counts.changed),
+                skipped: counts.skipped,
+                failed: counts.failed,
+                warnings: self.ledger.warnings(),
+            },
+            bytes_read: written.bytes_read,
+            bytes_stored: written.bytes_stored,
+            requests: usage.requests,
+            ledger,
+            job: None,
+            protection: nakivo_repo_format::manifest::Protection::default(),
+            description: None,
+            software: concat!("nakivo-core ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let finished_runs = self.resumed_from.clone();
+        let own = self.run;
+        self.repository
+            .commit(|state| {
+                let mut operations = Vec::new();
+                if !segments.is_empty() {
+                    operations.push(Operation::AddIndex { segments: segments.clone() });
+                }
+                operations.push(Operation::AddPoint(Box::new(manifest.clone())));
+                for run in finished_runs.iter().chain(std::iter::once(&own)) {
+                    if state.progress().iter().any(|progress| progress.run == *run) {
+                        operations.push(Operation::DropProgress { run: *run });
+                    }
+                }
+                Ok(operations)
+            })
+            .await?;
+        Ok(BackupReport {
+            outcome,
+            point: manifest.id,
+            run: self.run,
+            object: manifest.object,
+            first: manifest.base.is_none(),
+            counts,
+            items: manifest.counts.items,
+            containers: manifest.counts.containers,
+            bytes: manifest.counts.bytes,
+            written,
+            usage,
+            issues: self.ledger.entries,
+            duration: env.clock.monotonic().saturating_sub(before.1),
+        })
+    }
+}
+
+fn since(now: Usage, before: Usage) -> Usage {
+    Usage::new(
+        now.requests.saturating_sub(before.requests),
+        now.throttled.saturating_sub(before.throttled),
+        now.retried.saturating_sub(before.retried),
+        now.bytes_received.saturating_sub(before.bytes_received),
+        now.bytes_sent.saturating_sub(before.bytes_sent),
+    )
+}
+
+/// The key of an item.
+pub(super) fn item_key(item: &ItemRef) -> Result<ItemKey> {
+    ItemKey::item(item.container.as_str(), item.id.as_str()).map_err(bad_id)
+}
+
+/// The key of a container, under the container that holds it.
+pub(super) fn container_key(item: &ItemRef) -> Result<ItemKey> {
+    ItemKey::container_in(item.container.as_str(), item.id.as_str()).map_err(bad_id)
+}
+
+fn record_of(head: &ItemHead, parts: Vec<ContentPart>) -> ItemRecord {
+    let content: u64 = parts.iter().filter(|part| part.name != "json").map(|part| part.size).sum();
+    let mut record =
+        ItemRecord::new(head.kind, head.item.container.as_str(), head.item.id.as_str(), head.name.as_str());
+    record.change_key.clone_from(&head.change_key);
+    record.size = match head.kind {
+        ItemKind::Container => 0,
+        _ if parts.iter().any(|part| part.name != "json") => content,
+        _ => head.size.unwrap_or(0),
+    };
+    record.created_ms = head.created.map(|time| time.timestamp_millis());
+    record.modified_ms = head.modified.map(|time| time.timestamp_millis());
+    record.received_ms = head.received.map(|time| time.timestamp_millis());
+    record.sent_ms = head.sent.map(|time| time.timestamp_millis());
+    record.item_type.clone_from(&head.item_type);
+    record.properties.clone_from(&head.properties);
+    record.parts = parts;
+    record
+}
+
+fn put(record: &ItemRecord) -> Result<Edit> {
+    let value = record
+        .encode()
+        .map_err(|error| Error::new(ErrorKind::Protocol, format!("the item's record cannot be stored: {error}")))?;
+    Ok(Edit::Put { size: record.size, value: value.into() })
+}
+
+fn bad_id(error: nakivo_repo_format::FormatError) -> Error {
+    Error::new(ErrorKind::Protocol, format!("the source gave an id that cannot be stored: {error}"))
+}

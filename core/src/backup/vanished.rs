@@ -1,0 +1,160 @@
+//! What vanished: hints are collected while the source is read and settled only afterwards.
+//!
+//! A container that no longer shows an item says nothing about the item: it may have moved, and a move there and back
+//! between two rounds is reported as a removal only. So every vanished id that was not placed elsewhere in this run is
+//! looked up once, and only a definite "gone" removes it from the point.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use futures::stream::StreamExt;
+use nakivo_repo_format::manifest::LedgerKind;
+
+use nakivo_repo_format::record::ItemKind;
+
+use super::fetch::fetch;
+use super::run::{Run, container_key, item_key};
+use super::whereabouts::IdHash;
+use crate::connector::{ItemHead, ItemRef, Presence};
+use crate::error::{Error, ErrorKind, Result};
+use crate::repository::ScanRange;
+
+/// Items asked about in one call.
+const LOOK_UP_BATCH: usize = 100;
+
+impl Run {
+    /// A full round ended: what the base has there and the round did not name has vanished.
+    pub(super) async fn round_ended(&mut self, container: &str) -> Result<()> {
+        let Some(round) = self.rounds.remove(container) else { return Ok(()) };
+        if !round.full || self.base_root.is_none() {
+            return Ok(());
+        }
+        let mut base = self.repository.scan(self.base_root, &ScanRange::container(container));
+        while let Some(entry) = base.next().await {
+            let (_, record) = entry?;
+            if !record.kind == ItemKind::Container && !round.seen.contains(&IdHash::of(&record.id)) {
+                self.candidates.insert(ItemRef { container: record.container, id: record.id });
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles every candidate, after the last change was taken.
+    pub(super) async fn settle_vanished(&mut self) -> Result<()> {
+        self.remove_lost_containers().await?;
+        let mut unknown = Vec::new();
+        for item in std::mem::take(&mut self.candidates) {
+            self.reporter.check()?;
+            if self.whereabouts.is_elsewhere(&item) || self.connector.absence_is_final() {
+                self.forget(&item).await?;
+            } else if self.whereabouts.is_stored(&item) || self.in_base(&item).await? {
+                unknown.push(item);
+            }
+        }
+        for batch in unknown.chunks(LOOK_UP_BATCH) {
+            self.reporter.check()?;
+            let answers = self.connector.look_up(&self.object, batch).await?;
+            if answers.len() != batch.len() {
+                return Err(Error::internal(format!(
+                    "connector '{}' answered {} of {} look-ups",
+                    self.connector.name(),
+                    answers.len(),
+                    batch.len()
+                )));
+            }
+            for (item, answer) in batch.iter().zip(answers) {
+                match answer {
+                    Presence::Gone => self.forget(item).await?,
+                    Presence::Present(head) => self.still_there(item, *head).await?,
+                    Presence::Unknown(error) => self.keep_unknown(item, &error).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn in_base(&self, item: &ItemRef) -> Result<bool> {
+        let key = item_key(item)?;
+        Ok(self.repository.get(self.base_root.as_ref(), &key).await?.is_some())
+    }
+
+    /// Takes the item out of the new point at this place.
+    async fn forget(&mut self, item: &ItemRef) -> Result<()> {
+        let in_base = self.in_base(item).await?;
+        if in_base && !self.whereabouts.is_elsewhere(item) {
+            self.ledger.counts.removed += 1;
+        }
+        if in_base || self.whereabouts.is_stored(item) {
+            self.remove(&item_key(item)?).await?;
+        }
+        Ok(())
+    }
+
+    /// A hint that was no deletion: the item is still there, or somewhere else without a word about it.
+    async fn still_there(&mut self, item: &ItemRef, head: ItemHead) -> Result<()> {
+        if !head.item.container.is_empty() && !self.containers.contains_key(&head.item.container) {
+            // It moved into a container made after the listing. The next run lists that; until then the point keeps the
+            // item where it was.
+            let error = Error::new(ErrorKind::Conflict, "moved during the backup into a container not listed yet");
+            return self.keep_unknown(item, &error).await;
+        }
+        let now = head.item.clone();
+        if let Some(head) = self.item(head).await? {
+            let (head, outcome) =
+                fetch(self.connector.clone(), self.object.clone(), self.writer.clone(), head).await?;
+            self.apply(head, outcome).await?;
+            // The fetch may find it gone after all, or placing it may show where it was before: both are settled facts.
+            for settled in std::mem::take(&mut self.candidates) {
+                self.forget(&settled).await?;
+            }
+        }
+        if now != *item && self.whereabouts.is_elsewhere(item) {
+            self.forget(item).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_unknown(&mut self, item: &ItemRef, error: &Error) -> Result<()> {
+        let key = item_key(item)?;
+        let name = match self.repository.get(self.base_root.as_ref(), &key).await? {
+            Some(record) => record.name,
+            None => item.id.clone(),
+        };
+        self.ledger.entry(LedgerKind::Warning, Some(item), name, error.code(), error.message(), true);
+        Ok(())
+    }
+
+    /// Containers of the base that were not listed are gone, and with them what they held, unless it turns up.
+    async fn remove_lost_containers(&mut self) -> Result<()> {
+        if !self.containers_complete || self.base_root.is_none() {
+            return Ok(());
+        }
+        let mut queue = VecDeque::from([String::new()]);
+        let mut visited = BTreeSet::new();
+        while let Some(parent) = queue.pop_front() {
+            if !visited.insert(parent.clone()) {
+                continue;
+            }
+            self.reporter.check()?;
+            let lost_parent = !parent.is_empty() && !self.containers.contains_key(&parent);
+            let mut children = self.repository.scan(self.base_root, &ScanRange::container(parent.as_str()));
+            while let Some(entry) = children.next().await {
+                let (_, record) = entry?;
+                if record.kind == ItemKind::Container {
+                    queue.push_back(record.id.clone());
+                    let here = self.containers.get(&record.id).map(|place| place.parent.as_str());
+                    if here != Some(record.container.as_str()) {
+                        let lost = ItemRef { container: record.container, id: record.id };
+                        self.container_delta -= 1;
+                        self.remove(&container_key(&lost)?).await?;
+                    }
+                } else if lost_parent {
+                    self.candidates.insert(ItemRef { container: record.container, id: record.id });
+                } else {
+                    // Containers come first in a listing: no more of them follow.
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
