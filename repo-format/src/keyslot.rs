@@ -202,7 +202,7 @@ impl KeySlot {
             salt: None,
         };
         let mut stored = new_stored(kdf, repository, created, description);
-        stored.wrapped = BASE64.encode(&*secret(master, epoch));
+        stored.wrapped = BASE64.encode(*secret(master, epoch));
         Self::build(&stored)
     }
 

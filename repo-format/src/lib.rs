@@ -25,6 +25,10 @@ pub mod manifest;
 pub mod object;
 pub mod pack;
 pub mod paths;
+pub mod record;
+pub mod sequence;
+pub mod split;
+pub mod state;
 pub mod tree;
 
 pub use blob::{Blob, ChunkRef};
@@ -39,6 +43,8 @@ pub use ids::{
 pub use keyslot::{KdfParams, KeySlot};
 pub use manifest::{Manifest, ObjectKind, ObjectRecord, RunProgress};
 pub use object::{ObjectHeader, ObjectType};
+pub use record::{ContentPart, ItemKind, ItemRecord, Segment, SegmentData, SegmentList, Value};
+pub use state::{RepositoryState, StateError};
 pub use tree::{ItemKey, KeyKind};
 
 /// The format version this crate writes, and the highest it reads.
