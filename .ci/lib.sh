@@ -14,16 +14,19 @@ fail() {
   exit 1
 }
 
-# step TITLE COMMAND...: runs it, says what took how long. A failure ends the script.
+# step TITLE COMMAND...: runs it, says what took how long. A failure ends the script; no `if` around the command, which would
+# let a function run on after its first failing line.
+step_title=
 step() {
-  local title=$1 start=$SECONDS
+  local start=$SECONDS
+  step_title=$1
   shift
-  printf '\n== %s\n' "$title"
-  if ! "$@"; then
-    fail "$title failed after $((SECONDS - start)) s"
-  fi
-  printf '== %s: ok, %d s\n' "$title" $((SECONDS - start))
+  printf '\n== %s\n' "$step_title"
+  "$@"
+  printf '== %s: ok, %d s\n' "$step_title" $((SECONDS - start))
+  step_title=
 }
+trap '[ -z "$step_title" ] || printf "error: %s failed after %d s in all\n" "$step_title" "$SECONDS" >&2' EXIT
 
 # need COMMAND PACKAGE: installs the Debian package when the command is missing.
 need() {
