@@ -72,6 +72,15 @@ impl RangeScan {
         self
     }
 
+    /// Moves the end before `key`. Before the first step only.
+    #[must_use]
+    pub fn until(mut self, key: Vec<u8>) -> Self {
+        if self.to.as_ref().is_none_or(|to| &key < to) {
+            self.to = Some(key);
+        }
+        self
+    }
+
     /// Hands in a node's bytes.
     ///
     /// The caller has checked that the bytes are the chunk `id`, as reading from a pack does.

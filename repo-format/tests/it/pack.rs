@@ -1,0 +1,200 @@
+//! Packs: writing, reading, verifying, limits.
+
+use nakivo_repo_format::pack::{
+    BlockRole, Directory, FinishedPack, MAX_BLOCK_BYTES, PackFooter, PackWriter, SealedBlock, open_block,
+    open_chunk, open_directory, open_pack, seal_block, verify_pack,
+};
+use nakivo_repo_format::*;
+
+use crate::fixtures::{Gen, codec, keys};
+
+/// A pack of a few blocks, and the plaintexts of its chunks.
+pub(crate) fn sample(seed: u64, compression: Compression) -> (FinishedPack, Vec<Vec<u8>>) {
+    let keys = keys();
+    let mut g = Gen::new(seed);
+    let mut codec = Codec::new(compression).unwrap();
+    let mut writer = PackWriter::new(&keys);
+    let mut plains = Vec::new();
+    for count in [1, 3, 1, 2] {
+        let some: Vec<Vec<u8>> = (0..count)
+            .map(|i| {
+                let length = g.below(300);
+                if i % 2 == 0 {
+                    vec![b'a' + i; length + 40]
+                } else {
+                    g.bytes(length)
+                }
+            })
+            .collect();
+        let chunks: Vec<_> = some.iter().map(|p| (keys.chunk_id(p), p.as_slice())).collect();
+        writer
+            .append(seal_block(&keys, &mut codec, BlockRole::Data, &chunks).unwrap())
+            .unwrap();
+        plains.extend(some);
+    }
+    (writer.finish(&mut codec).unwrap(), plains)
+}
+
+#[test]
+fn round_trip() {
+    for compression in [
+        Compression::Disabled,
+        Compression::Fast,
+        Compression::Medium,
+        Compression::Best,
+    ] {
+        let keys = keys();
+        let mut codec = codec();
+        let (pack, plains) = sample(3, compression);
+        let bytes = pack.to_vec();
+        assert_eq!(bytes.len() as u64, pack.size);
+        assert_eq!(pack.id, PackId::of(&bytes));
+        assert_eq!(
+            verify_pack(&keys, &mut codec, &pack.id, &bytes).unwrap(),
+            pack.directory
+        );
+
+        // The directory opens from the tail alone; a block opens without the pack's header.
+        let footer = PackFooter::decode(&bytes[bytes.len() - 16..]).unwrap();
+        let tail = &bytes[bytes.len() - footer.tail_length() as usize..];
+        let header = keys.header_in_epoch(pack.epoch, ObjectType::Pack, 0);
+        let directory = open_directory(&keys, &mut codec, &header, pack.size, tail).unwrap();
+        assert_eq!(directory, pack.directory);
+        let mut found = Vec::new();
+        for entry in &directory.blocks {
+            let stored = &bytes[entry.range().start as usize..entry.range().end as usize];
+            let plain = open_block(&keys, &mut codec, &header, entry, stored).unwrap();
+            for (id, range) in entry.chunk_ranges() {
+                assert_eq!(
+                    open_chunk(&keys, &mut codec, &header, entry, stored, &id).unwrap(),
+                    plain[range.clone()]
+                );
+                found.push(plain[range].to_vec());
+            }
+            let absent = keys.chunk_id(b"absent");
+            assert!(open_chunk(&keys, &mut codec, &header, entry, stored, &absent).is_err());
+        }
+        assert_eq!(found, plains);
+    }
+}
+
+#[test]
+fn an_empty_pack_is_a_pack() {
+    let (keys, mut codec) = (keys(), codec());
+    let pack = PackWriter::new(&keys).finish(&mut codec).unwrap();
+    assert_eq!(
+        verify_pack(&keys, &mut codec, &pack.id, &pack.to_vec()).unwrap(),
+        Directory::default()
+    );
+}
+
+#[test]
+fn an_empty_chunk_is_a_chunk() {
+    let (keys, mut codec) = (keys(), codec());
+    let mut writer = PackWriter::new(&keys);
+    let id = keys.chunk_id(b"");
+    writer
+        .append(seal_block(&keys, &mut codec, BlockRole::Other, &[(id, b"")]).unwrap())
+        .unwrap();
+    let pack = writer.finish(&mut codec).unwrap();
+    verify_pack(&keys, &mut codec, &pack.id, &pack.to_vec()).unwrap();
+}
+
+/// Equal chunks give equal blocks, so a repeated upload is the same bytes.
+#[test]
+fn sealing_is_deterministic() {
+    assert_eq!(
+        sample(9, Compression::Medium).0.to_vec(),
+        sample(9, Compression::Medium).0.to_vec()
+    );
+}
+
+/// A block moves to another pack as it is: reclaiming need not open what it keeps.
+#[test]
+fn blocks_move_between_packs() {
+    let (keys, mut codec) = (keys(), codec());
+    let (pack, _) = sample(4, Compression::Medium);
+    let bytes = pack.to_vec();
+    let mut writer = PackWriter::new(&keys);
+    for entry in pack.directory.blocks.iter().rev() {
+        let stored = &bytes[entry.range().start as usize..entry.range().end as usize];
+        writer
+            .append(SealedBlock::from_stored(pack.epoch, entry, stored).unwrap())
+            .unwrap();
+    }
+    let moved = writer.finish(&mut codec).unwrap();
+    assert_ne!(moved.id, pack.id);
+    verify_pack(&keys, &mut codec, &moved.id, &moved.to_vec()).unwrap();
+}
+
+#[test]
+fn blocks_of_two_packs_cannot_be_swapped_unnoticed() {
+    let (keys, mut codec) = (keys(), codec());
+    let (pack, _) = sample(5, Compression::Disabled);
+    let bytes = pack.to_vec();
+    let header = ObjectHeader::decode(&bytes).unwrap();
+    for a in &pack.directory.blocks {
+        for b in &pack.directory.blocks {
+            let stored = &bytes[b.range().start as usize..b.range().end as usize];
+            let mut entry = a.clone();
+            entry.stored_length = b.stored_length;
+            let opened = open_block(&keys, &mut codec, &header, &entry, stored);
+            assert_eq!(opened.is_ok(), a == b);
+        }
+    }
+    // The same bytes in another order of chunks are another block.
+    let mut entry = pack.directory.blocks[1].clone();
+    entry.chunks.swap(0, 2);
+    let stored = &bytes[entry.range().start as usize..entry.range().end as usize];
+    assert!(open_block(&keys, &mut codec, &header, &entry, stored).is_err());
+}
+
+#[test]
+fn a_wrong_chunk_id_is_noticed_when_reading() {
+    let (keys, mut codec) = (keys(), codec());
+    let mut writer = PackWriter::new(&keys);
+    let lie = keys.chunk_id(b"something else");
+    writer
+        .append(seal_block(&keys, &mut codec, BlockRole::Data, &[(lie, b"content")]).unwrap())
+        .unwrap();
+    let pack = writer.finish(&mut codec).unwrap();
+    let refused = verify_pack(&keys, &mut codec, &pack.id, &pack.to_vec()).unwrap_err();
+    assert_eq!(refused, FormatError::IdMismatch { what: "chunk" });
+}
+
+#[test]
+fn limits() {
+    let (keys, mut codec) = (keys(), codec());
+    let long = vec![0; MAX_BLOCK_BYTES as usize + 1];
+    let id = keys.chunk_id(&long);
+    let refused = seal_block(&keys, &mut codec, BlockRole::Data, &[(id, &long)]);
+    assert!(matches!(refused, Err(FormatError::LimitExceeded { .. })));
+    assert!(seal_block(&keys, &mut codec, BlockRole::Data, &[]).is_err());
+    seal_block(&keys, &mut codec, BlockRole::Data, &[(id, &long[1..])]).unwrap();
+    let other_epoch = KeySet::derive(keys.master(), 1, keys.repository());
+    let block = seal_block(&other_epoch, &mut codec, BlockRole::Data, &[(id, b"x")]).unwrap();
+    assert!(PackWriter::new(&keys).append(block).is_err());
+}
+
+#[test]
+fn a_full_pack_refuses_and_stays_usable() {
+    let (keys, mut codec) = (keys(), Codec::new(Compression::Disabled).unwrap());
+    let mut writer = PackWriter::new(&keys);
+    let plain = Gen::new(1).bytes(MAX_BLOCK_BYTES as usize);
+    let block = seal_block(
+        &keys,
+        &mut codec,
+        BlockRole::Data,
+        &[(keys.chunk_id(&plain), &plain)],
+    )
+    .unwrap();
+    let mut blocks = 0;
+    while writer.append(block.clone()).is_ok() {
+        blocks += 1;
+    }
+    assert_eq!(blocks, 31);
+    let pack = writer.finish(&mut codec).unwrap();
+    assert!(pack.size <= 256 << 20);
+    let (_, directory) = open_pack(&keys, &mut codec, &pack.to_vec()).unwrap();
+    assert_eq!(directory.blocks.len(), 31);
+}
