@@ -1,0 +1,313 @@
+//! Reading what a repository contains when it is opened: newest checkpoint, the commits behind it, the index.
+//!
+//! What is damaged and can be worked around is: an older checkpoint takes the place of a damaged one, pack directories
+//! that of a damaged index segment, and behind a damaged commit the repository can still be read, though not written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use nakivo_repo_format::index::{IndexSegment, IndexedPack};
+use nakivo_repo_format::log::{CommitRecord, IndexRef};
+use nakivo_repo_format::object::{HEADER_BYTES, ObjectHeader};
+use nakivo_repo_format::pack::{FOOTER_BYTES, MAX_PACK_BYTES, PackFooter, open_directory};
+use nakivo_repo_format::state::RepositoryState;
+use nakivo_repo_format::{CommitHash, PackId, paths};
+
+use super::history::{self, Head};
+use super::objects::{corrupt, format_error};
+use super::shared::{Shared, View, blocking};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Commits, segments or directories read at once.
+const PARALLEL_READS: usize = 8;
+/// Largest index segment object that is read.
+const MAX_INDEX_OBJECT_BYTES: u64 = 256 << 20;
+/// Read from the end of a pack in the hope that it holds the whole directory.
+const TAIL_BYTES: u64 = 64 << 10;
+
+/// What opening found besides the state.
+pub(crate) struct Loaded {
+    state: RepositoryState,
+    read_only: Option<Error>,
+    notes: Vec<String>,
+    /// Hashes of the commits that were read on the way.
+    hashes: BTreeMap<u64, CommitHash>,
+}
+
+impl Shared {
+    /// Reads the state and the index. `accept_history`: whatever is there becomes the history to go on from.
+    pub(crate) async fn load(self: &Arc<Self>, accept_history: bool) -> Result<()> {
+        let loaded = self.load_state().await?;
+        for note in &loaded.notes {
+            self.note(note.clone());
+        }
+        let head = Head { seq: loaded.state.seq(), hash: loaded.state.head() };
+        if accept_history {
+            history::replace(&*self.env.state, &self.config.id, head).await?;
+        } else {
+            self.check_history(&loaded).await?;
+        }
+        let segments: Vec<IndexRef> = loaded.state.segments().values().copied().collect();
+        let lost_commits = loaded.read_only.is_some();
+        self.set_view(View { state: loaded.state, read_only: loaded.read_only });
+        self.index_mut().reserve(segments.iter().map(|segment| segment.chunks).sum());
+        self.load_segments(&segments).await?;
+        if lost_commits {
+            // The damaged commit may have announced packs that later points need.
+            self.index_unknown_packs().await?;
+        }
+        if !lost_commits {
+            self.remember_head().await;
+        }
+        Ok(())
+    }
+
+    async fn load_state(self: &Arc<Self>) -> Result<Loaded> {
+        let mut notes = Vec::new();
+        let mut state = RepositoryState::default();
+        for seq in self.list_numbers(paths::CHECKPOINT, None).await?.into_iter().rev() {
+            let opened = match self.read_checkpoint(seq).await {
+                Ok(checkpoint) => RepositoryState::from_checkpoint(checkpoint)
+                    .map_err(|error| corrupt(&paths::checkpoint(seq), &error.to_string())),
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(opened) => {
+                    state = opened;
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    notes.push(format!("{error}; an older one is used"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let mut loaded = Loaded { hashes: BTreeMap::new(), state, read_only: None, notes };
+        if loaded.state.seq() > 0 {
+            loaded.hashes.insert(loaded.state.seq(), loaded.state.head());
+        }
+        self.replay(&mut loaded).await?;
+        Ok(loaded)
+    }
+
+    /// Applies the commits behind the state, each found by its name: a list that lags cannot hide one.
+    async fn replay(self: &Arc<Self>, loaded: &mut Loaded) -> Result<()> {
+        let first = loaded.state.seq() + 1;
+        let mut commits = stream::iter(first..)
+            .map(|seq| async move { (seq, self.read_commit(seq).await) })
+            .buffered(PARALLEL_READS);
+        while let Some((seq, commit)) = commits.next().await {
+            match commit {
+                Ok(Some((hash, record))) => match loaded.state.apply(hash, &record) {
+                    Ok(()) => {
+                        loaded.hashes.insert(seq, hash);
+                    }
+                    Err(error) => {
+                        let error = corrupt(&paths::commit(seq), &format!("it does not fit its history: {error}"));
+                        return self.salvage(loaded, seq, error).await;
+                    }
+                },
+                Ok(None) => {
+                    // The end, unless a list shows more: then one in the middle is lost, and writing here would fork.
+                    let later = self.list_numbers(paths::LOG, Some(&paths::commit(seq))).await?;
+                    if later.is_empty() {
+                        return Ok(());
+                    }
+                    let error = match self.read_commit(seq).await {
+                        Ok(Some((hash, record))) => match loaded.state.apply(hash, &record) {
+                            Ok(()) => {
+                                loaded.hashes.insert(seq, hash);
+                                drop(commits);
+                                // It came while we looked: go on behind it.
+                                return Box::pin(self.replay(loaded)).await;
+                            }
+                            Err(error) => corrupt(&paths::commit(seq), &error.to_string()),
+                        },
+                        Ok(None) => corrupt(&paths::commit(seq), "the object is missing, and later commits exist"),
+                        Err(error) => error,
+                    };
+                    return self.salvage(loaded, seq, error).await;
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => return self.salvage(loaded, seq, error).await,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Commit `damaged` cannot be used: applies what can be read behind it, for reading only.
+    async fn salvage(self: &Arc<Self>, loaded: &mut Loaded, damaged: u64, error: Error) -> Result<()> {
+        loaded.notes.push(format!("{error}; the repository can be read but not written"));
+        loaded.read_only = Some(error);
+        let later = self.list_numbers(paths::LOG, Some(&paths::commit(damaged))).await?;
+        for seq in later {
+            match self.read_commit(seq).await {
+                Ok(Some((hash, record))) => match bridge(&loaded.state, hash, &record) {
+                    Ok(state) => {
+                        loaded.state = state;
+                        loaded.hashes.insert(seq, hash);
+                    }
+                    Err(error) => loaded.notes.push(format!("{}: left out: {error}", paths::commit(seq))),
+                },
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => loaded.notes.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares with the newest commit seen before.
+    async fn check_history(self: &Arc<Self>, loaded: &Loaded) -> Result<()> {
+        let Some(before) = history::recall(&*self.env.state, &self.config.id).await? else { return Ok(()) };
+        if before.seq > loaded.state.seq() {
+            if loaded.read_only.is_some() {
+                // Known to be damage: the commit is there and cannot be read.
+                return Ok(());
+            }
+            return Err(history::rewound(before, &format!("the newest one now is {}", loaded.state.seq())));
+        }
+        let now = match loaded.hashes.get(&before.seq) {
+            Some(hash) => Some(*hash),
+            None => match self.read_commit(before.seq).await {
+                Ok(found) => found.map(|(hash, _)| hash),
+                Err(error) if error.kind() == ErrorKind::Corrupt => None,
+                Err(error) => return Err(error),
+            },
+        };
+        match now {
+            Some(hash) if hash != before.hash => Err(history::rewound(before, "another one has its number now")),
+            Some(_) => Ok(()),
+            None => {
+                self.note(format!("{}: it cannot be read to compare the history", paths::commit(before.seq)));
+                Ok(())
+            }
+        }
+    }
+
+    /// The numbers in the names of a folder's objects, ascending.
+    pub(crate) async fn list_numbers(&self, folder: &str, after: Option<&str>) -> Result<Vec<u64>> {
+        let found = self.objects.list(folder, after).await?;
+        let mut numbers: Vec<u64> = found
+            .iter()
+            .filter(|(path, _)| after.is_none_or(|after| path.as_str() > after))
+            .filter_map(|(path, _)| paths::parse_seq(path.rsplit('/').next().unwrap_or_default()))
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Reads segments into the index. Where one is damaged or missing, the directories of the packs it should list are read
+    /// instead.
+    pub(crate) async fn load_segments(self: &Arc<Self>, segments: &[IndexRef]) -> Result<()> {
+        let mut damaged = false;
+        let mut loading = stream::iter(segments.iter().copied())
+            .map(|segment| async move { (segment, self.read_segment(&segment).await) })
+            .buffered(PARALLEL_READS);
+        while let Some((segment, result)) = loading.next().await {
+            match result {
+                Ok(opened) => {
+                    let mut index = self.index_mut();
+                    for pack in &opened.packs {
+                        index.add(pack).map_err(|_| too_large())?;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.note(format!("{error}; the directories of {} packs are read instead", segment.packs));
+                    damaged = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        drop(loading);
+        if damaged { self.index_unknown_packs().await } else { Ok(()) }
+    }
+
+    /// Reads and opens an index segment.
+    pub(crate) async fn read_segment(self: &Arc<Self>, segment: &IndexRef) -> Result<IndexSegment> {
+        let id = segment.id;
+        let path = paths::index(&id);
+        let bytes = self
+            .objects
+            .get(&path, MAX_INDEX_OBJECT_BYTES)
+            .await?
+            .ok_or_else(|| corrupt(&path, "the object is missing"))?;
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let fail = |error| format_error(&path, error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            IndexSegment::open(&shared.keys, &mut codec, &id, &bytes).map_err(fail)
+        })
+        .await
+    }
+
+    /// Adds every pack in the store that the index does not know, from its directory.
+    async fn index_unknown_packs(self: &Arc<Self>) -> Result<()> {
+        let unknown: Vec<(PackId, u64)> = {
+            let found = self.objects.list(paths::PACKS, None).await?;
+            let index = self.index();
+            found
+                .into_iter()
+                .filter_map(|(path, size)| Some((path.rsplit('/').next()?.parse::<PackId>().ok()?, size)))
+                .filter(|(pack, _)| !index.contains_pack(pack))
+                .collect()
+        };
+        let mut reading = stream::iter(unknown)
+            .map(|(pack, size)| async move { (pack, self.read_directory(pack, size).await) })
+            .buffered(PARALLEL_READS);
+        while let Some((pack, result)) = reading.next().await {
+            match result {
+                Ok(indexed) => self.index_mut().add(&indexed).map_err(|_| too_large())?,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.note(format!("{}: its directory cannot be read: {error}", paths::pack(&pack)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads header and directory of a pack from the store.
+    pub(crate) async fn read_directory(self: &Arc<Self>, pack: PackId, size: u64) -> Result<IndexedPack> {
+        let path = paths::pack(&pack);
+        if !((HEADER_BYTES + FOOTER_BYTES) as u64..=MAX_PACK_BYTES).contains(&size) {
+            return Err(corrupt(&path, &format!("its size of {size} bytes is wrong")));
+        }
+        let missing = || corrupt(&path, "the object is missing");
+        let head = self.objects.get_range(&path, 0..HEADER_BYTES as u64).await?.ok_or_else(missing)?;
+        let mut tail = self.objects.get_range(&path, size.saturating_sub(TAIL_BYTES)..size).await?.ok_or_else(missing)?;
+        let footer = PackFooter::decode(&tail).map_err(|error| format_error(&path, error))?;
+        if footer.tail_length() > size {
+            return Err(corrupt(&path, "its directory would be longer than the pack"));
+        }
+        if footer.tail_length() > tail.len() as u64 {
+            tail = self.objects.get_range(&path, size - footer.tail_length()..size).await?.ok_or_else(missing)?;
+        }
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let fail = |error| format_error(&path, error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            let header = ObjectHeader::decode(&head).map_err(fail)?;
+            let directory = open_directory(&shared.keys, &mut codec, &header, size, &tail).map_err(fail)?;
+            Ok(IndexedPack { id: pack, size, epoch: header.epoch, blocks: directory.blocks })
+        })
+        .await
+    }
+}
+
+/// The state after `record`, although commits before it are missing.
+fn bridge(state: &RepositoryState, hash: CommitHash, record: &CommitRecord) -> Result<RepositoryState> {
+    let misfit = |error: &dyn std::fmt::Display| Error::new(ErrorKind::Corrupt, error.to_string());
+    let mut checkpoint = state.to_checkpoint(0);
+    checkpoint.seq = record.seq - 1;
+    checkpoint.commit_hash = record.previous;
+    let mut bridged = RepositoryState::from_checkpoint(checkpoint).map_err(|error| misfit(&error))?;
+    bridged.apply(hash, record).map_err(|error| misfit(&error))?;
+    Ok(bridged)
+}
+
+/// The error for an index beyond what this implementation numbers.
+pub(crate) fn too_large() -> Error {
+    Error::new(ErrorKind::Internal, "the repository has more than 4 billion chunks, which this version cannot index")
+}

@@ -1,0 +1,257 @@
+//! The commit log: reading it, moving the view along it, adding to it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use nakivo_repo_format::log::{Checkpoint, CommitRecord, IndexRef, Operation};
+use nakivo_repo_format::state::RepositoryState;
+use nakivo_repo_format::{CommitHash, IndexId, paths};
+
+use super::history::{self, Head};
+use super::objects::{Put, corrupt, format_error};
+use super::shared::{Shared, View, blocking};
+use super::load;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Largest commit object that is read.
+pub(crate) const MAX_COMMIT_OBJECT_BYTES: u64 = 80 << 20;
+/// Largest checkpoint object that is read.
+pub(crate) const MAX_CHECKPOINT_OBJECT_BYTES: u64 = 1 << 30;
+/// A checkpoint is written after every so many commits.
+const CHECKPOINT_INTERVAL: u64 = 16;
+/// Races in a row after which a commit gives up: somebody else commits without pause.
+const MAX_RACES: u32 = 100;
+
+/// What commits say wrote them.
+pub(crate) const SOFTWARE: &str = concat!("nakivo-core ", env!("CARGO_PKG_VERSION"));
+
+impl Shared {
+    /// Reads and opens commit `seq`; `None` if there is none.
+    pub(crate) async fn read_commit(self: &Arc<Self>, seq: u64) -> Result<Option<(CommitHash, CommitRecord)>> {
+        let path = paths::commit(seq);
+        match self.objects.get(&path, MAX_COMMIT_OBJECT_BYTES).await? {
+            Some(bytes) => self.open_commit(seq, bytes).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn open_commit(self: &Arc<Self>, seq: u64, bytes: Bytes) -> Result<(CommitHash, CommitRecord)> {
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let fail = |error| format_error(&paths::commit(seq), error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            CommitRecord::open(&shared.keys, &mut codec, seq, &bytes).map_err(fail)
+        })
+        .await
+    }
+
+    /// Reads and opens checkpoint `seq`.
+    pub(crate) async fn read_checkpoint(self: &Arc<Self>, seq: u64) -> Result<Checkpoint> {
+        let path = paths::checkpoint(seq);
+        let bytes = self
+            .objects
+            .get(&path, MAX_CHECKPOINT_OBJECT_BYTES)
+            .await?
+            .ok_or_else(|| corrupt(&path, "the object is missing"))?;
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let fail = |error| format_error(&paths::checkpoint(seq), error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            Checkpoint::open(&shared.keys, &mut codec, seq, &bytes).map_err(fail)
+        })
+        .await
+    }
+
+    /// Reads commits that are newer than the view.
+    pub(crate) async fn refresh(self: &Arc<Self>) -> Result<()> {
+        let _moving = self.log.lock().await;
+        let before = self.view().state.seq();
+        loop {
+            let view = self.view();
+            if let Some((hash, record)) = self.read_commit(view.state.seq() + 1).await? {
+                self.advance(&view, hash, &record).await?;
+            } else {
+                break;
+            }
+        }
+        if self.view().state.seq() > before {
+            self.remember_head().await;
+        }
+        Ok(())
+    }
+
+    /// Adds a commit with the operations that `build` makes of the current state. Returns its number.
+    ///
+    /// A race lost to another writer is not an error: the winner is read, and `build` is asked again.
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
+    ) -> Result<u64> {
+        let _moving = self.log.lock().await;
+        for _ in 0..MAX_RACES {
+            let view = self.view();
+            if let Some(error) = &view.read_only {
+                return Err(error.clone().context("nothing can be written to this repository"));
+            }
+            let record = self.next_record(&view.state, build(&view.state)?);
+            // What the state refuses must not reach the store.
+            let mut after = view.state.clone();
+            let shared = Arc::clone(self);
+            let (hash, bytes, record) = blocking(move || {
+                let fail = |error| format_error("new commit", error);
+                let mut codec = shared.codecs.fresh().map_err(fail)?;
+                let (hash, bytes) = record.seal(&shared.keys, &mut codec).map_err(fail)?;
+                after.apply(hash, &record).map_err(|error| {
+                    Error::new(ErrorKind::Conflict, format!("the change no longer fits the repository: {error}"))
+                })?;
+                Ok((hash, bytes, record))
+            })
+            .await?;
+            let seq = record.seq;
+            match self.put_commit(&record, Bytes::from(bytes)).await? {
+                Committed::Ours(None) => self.advance(&view, hash, &record).await?,
+                Committed::Ours(Some((hash, record))) => self.advance(&view, hash, &record).await?,
+                Committed::Theirs(hash, record) => {
+                    tracing::info!(seq, "another writer committed first; trying the next number");
+                    self.advance(&view, hash, &record).await?;
+                    continue;
+                }
+            }
+            self.remember_head().await;
+            if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
+                self.write_checkpoint().await;
+            }
+            return Ok(seq);
+        }
+        Err(Error::new(ErrorKind::Busy, "other writers commit all the time; nothing was committed"))
+    }
+
+    fn next_record(&self, state: &RepositoryState, operations: Vec<Operation>) -> CommitRecord {
+        CommitRecord {
+            seq: state.seq() + 1,
+            previous: state.head(),
+            writer: self.token,
+            time_ms: self.env.clock.now().timestamp_millis(),
+            software: SOFTWARE.to_owned(),
+            operations,
+        }
+    }
+
+    /// Puts a commit, and finds out whose commit stands under its name if the answer leaves that open.
+    async fn put_commit(self: &Arc<Self>, record: &CommitRecord, bytes: Bytes) -> Result<Committed> {
+        let path = paths::commit(record.seq);
+        let failure = match self.objects.create(&path, bytes.clone()).await {
+            Ok(Put::Created) => return Ok(Committed::Ours(None)),
+            Ok(Put::Exists) => None,
+            Err(error) => Some(error),
+        };
+        // The put may have taken place although it was reported as failed, or as an object that exists.
+        let found = match self.objects.get(&path, MAX_COMMIT_OBJECT_BYTES).await {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                return Err(failure.unwrap_or_else(|| {
+                    Error::new(ErrorKind::Protocol, format!("{path}: the store says that it exists and cannot read it"))
+                }));
+            }
+            // Whether it took place stays unknown; a later commit or refresh of this process will see it.
+            Err(error) => return Err(failure.unwrap_or(error)),
+        };
+        if found == bytes {
+            return Ok(Committed::Ours(None));
+        }
+        let (hash, other) = self.open_commit(record.seq, found).await?;
+        if other.writer == record.writer && other.operations == record.operations {
+            // An earlier try of the same commit, sealed at another time.
+            return Ok(Committed::Ours(Some((hash, other))));
+        }
+        Ok(Committed::Theirs(hash, other))
+    }
+
+    /// Moves the view one commit on: state, index, writers.
+    pub(crate) async fn advance(self: &Arc<Self>, view: &View, hash: CommitHash, record: &CommitRecord) -> Result<()> {
+        let mut state = view.state.clone();
+        state
+            .apply(hash, record)
+            .map_err(|error| corrupt(&paths::commit(record.seq), &format!("it does not fit its history: {error}")))?;
+        let added: Vec<IndexRef> = record
+            .operations
+            .iter()
+            .flat_map(|operation| match operation {
+                Operation::AddIndex { segments } => segments.as_slice(),
+                Operation::ReplaceIndex { add, .. } => add.as_slice(),
+                _ => &[],
+            })
+            .copied()
+            .collect();
+        self.add_segments(&added).await?;
+        self.set_view(View { state, read_only: view.read_only.clone() });
+        let ids: HashSet<IndexId> = added.iter().map(|segment| segment.id).collect();
+        if !ids.is_empty() {
+            let writers: Vec<_> = {
+                let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+                writers.retain(|writer| writer.strong_count() > 0);
+                writers.iter().filter_map(std::sync::Weak::upgrade).collect()
+            };
+            for writer in writers {
+                writer.committed(&ids);
+            }
+            self.fresh_segments.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| !ids.contains(id));
+        }
+        Ok(())
+    }
+
+    async fn add_segments(self: &Arc<Self>, added: &[IndexRef]) -> Result<()> {
+        let mut to_load = Vec::new();
+        for reference in added {
+            let fresh =
+                self.fresh_segments.lock().unwrap_or_else(PoisonError::into_inner).get(&reference.id).cloned();
+            match fresh {
+                Some(segment) => {
+                    let mut index = self.index_mut();
+                    for pack in &segment.packs {
+                        index.add(pack).map_err(|_| load::too_large())?;
+                    }
+                }
+                None => to_load.push(*reference),
+            }
+        }
+        if to_load.is_empty() { Ok(()) } else { self.load_segments(&to_load).await }
+    }
+
+    /// Remembers the view's head outside the repository. The commit stands whether that works or not.
+    pub(crate) async fn remember_head(&self) {
+        let view = self.view();
+        let head = Head { seq: view.state.seq(), hash: view.state.head() };
+        if let Err(error) = history::remember(&*self.env.state, &self.config.id, head).await {
+            self.note(format!("the newest commit could not be remembered outside the repository: {error}"));
+        }
+    }
+
+    /// Writes the state as a checkpoint. It only saves work, so a failure is a note.
+    async fn write_checkpoint(self: &Arc<Self>) {
+        let view = self.view();
+        let seq = view.state.seq();
+        let shared = Arc::clone(self);
+        let sealed = blocking(move || {
+            let fail = |error| format_error("new checkpoint", error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            view.state.to_checkpoint(0).seal(&shared.keys, &mut codec).map_err(fail)
+        })
+        .await;
+        let result = match sealed {
+            Ok(bytes) => self.objects.create(&paths::checkpoint(seq), bytes).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            tracing::warn!(seq, %error, "the checkpoint could not be written; opening takes longer until the next one");
+        }
+    }
+}
+
+/// Whose commit stands.
+enum Committed {
+    /// This one, or an earlier try of it as found in the store.
+    Ours(Option<(CommitHash, CommitRecord)>),
+    Theirs(CommitHash, CommitRecord),
+}

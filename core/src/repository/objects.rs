@@ -1,0 +1,324 @@
+//! The repository's objects in their store: bounded retries, ambiguous answers resolved, errors with a path and a kind.
+//!
+//! Correctness rests on three operations only: create if absent, read by name (whole or a range) and size by name. Lists
+//! are used where missing an entry costs work but loses nothing.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use nakivo_repo_format::FormatError;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::seams::Environment;
+use crate::store::io_kind;
+
+/// How often one operation is tried in all.
+const MAX_TRIES: u32 = 5;
+/// Longest wait before the second try; doubles with each further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+/// Longest wait between two tries.
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// What became of a conditional put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// The object is stored with these bytes.
+    Created,
+    /// An object of that name is there; whose it is, the caller must find out (it may be this very put, answered wrongly).
+    Exists,
+}
+
+/// A store with the repository's rules for talking to it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    env: Environment,
+}
+
+enum Class {
+    NotFound,
+    Exists,
+    Fatal(ErrorKind),
+    Transient,
+}
+
+impl Objects {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, env: Environment) -> Self {
+        Self { store, env }
+    }
+
+    /// The whole object, or `None` if there is none. Refuses one larger than `limit` bytes before reading it.
+    pub(crate) async fn get(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
+        let location = Path::from(path);
+        let read = || async {
+            let found = self.store.get(&location).await?;
+            let size = found.meta.size;
+            if size > limit {
+                return Ok(Err(size));
+            }
+            let bytes = found.bytes().await?;
+            if bytes.len() as u64 == size { Ok(Ok(bytes)) } else { Ok(Err(bytes.len() as u64)) }
+        };
+        match self.retry(path, "read", false, read).await? {
+            Outcome::Done(Ok(bytes)) => Ok(Some(bytes)),
+            Outcome::Done(Err(size)) => Err(corrupt(path, &format!("its size of {size} bytes is wrong"))),
+            Outcome::NotFound => Ok(None),
+            Outcome::Exists => Err(unexpected(path)),
+        }
+    }
+
+    /// Exactly these bytes of the object, or `None` if there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` if the object is shorter than the range.
+    pub(crate) async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let location = Path::from(path);
+        let wanted = range.end - range.start;
+        let read = || async {
+            let mut parts = self.store.get_ranges(&location, std::slice::from_ref(&range)).await?;
+            Ok(parts.pop().unwrap_or_default())
+        };
+        match self.retry_unless_short(path, range.end, read).await? {
+            Outcome::Done(bytes) if bytes.len() as u64 == wanted => Ok(Some(bytes)),
+            Outcome::Done(bytes) => {
+                Err(corrupt(path, &format!("{wanted} bytes were asked for and {} came", bytes.len())))
+            }
+            Outcome::NotFound => Ok(None),
+            Outcome::Exists => Err(unexpected(path)),
+        }
+    }
+
+    /// Stores tell "the range is beyond the end" in many ways; the size says it in one.
+    async fn retry_unless_short<F>(
+        &self,
+        path: &str,
+        end: u64,
+        read: impl Fn() -> F + Send,
+    ) -> Result<Outcome<Bytes>>
+    where
+        F: Future<Output = object_store::Result<Bytes>> + Send,
+    {
+        match read().await {
+            Ok(bytes) => return Ok(Outcome::Done(bytes)),
+            Err(error) => {
+                if matches!(classify(&error, false), Class::Transient) {
+                    if let Some(size) = self.size(path).await? {
+                        if size < end {
+                            return Err(corrupt(path, &format!("it ends after {size} of at least {end} bytes")));
+                        }
+                    }
+                }
+            }
+        }
+        self.retry(path, "read", false, read).await
+    }
+
+    /// The object's size, or `None` if there is none.
+    pub(crate) async fn size(&self, path: &str) -> Result<Option<u64>> {
+        let location = Path::from(path);
+        let read = || async { self.store.head(&location).await.map(|meta| meta.size) };
+        match self.retry(path, "look up", false, read).await? {
+            Outcome::Done(size) => Ok(Some(size)),
+            Outcome::NotFound => Ok(None),
+            Outcome::Exists => Err(unexpected(path)),
+        }
+    }
+
+    /// Creates the object if there is none of that name. A put that failed is repeated, so `Exists` may mean that an
+    /// earlier try of this call succeeded.
+    pub(crate) async fn create(&self, path: &str, payload: impl Into<PutPayload>) -> Result<Put> {
+        self.put(path, payload.into(), PutMode::Create).await
+    }
+
+    /// Creates an object whose name is the hash of its bytes. If one is there it is compared, and replaced if it was
+    /// damaged: only the right bytes ever bear that name.
+    pub(crate) async fn create_named_by_content(&self, path: &str, payload: PutPayload) -> Result<()> {
+        if self.put(path, payload.clone(), PutMode::Create).await? == Put::Created {
+            return Ok(());
+        }
+        let length = payload.content_length() as u64;
+        if let Ok(Some(found)) = self.get(path, length).await {
+            let mut at = 0;
+            let same = found.len() as u64 == length
+                && payload.iter().all(|piece| {
+                    let same = found[at..at + piece.len()] == piece[..];
+                    at += piece.len();
+                    same
+                });
+            if same {
+                return Ok(());
+            }
+        }
+        tracing::warn!(path, "an object named by its content holds other bytes; it is replaced by the right ones");
+        self.put(path, payload, PutMode::Overwrite).await.map(drop)
+    }
+
+    async fn put(&self, path: &str, payload: PutPayload, mode: PutMode) -> Result<Put> {
+        let location = Path::from(path);
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let write = || self.store.put_opts(&location, payload.clone(), options.clone());
+        match self.retry(path, "write", true, write).await? {
+            Outcome::Done(_) => Ok(Put::Created),
+            Outcome::Exists => Ok(Put::Exists),
+            Outcome::NotFound => Err(Error::new(ErrorKind::Unavailable, format!("{path}: the store has no such place"))),
+        }
+    }
+
+    /// Names and sizes of the objects in a folder, sorted, each once. With `after`, only names behind it.
+    ///
+    /// A store may not show the newest objects yet and may still show removed ones.
+    pub(crate) async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<(String, u64)>> {
+        let prefix = Path::from(folder);
+        let offset = after.map(Path::from);
+        let read = || async {
+            let entries = match &offset {
+                Some(offset) => self.store.list_with_offset(Some(&prefix), offset),
+                None => self.store.list(Some(&prefix)),
+            };
+            entries.map_ok(|meta| (String::from(meta.location), meta.size)).try_collect::<Vec<_>>().await
+        };
+        match self.retry(folder, "list", false, read).await? {
+            Outcome::Done(mut found) => {
+                found.sort();
+                found.dedup_by(|a, b| a.0 == b.0);
+                Ok(found)
+            }
+            Outcome::NotFound => Ok(Vec::new()),
+            Outcome::Exists => Err(unexpected(folder)),
+        }
+    }
+
+    async fn retry<T, F>(
+        &self,
+        path: &str,
+        verb: &str,
+        writing: bool,
+        operation: impl Fn() -> F + Send,
+    ) -> Result<Outcome<T>>
+    where
+        F: Future<Output = object_store::Result<T>> + Send,
+    {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let error = match operation().await {
+                Ok(value) => return Ok(Outcome::Done(value)),
+                Err(error) => error,
+            };
+            match classify(&error, writing) {
+                Class::NotFound => return Ok(Outcome::NotFound),
+                Class::Exists => return Ok(Outcome::Exists),
+                Class::Fatal(kind) => return Err(store_error(kind, path, verb, error)),
+                Class::Transient if tries >= MAX_TRIES => {
+                    return Err(store_error(ErrorKind::Unavailable, path, verb, error));
+                }
+                Class::Transient => {
+                    let wait = self.backoff(tries)?;
+                    tracing::debug!(path, verb, tries, ?wait, %error, "the store failed; trying again");
+                    self.env.clock.sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Full jitter over a doubling interval, so that writers that failed together do not return together.
+    fn backoff(&self, tries: u32) -> Result<Duration> {
+        let longest = FIRST_BACKOFF.saturating_mul(1 << (tries - 1).min(16)).min(MAX_BACKOFF);
+        let random = u32::from_le_bytes(crate::seams::random_bytes(&*self.env.rng)?);
+        Ok(longest.mul_f64(f64::from(random) / f64::from(u32::MAX)))
+    }
+}
+
+enum Outcome<T> {
+    Done(T),
+    NotFound,
+    Exists,
+}
+
+fn classify(error: &object_store::Error, writing: bool) -> Class {
+    use object_store::Error as Store;
+    match error {
+        Store::NotFound { .. } => Class::NotFound,
+        Store::AlreadyExists { .. } | Store::Precondition { .. } => Class::Exists,
+        Store::PermissionDenied { .. } => Class::Fatal(ErrorKind::PermissionMissing),
+        Store::Unauthenticated { .. } => Class::Fatal(ErrorKind::Unauthorized),
+        Store::NotSupported { .. } | Store::NotImplemented { .. } => Class::Fatal(ErrorKind::Protocol),
+        Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => Class::Fatal(ErrorKind::InvalidInput),
+        Store::JoinError { .. } => Class::Fatal(ErrorKind::Internal),
+        other => {
+            let mut source: Option<&(dyn std::error::Error + 'static)> = Some(other);
+            while let Some(cause) = source {
+                if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+                    if let Some(kind) = io_kind(io) {
+                        return Class::Fatal(kind);
+                    }
+                    // A write or flush that the disk refused (EIO): what it still acknowledges is not to be trusted, so
+                    // the run ends here instead of trying until the error hides.
+                    if writing && io.raw_os_error() == Some(5) {
+                        return Class::Fatal(ErrorKind::Unavailable);
+                    }
+                }
+                source = cause.source();
+            }
+            Class::Transient
+        }
+    }
+}
+
+fn store_error(kind: ErrorKind, path: &str, verb: &str, error: object_store::Error) -> Error {
+    let message = match kind {
+        ErrorKind::Protocol => format!("{path}: the store cannot {verb} as a repository needs it: {error}"),
+        _ => format!("{path}: cannot {verb}: {error}"),
+    };
+    let result = Error::new(kind, message).with_source(error);
+    match kind {
+        ErrorKind::StorageFull => {
+            result.with_hint("Free space in the store, then run again; earlier recovery points are not touched.")
+        }
+        ErrorKind::PermissionMissing => result.with_hint("Give this user the right to read and create objects there."),
+        ErrorKind::Unavailable => result.with_hint("Check the store and its network or disk, then run again."),
+        ErrorKind::Protocol => result.with_hint("Use a store that can create an object only if it is absent."),
+        _ => result,
+    }
+}
+
+fn unexpected(path: &str) -> Error {
+    Error::new(ErrorKind::Protocol, format!("{path}: the store answered a read as if it were a write"))
+}
+
+/// Stored bytes that are not what was written.
+pub(crate) fn corrupt(path: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("{path}: {what}"))
+        .with_hint("Run verify to see which items are affected; everything else can still be recovered.")
+}
+
+/// The error for bytes of the object at `path` that the format refuses.
+pub(crate) fn format_error(path: &str, error: FormatError) -> Error {
+    let (kind, hint) = match &error {
+        FormatError::WrongPassphrase => (ErrorKind::WrongPassphrase, None),
+        FormatError::PassphraseRequired => {
+            (ErrorKind::WrongPassphrase, Some("This repository is encrypted: give its passphrase."))
+        }
+        FormatError::UnsupportedVersion { .. } | FormatError::UnsupportedFeature { .. } => {
+            (ErrorKind::UnsupportedFormat, Some("Update this software; nothing was changed."))
+        }
+        FormatError::EncodeCheckFailed { .. } => (
+            ErrorKind::Internal,
+            Some("Check this machine's memory: data changed between reading and storing. Nothing of it was stored."),
+        ),
+        _ => (
+            ErrorKind::Corrupt,
+            Some("Run verify to see which items are affected; everything else can still be recovered."),
+        ),
+    };
+    let result = Error::new(kind, format!("{path}: {error}")).with_source(error);
+    match hint {
+        Some(hint) => result.with_hint(hint),
+        None => result,
+    }
+}

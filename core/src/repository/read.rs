@@ -1,0 +1,196 @@
+//! Reading chunks: through the cache, in large ranges where reading is sequential, every byte authenticated.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use nakivo_repo_format::object::ObjectType;
+use nakivo_repo_format::pack::open_block;
+use nakivo_repo_format::{ChunkRef, paths};
+
+use super::cache::{BlockKey, Loaded, Lookup, MAX_READ_AHEAD_BYTES};
+use super::index::{BlockPlace, ChunkPlace, Index};
+use super::objects::{corrupt, format_error};
+use super::shared::Shared;
+use crate::error::{Error, Result};
+
+/// How the caller goes on after this chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// Not known: neighbours are read when earlier reads suggest it.
+    Unknown,
+    /// The next chunks of the same content follow at once.
+    Sequential,
+}
+
+impl Shared {
+    /// The plaintext of a chunk that the index knows.
+    pub(crate) async fn read_chunk(self: &Arc<Self>, chunk: &ChunkRef, pattern: Pattern) -> Result<Bytes> {
+        self.read_chunk_in(&self.index, chunk, pattern).await
+    }
+
+    /// As [`Shared::read_chunk`], looking the chunk up in `index`.
+    pub(crate) async fn read_chunk_in(
+        self: &Arc<Self>,
+        index: &RwLock<Index>,
+        chunk: &ChunkRef,
+        pattern: Pattern,
+    ) -> Result<Bytes> {
+        let Some(place) = lock(index).find(&chunk.id) else {
+            return Err(corrupt(&format!("chunk {}", chunk.id), "no index segment and no pack directory lists it"));
+        };
+        let first = match self.read_place(index, chunk, &place, pattern).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) => error,
+        };
+        // Writers that ran at the same time may have stored a second copy.
+        let others = lock(index).places(&chunk.id);
+        for other in others.iter().filter(|other| other.key != place.key) {
+            if let Ok(bytes) = self.read_place(index, chunk, other, Pattern::Unknown).await {
+                tracing::warn!(chunk = %chunk.id, error = %first, "a damaged chunk was read from its second copy");
+                return Ok(bytes);
+            }
+        }
+        Err(first)
+    }
+
+    async fn read_place(
+        self: &Arc<Self>,
+        index: &RwLock<Index>,
+        chunk: &ChunkRef,
+        place: &ChunkPlace,
+        pattern: Pattern,
+    ) -> Result<Bytes> {
+        if place.range.len() != chunk.length as usize {
+            let path = paths::pack(&place.key.0);
+            let what = format!("chunk {} is {} bytes there, {} are expected", chunk.id, place.range.len(), chunk.length);
+            return Err(corrupt(&path, &what));
+        }
+        let block = self.read_block(index, place.block, place.key, pattern).await?;
+        // The entry that opened the block is the one that the range comes from.
+        if place.range.end > block.len() {
+            return Err(Error::internal("a block is shorter than its entry"));
+        }
+        Ok(block.slice(place.range.clone()))
+    }
+
+    /// The plaintext of a block.
+    pub(crate) async fn read_block(
+        self: &Arc<Self>,
+        index: &RwLock<Index>,
+        number: u32,
+        key: BlockKey,
+        pattern: Pattern,
+    ) -> Result<Bytes> {
+        loop {
+            match self.cache.lookup(&key) {
+                Lookup::Ready(data) => return Ok(data),
+                Lookup::Loading(mut receiver) => {
+                    // An error means that the reader went away without a word: look again.
+                    let loaded = receiver.wait_for(Option::is_some).await.ok().and_then(|loaded| loaded.clone());
+                    if let Some(result) = loaded.as_ref().and_then(|loaded| loaded.get(&key)) {
+                        return result.clone();
+                    }
+                }
+                Lookup::Absent => {
+                    let ahead = match pattern {
+                        Pattern::Sequential => MAX_READ_AHEAD_BYTES,
+                        Pattern::Unknown => self.cache.read_ahead(&key.0, u64::from(key.1)),
+                    };
+                    let places = {
+                        let index = lock(index);
+                        let mut places = vec![index.block(number)];
+                        if ahead > 0 {
+                            let own = u64::from(places[0].entry.plain_length());
+                            places.extend(index.following(number, ahead.saturating_sub(own)));
+                        }
+                        places
+                    };
+                    self.start_read(places);
+                }
+            }
+        }
+    }
+
+    /// Starts a task that reads adjacent blocks. A task of its own, so that a caller who goes away takes nothing along
+    /// that others wait for.
+    fn start_read(self: &Arc<Self>, mut places: Vec<BlockPlace>) {
+        let keys: Vec<BlockKey> = places.iter().map(BlockPlace::key).collect();
+        let Some((count, sender)) = self.cache.claim(&keys) else { return };
+        places.truncate(count);
+        let claim = Claim { shared: Arc::clone(self), keys: keys[..count].to_vec(), sender, loaded: HashMap::new() };
+        if let (Some(first), Some(last)) = (places.first(), places.last()) {
+            self.cache.read_until(&first.pack, u64::from(first.entry.offset), last.end());
+        }
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut claim = claim;
+            let Ok(_permit) = Arc::clone(&shared.reads).acquire_owned().await else { return };
+            claim.loaded = shared.read_blocks(places).await;
+        });
+    }
+
+    /// Reads adjacent blocks with one request and opens them.
+    async fn read_blocks(self: &Arc<Self>, mut places: Vec<BlockPlace>) -> HashMap<BlockKey, Result<Bytes>> {
+        let Some(first) = places.first().map(BlockPlace::key) else { return HashMap::new() };
+        let mut read = self.read_range(&places).await;
+        if read.is_err() && places.len() > 1 {
+            // Damage further on must not hide an undamaged first block; the others are read when they are wanted.
+            places.truncate(1);
+            read = self.read_range(&places).await;
+        }
+        let result = match read {
+            Ok(bytes) => self.compute(move |shared, codec| Ok(shared.open_blocks(codec, &places, &bytes))).await,
+            Err(error) => Err(error),
+        };
+        result.unwrap_or_else(|error| HashMap::from([(first, Err(error))]))
+    }
+
+    async fn read_range(&self, places: &[BlockPlace]) -> Result<Bytes> {
+        let (Some(first), Some(last)) = (places.first(), places.last()) else { return Ok(Bytes::new()) };
+        let path = paths::pack(&first.pack);
+        let range = u64::from(first.entry.offset)..last.end();
+        self.objects.get_range(&path, range).await?.ok_or_else(|| corrupt(&path, "the object is missing"))
+    }
+
+    fn open_blocks(
+        &self,
+        codec: &mut nakivo_repo_format::Codec,
+        places: &[BlockPlace],
+        bytes: &[u8],
+    ) -> HashMap<BlockKey, Result<Bytes>> {
+        let start = places.first().map_or(0, |first| first.entry.offset);
+        let open = |place: &BlockPlace, codec: &mut _| {
+            let path = paths::pack(&place.pack);
+            let from = (place.entry.offset - start) as usize;
+            let sealed = bytes
+                .get(from..from + place.entry.stored_length as usize)
+                .ok_or_else(|| corrupt(&path, "the object is too short"))?;
+            let header = self.keys.header_in_epoch(place.epoch, ObjectType::Pack, 0);
+            open_block(&self.keys, codec, &header, &place.entry, sealed)
+                .map(Bytes::from)
+                .map_err(|error| format_error(&path, error))
+        };
+        places.iter().map(|place| (place.key(), open(place, codec))).collect()
+    }
+}
+
+/// Blocks somebody waits for; publishes what was read, or that nothing was, however the reading ends.
+struct Claim {
+    shared: Arc<Shared>,
+    keys: Vec<BlockKey>,
+    sender: tokio::sync::watch::Sender<Option<Loaded>>,
+    loaded: HashMap<BlockKey, Result<Bytes>>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let loaded: Loaded = Arc::new(std::mem::take(&mut self.loaded));
+        self.shared.cache.publish(&self.keys, &loaded);
+        self.sender.send_replace(Some(loaded));
+    }
+}
+
+pub(crate) fn lock(index: &RwLock<Index>) -> std::sync::RwLockReadGuard<'_, Index> {
+    index.read().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,140 @@
+//! What every handle of one open repository shares.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::collections::HashMap;
+
+use nakivo_repo_format::index::IndexSegment;
+use nakivo_repo_format::state::RepositoryState;
+use nakivo_repo_format::{Codec, Compression, FormatError, IndexId, KeySet, RepositoryConfig, WriterId};
+
+use super::cache::BlockCache;
+use super::index::Index;
+use super::objects::{Objects, format_error};
+use super::write::Packer;
+use crate::error::{Error, Result};
+use crate::seams::Environment;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) objects: Objects,
+    pub(crate) env: Environment,
+    pub(crate) config: RepositoryConfig,
+    pub(crate) keys: KeySet,
+    /// What the commits of this handle are recognised by.
+    pub(crate) token: WriterId,
+    pub(crate) codecs: CodecPool,
+    pub(crate) index: RwLock<Index>,
+    pub(crate) view: RwLock<Arc<View>>,
+    pub(crate) cache: BlockCache,
+    /// Ranged reads under way at once, which bounds what reading takes of memory.
+    pub(crate) reads: Arc<tokio::sync::Semaphore>,
+    /// Held while the view moves on, so that one task at a time reads or writes the log.
+    pub(crate) log: tokio::sync::Mutex<()>,
+    /// Segments this process wrote and has not committed: their content need not be read back at the commit.
+    pub(crate) fresh_segments: Mutex<HashMap<IndexId, Arc<IndexSegment>>>,
+    /// Writers to tell which of their segments were committed.
+    pub(crate) writers: Mutex<Vec<Weak<Packer>>>,
+    /// What was found damaged when opening and could be worked around, for `info` and `verify`.
+    pub(crate) notes: Mutex<Vec<String>>,
+}
+
+/// The repository's content as last read or written.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) state: RepositoryState,
+    /// Why nothing may be written: the log is damaged behind this state. `None`: all is well.
+    pub(crate) read_only: Option<Error>,
+}
+
+impl Shared {
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_view(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    pub(crate) fn index(&self) -> std::sync::RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn index_mut(&self) -> std::sync::RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, note: String) {
+        tracing::warn!(repository = %self.config.id, "{note}");
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs work that computes, not waits, off the event loop, with a codec of its own meanwhile.
+    pub(crate) async fn compute<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self, &mut Codec) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(self);
+        blocking(move || shared.with_codec(|codec| work(&shared, codec))).await
+    }
+
+    /// Borrows a codec.
+    pub(crate) fn with_codec<T>(&self, work: impl FnOnce(&mut Codec) -> Result<T>) -> Result<T> {
+        let mut codec = self.codecs.take().map_err(|error| format_error("zstd", error))?;
+        let result = work(&mut codec);
+        self.codecs.give_back(codec);
+        result
+    }
+}
+
+/// Runs `work` on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::internal(format!("a computation ended abnormally: {error}"))),
+    }
+}
+
+/// How many computations run at once.
+pub(crate) fn parallelism() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// Codecs that rest: making one costs more than sealing a small chunk.
+#[derive(Debug)]
+pub(crate) struct CodecPool {
+    resting: Mutex<Vec<Codec>>,
+    compression: Compression,
+}
+
+impl CodecPool {
+    pub(crate) fn new(compression: Compression) -> Self {
+        Self { resting: Mutex::default(), compression }
+    }
+
+    /// A codec whose memory is not kept: for records that may be large.
+    pub(crate) fn fresh(&self) -> Result<Codec, FormatError> {
+        Codec::new(self.compression)
+    }
+
+    fn take(&self) -> Result<Codec, FormatError> {
+        match self.resting.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            Some(codec) => Ok(codec),
+            None => self.fresh(),
+        }
+    }
+
+    fn give_back(&self, codec: Codec) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        if resting.len() < parallelism() {
+            resting.push(codec);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Reading and editing manifest trees: the format decides which node comes next, this module fetches it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, future, stream};
+use nakivo_repo_format::record::ItemRecord;
+use nakivo_repo_format::tree::{
+    DiffStep, EditorStats, RangeScan, ScanStep, Step, TreeChange, TreeDiff, TreeEdit, TreeEditor, TreeEntry, TreeRoot,
+};
+use nakivo_repo_format::{ChunkRef, FormatError, ItemKey};
+
+use super::Repository;
+use super::objects::format_error;
+use super::read::Pattern;
+use super::shared::Shared;
+use super::write::Packer;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Nodes read side by side.
+const READ_AHEAD_NODES: usize = 8;
+/// Edits handed to the editor at once.
+const EDIT_BATCH: usize = 256;
+
+/// Which entries of a tree a scan yields.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScanRange {
+    container: Option<String>,
+    after: Option<ItemKey>,
+}
+
+impl ScanRange {
+    /// Every entry.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The entries directly in a container, containers first, each kind in the order of its ids. The root container's id is
+    /// empty.
+    #[must_use]
+    pub fn container(id: impl Into<String>) -> Self {
+        Self { container: Some(id.into()), after: None }
+    }
+
+    /// Goes on behind this key, where an earlier scan stopped.
+    #[must_use]
+    pub fn after(mut self, key: ItemKey) -> Self {
+        self.after = Some(key);
+        self
+    }
+
+    fn scan(&self, root: Option<TreeRoot>) -> RangeScan {
+        let scan = match &self.container {
+            Some(container) => RangeScan::children(root, container),
+            None => RangeScan::all(root),
+        };
+        match &self.after {
+            Some(key) => scan.after(&key.to_bytes()),
+            None => scan,
+        }
+    }
+}
+
+/// A difference between two recovery points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ItemChange {
+    /// Only in the new one.
+    Added(ItemKey, Box<ItemRecord>),
+    /// Only in the old one.
+    Removed(ItemKey, Box<ItemRecord>),
+    /// In both, and different.
+    Changed {
+        /// Its key.
+        key: ItemKey,
+        /// As it was.
+        old: Box<ItemRecord>,
+        /// As it is.
+        new: Box<ItemRecord>,
+    },
+}
+
+/// Where nodes come from.
+#[derive(Debug, Clone)]
+pub(super) enum NodeSource {
+    /// What is committed.
+    Repository(Arc<Shared>),
+    /// That, and what a run stored so far.
+    Run(Arc<Packer>),
+}
+
+impl NodeSource {
+    async fn read(&self, chunk: &ChunkRef) -> Result<Bytes> {
+        match self {
+            Self::Repository(shared) => shared.read_chunk(chunk, Pattern::Unknown).await,
+            Self::Run(packer) => packer.read_chunk(chunk, Pattern::Unknown).await,
+        }
+    }
+
+    /// Reads the node that is needed now, and with it some that probably will be. What fails besides the first is left to
+    /// be asked for again.
+    async fn read_some(&self, needed: ChunkRef, mut wanted: Vec<ChunkRef>) -> Result<Vec<(ChunkRef, Bytes)>> {
+        wanted.retain(|chunk| chunk.id != needed.id);
+        wanted.insert(0, needed);
+        let read = future::join_all(wanted.iter().map(|chunk| self.read(chunk))).await;
+        let mut found = Vec::with_capacity(read.len());
+        for (chunk, bytes) in wanted.into_iter().zip(read) {
+            match bytes {
+                Ok(bytes) => found.push((chunk, bytes)),
+                Err(error) if chunk.id == needed.id => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn bad_tree(error: FormatError) -> Error {
+    format_error("manifest tree", error)
+}
+
+/// Key and record of an entry.
+pub(super) fn decode_entry(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord)> {
+    let key = ItemKey::from_bytes(&entry.key).map_err(bad_tree)?;
+    let record = ItemRecord::decode(&entry.value).map_err(bad_tree)?;
+    if record.id != key.id() || record.container != key.container() {
+        return Err(Error::new(ErrorKind::Corrupt, "manifest tree: an item's record bears another id than its key"));
+    }
+    Ok((key, record))
+}
+
+/// The entries of a scan, undecoded.
+pub(super) fn entries(source: NodeSource, scan: RangeScan) -> impl Stream<Item = Result<TreeEntry>> + Send + 'static {
+    stream::try_unfold((source, scan), |(source, mut scan)| async move {
+        loop {
+            match scan.step().map_err(bad_tree)? {
+                ScanStep::Done => return Ok(None),
+                ScanStep::Entry(entry) => return Ok(Some((entry, (source, scan)))),
+                ScanStep::Need(chunk) => {
+                    let wanted = scan.wanted(READ_AHEAD_NODES);
+                    for (chunk, bytes) in source.read_some(chunk, wanted).await? {
+                        scan.supply(&chunk.id, bytes);
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Applies edits, which must come in ascending order of their keys, to a tree. `store` stores each new node.
+pub(super) async fn edit(
+    packer: &Arc<Packer>,
+    base: Option<TreeRoot>,
+    edits: impl Stream<Item = Result<TreeEdit>> + Send,
+) -> Result<(Option<TreeRoot>, EditorStats)> {
+    let source = NodeSource::Run(Arc::clone(packer));
+    let mut editor = TreeEditor::new(&packer.shared().keys, base);
+    let mut edits = std::pin::pin!(edits.ready_chunks(EDIT_BATCH));
+    loop {
+        match editor.step().map_err(bad_tree)? {
+            Step::NeedEdits => match edits.next().await {
+                Some(batch) => {
+                    for edit in batch {
+                        let edit = edit?;
+                        editor.push(edit.key, edit.edit).map_err(|error| {
+                            Error::internal(format!("an edit cannot be applied: {error}")).with_source(error)
+                        })?;
+                    }
+                }
+                None => editor.end_edits(),
+            },
+            Step::Need(chunk) => {
+                let wanted = editor.wanted(READ_AHEAD_NODES);
+                for (chunk, bytes) in source.read_some(chunk, wanted).await? {
+                    editor.supply(&chunk.id, bytes);
+                }
+            }
+            Step::Emit(node) => packer.add_node(&node).await?,
+            Step::Done(root) => return Ok((root, editor.stats())),
+        }
+    }
+}
+
+pub(super) async fn get(source: NodeSource, root: Option<&TreeRoot>, key: &ItemKey) -> Result<Option<ItemRecord>> {
+    let from = key.to_bytes();
+    let mut to = from.clone();
+    to.push(0);
+    let mut found = std::pin::pin!(entries(source, RangeScan::new(root.copied(), from, Some(to))));
+    match found.next().await {
+        Some(entry) => Ok(Some(decode_entry(&entry?)?.1)),
+        None => Ok(None),
+    }
+}
+
+impl Repository {
+    /// One entry of a tree.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the damaged object; those of the store.
+    pub async fn get(&self, root: Option<&TreeRoot>, key: &ItemKey) -> Result<Option<ItemRecord>> {
+        get(NodeSource::Repository(Arc::clone(&self.shared)), root, key).await
+    }
+
+    /// Entries of a tree in the order of their keys. Reads only the nodes that hold them, some ahead. The first error ends
+    /// the stream.
+    pub fn scan(
+        &self,
+        root: Option<TreeRoot>,
+        range: &ScanRange,
+    ) -> BoxStream<'static, Result<(ItemKey, ItemRecord)>> {
+        let source = NodeSource::Repository(Arc::clone(&self.shared));
+        entries(source, range.scan(root)).map(|entry| decode_entry(&entry?)).boxed()
+    }
+
+    /// What differs between two trees, in the order of the keys. Equal subtrees are not read. The first error ends the
+    /// stream.
+    pub fn diff(&self, old: Option<TreeRoot>, new: Option<TreeRoot>) -> BoxStream<'static, Result<ItemChange>> {
+        let source = NodeSource::Repository(Arc::clone(&self.shared));
+        stream::try_unfold((source, TreeDiff::new(old, new)), |(source, mut diff)| async move {
+            loop {
+                match diff.step().map_err(bad_tree)? {
+                    DiffStep::Done => return Ok(None),
+                    DiffStep::Change(change) => return Ok(Some((decode_change(&change)?, (source, diff)))),
+                    DiffStep::Need(chunk) => {
+                        let bytes = source.read(&chunk).await?;
+                        diff.supply(&chunk.id, bytes);
+                    }
+                }
+            }
+        })
+        .boxed()
+    }
+}
+
+fn decode_change(change: &TreeChange) -> Result<ItemChange> {
+    Ok(match change {
+        TreeChange::Added(entry) => {
+            let (key, record) = decode_entry(entry)?;
+            ItemChange::Added(key, Box::new(record))
+        }
+        TreeChange::Removed(entry) => {
+            let (key, record) = decode_entry(entry)?;
+            ItemChange::Removed(key, Box::new(record))
+        }
+        TreeChange::Changed { old, new } => {
+            let (key, old) = decode_entry(old)?;
+            let (_, new) = decode_entry(new)?;
+            ItemChange::Changed { key, old: Box::new(old), new: Box::new(new) }
+        }
+    })
+}

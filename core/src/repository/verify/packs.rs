@@ -1,0 +1,159 @@
+//! Packs: each read once, whole. Where its hash is wrong, its blocks tell what is left of it.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use nakivo_repo_format::index::IndexedPack;
+use nakivo_repo_format::object::ObjectType;
+use nakivo_repo_format::pack::{open_block, open_pack};
+use nakivo_repo_format::{Codec, FormatError, PackId, paths};
+
+use super::Verifier;
+use crate::error::Result;
+use crate::repository::objects::corrupt;
+use crate::repository::shared::Shared;
+
+/// Packs read at once: as many as keep the machine busy without holding many packs in memory.
+const PARALLEL_PACKS: usize = 2;
+
+/// What one pack is like.
+struct Condition {
+    /// What is wrong with the pack as a whole.
+    wrong: Option<String>,
+    /// Blocks that cannot be opened, counted within the pack.
+    bad: Vec<u32>,
+    bytes: u64,
+    chunks: u64,
+}
+
+impl Verifier {
+    /// Reads the packs in `only`, or all.
+    pub(super) async fn packs(&mut self, only: Option<&HashSet<PackId>>) -> Result<()> {
+        let sample = self.sample;
+        let packs: Vec<PackId> = {
+            let index = self.shared.index();
+            index
+                .packs()
+                .map(|(id, _)| id)
+                .filter(|id| only.is_none_or(|only| only.contains(id)))
+                .filter(|id| sample.takes(id.as_bytes()))
+                .collect()
+        };
+        let total = packs.iter().filter_map(|id| self.shared.index().pack(id)).map(|(pack, _)| pack.size).sum();
+        self.reporter.update(|progress| progress.bytes_total = Some(total));
+        let shared = Arc::clone(&self.shared);
+        // With content hashes every needed block is opened when its items are joined: once is enough.
+        let open_blocks = !self.hashes;
+        let mut reading = stream::iter(packs)
+            .map(|id| {
+                let shared = Arc::clone(&shared);
+                async move { (id, read_pack(&shared, id, open_blocks).await) }
+            })
+            .buffer_unordered(PARALLEL_PACKS);
+        while let Some((id, result)) = reading.next().await {
+            self.reporter.check()?;
+            let Some((_, numbers)) = self.shared.index().pack(&id) else { continue };
+            self.report.packs += 1;
+            let path = paths::pack(&id);
+            match result {
+                Ok(condition) => {
+                    self.silent = 0;
+                    self.report.bytes += condition.bytes;
+                    self.report.chunks += condition.chunks;
+                    self.reporter.update(|progress| progress.bytes_done += condition.bytes);
+                    self.bad_blocks.extend(condition.bad.iter().map(|block| numbers.start + block));
+                    if let Some(wrong) = condition.wrong {
+                        self.damaged(&path, wrong);
+                    }
+                }
+                Err(error) => {
+                    let what = self.damage_of(error)?;
+                    self.damaged(&path, what);
+                    self.bad_blocks.extend(numbers);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn read_pack(shared: &Arc<Shared>, id: PackId, open_blocks: bool) -> Result<Condition> {
+    let path = paths::pack(&id);
+    let Some((indexed, _)) = shared.index().pack(&id) else {
+        return Err(corrupt(&path, "it is not in the index"));
+    };
+    // Something was put behind the pack's end: what was there before may be whole.
+    let limit = indexed.size;
+    let bytes = match shared.objects.get(&path, limit).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(corrupt(&path, "the object is missing")),
+        Err(error) => match shared.objects.size(&path).await {
+            Ok(Some(size)) if size > limit => match shared.objects.get_range(&path, 0..limit).await? {
+                Some(bytes) => bytes,
+                None => return Err(corrupt(&path, "the object is missing")),
+            },
+            _ => return Err(error),
+        },
+    };
+    let too_long = shared.objects.size(&path).await?.is_some_and(|size| size > limit);
+    shared
+        .compute(move |shared, codec| Ok(examine(shared, codec, &indexed, &bytes, open_blocks, too_long)))
+        .await
+}
+
+fn examine(
+    shared: &Shared,
+    codec: &mut Codec,
+    indexed: &IndexedPack,
+    bytes: &Bytes,
+    open_blocks: bool,
+    too_long: bool,
+) -> Condition {
+    let mut condition = Condition {
+        wrong: None,
+        bad: Vec::new(),
+        bytes: bytes.len() as u64,
+        chunks: indexed.blocks.iter().map(|block| block.chunks.len() as u64).sum(),
+    };
+    let intact = PackId::of(bytes) == indexed.id;
+    if intact {
+        match open_pack(&shared.keys, codec, bytes) {
+            Ok((_, directory)) if directory.blocks == indexed.blocks => {}
+            Ok(_) => condition.wrong = Some("its directory and the index disagree".to_owned()),
+            Err(error) => condition.wrong = Some(error.to_string()),
+        }
+    }
+    if !intact || open_blocks {
+        let header = shared.keys.header_in_epoch(indexed.epoch, ObjectType::Pack, 0);
+        for (number, entry) in (0..).zip(&indexed.blocks) {
+            let Range { start, end } = entry.range();
+            let opened = usize::try_from(start)
+                .ok()
+                .zip(usize::try_from(end).ok())
+                .and_then(|(start, end)| bytes.get(start..end))
+                .ok_or(FormatError::Truncated { what: "block" })
+                .and_then(|sealed| open_block(&shared.keys, codec, &header, entry, sealed));
+            if opened.is_err() {
+                condition.bad.push(number);
+            }
+        }
+    }
+    if !intact || !condition.bad.is_empty() {
+        let (bad, all) = (condition.bad.len(), indexed.blocks.len());
+        let size = bytes.len() as u64;
+        let what = if size < indexed.size {
+            format!("it has {size} of {} bytes; {bad} of {all} blocks cannot be read", indexed.size)
+        } else if bad == 0 {
+            "its header or directory was changed; all its blocks can be read".to_owned()
+        } else {
+            format!("its bytes were changed; {bad} of {all} blocks cannot be read")
+        };
+        condition.wrong = Some(what);
+    } else if too_long && condition.wrong.is_none() {
+        condition.wrong = Some("it is longer than it should be; all its blocks can be read".to_owned());
+    }
+    condition
+}

@@ -1,0 +1,444 @@
+//! Recovery points: every tree node, every part of every item. What points share is read once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use nakivo_repo_format::record::{ContentPart, ItemRecord};
+use nakivo_repo_format::tree::{Node, TreeEntry};
+use nakivo_repo_format::{Blob, ChunkId, ChunkRef, ItemKey, KeyKind, Manifest, PackId, paths};
+
+use super::{AffectedItem, Verifier};
+use crate::error::{Error, Result};
+use crate::repository::content::{read_blob, read_part, segments};
+use crate::repository::objects::{corrupt, format_error};
+use crate::repository::read::Pattern;
+use crate::repository::shared::Shared;
+use crate::repository::tree::decode_entry;
+
+/// Items of one leaf that are read at once.
+const PARALLEL_ITEMS: usize = 4;
+/// Item records remembered as sound. Beyond, some are checked again.
+const MAX_REMEMBERED: usize = 1 << 20;
+
+/// A subtree still to be looked at.
+struct Subtree {
+    chunk: ChunkRef,
+    level: u8,
+    entries: u64,
+    last_key: Option<Vec<u8>>,
+}
+
+enum Visit {
+    Enter(Subtree),
+    /// All below this node was visited: if no damage came up since, it is sound.
+    Leave { chunk: ChunkId, damage_before: u64 },
+}
+
+/// What was found to be unreadable in one point, before it is known where that is.
+enum Loss {
+    Item(Box<TreeEntry>),
+    Listing { entries: u64, last_key: Option<Vec<u8>> },
+    Named(&'static str),
+}
+
+impl Verifier {
+    /// The packs that hold what these points need.
+    pub(super) async fn needed_packs(&mut self, scope: &[Manifest]) -> Result<HashSet<PackId>> {
+        let mut blocks = HashSet::new();
+        let mut seen = HashSet::new();
+        for manifest in scope {
+            let mut open: Vec<ChunkRef> = manifest.root.iter().map(|root| root.chunk).collect();
+            for blob in blobs(manifest) {
+                self.need(blob.1.chunks(), &mut blocks);
+            }
+            while let Some(chunk) = open.pop() {
+                self.reporter.check()?;
+                self.need(&[chunk], &mut blocks);
+                if !seen.insert(chunk.id) {
+                    continue;
+                }
+                // What cannot be read here is told when the points are walked through.
+                let Ok(bytes) = self.shared.read_chunk(&chunk, Pattern::Unknown).await else { continue };
+                match Node::decode(&bytes) {
+                    Ok(Node::Inner(children)) => open.extend(children.iter().map(|child| child.chunk)),
+                    Ok(Node::Leaf(entries)) => {
+                        for entry in entries {
+                            let Ok((_, record)) = decode_entry(&entry) else { continue };
+                            for part in &record.parts {
+                                let mut list = segments(&self.shared, &part.segments);
+                                if let nakivo_repo_format::SegmentList::Indirect(blob) = &part.segments {
+                                    self.need(blob.chunks(), &mut blocks);
+                                }
+                                while let Ok(Some(segment)) = list.try_next().await {
+                                    self.need(segment.chunks(), &mut blocks);
+                                }
+                            }
+                        }
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+        let index = self.shared.index();
+        Ok(blocks.into_iter().map(|block| index.pack_of(block)).collect())
+    }
+
+    fn need(&self, chunks: &[ChunkRef], blocks: &mut HashSet<u32>) {
+        let index = self.shared.index();
+        for chunk in chunks {
+            blocks.extend(index.block_numbers(&chunk.id));
+        }
+    }
+
+    /// Walks through points.
+    pub(super) async fn points(&mut self, scope: &[Manifest]) -> Result<()> {
+        let total = scope.iter().map(|manifest| manifest.counts.items).sum();
+        self.reporter.update(|progress| progress.items_total = Some(total));
+        let mut sound = Sound::default();
+        for manifest in scope {
+            self.reporter.update(|progress| progress.current = Some(manifest.object.name.clone()));
+            self.report.points += 1;
+            let mut losses = Vec::new();
+            for (name, blob) in blobs(manifest) {
+                if let Err(error) = self.blob(blob).await {
+                    self.lose(error, blob.chunks(), Loss::Named(name), &mut losses).await?;
+                }
+            }
+            self.tree(manifest, &mut sound, &mut losses).await?;
+            if !losses.is_empty() {
+                self.name_losses(manifest, losses).await?;
+            }
+        }
+        let unfinished: Vec<Blob> = {
+            let view = self.shared.view();
+            let progress = view.state.progress().values();
+            progress.flat_map(|progress| progress.spills.iter().chain(&progress.state)).cloned().collect()
+        };
+        for blob in unfinished {
+            if let Err(error) = self.blob(&blob).await {
+                self.lose(error, blob.chunks(), Loss::Named("(progress of an unfinished run)"), &mut Vec::new()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn blob(&self, blob: &Blob) -> Result<()> {
+        let mut bytes = read_blob(&self.shared, blob);
+        while bytes.try_next().await?.is_some() {}
+        Ok(())
+    }
+
+    async fn tree(&mut self, manifest: &Manifest, sound: &mut Sound, losses: &mut Vec<(String, Loss)>) -> Result<()> {
+        let mut visits: Vec<Visit> = manifest
+            .root
+            .iter()
+            .map(|root| {
+                Visit::Enter(Subtree { chunk: root.chunk, level: root.level, entries: root.entries, last_key: None })
+            })
+            .collect();
+        while let Some(visit) = visits.pop() {
+            self.reporter.check()?;
+            let subtree = match visit {
+                Visit::Leave { chunk, damage_before } => {
+                    if losses.len() as u64 == damage_before {
+                        sound.nodes.insert(short(&chunk));
+                    }
+                    continue;
+                }
+                Visit::Enter(subtree) if sound.nodes.contains(&short(&subtree.chunk.id)) => {
+                    self.reporter.update(|progress| progress.items_done += subtree.entries);
+                    continue;
+                }
+                Visit::Enter(subtree) => subtree,
+            };
+            let node = match self.node(&subtree).await {
+                Ok(node) => node,
+                Err(error) => {
+                    let loss = Loss::Listing { entries: subtree.entries, last_key: subtree.last_key };
+                    self.lose(error, &[subtree.chunk], loss, losses).await?;
+                    continue;
+                }
+            };
+            visits.push(Visit::Leave { chunk: subtree.chunk.id, damage_before: losses.len() as u64 });
+            match node {
+                Node::Inner(children) => visits.extend(children.into_iter().rev().map(|child| {
+                    Visit::Enter(Subtree {
+                        chunk: child.chunk,
+                        level: child.level,
+                        entries: child.entries,
+                        last_key: Some(child.last_key),
+                    })
+                })),
+                Node::Leaf(entries) => self.leaf(entries, sound, losses).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn node(&self, subtree: &Subtree) -> Result<Node> {
+        let bytes = self.shared.read_chunk(&subtree.chunk, Pattern::Unknown).await?;
+        let node = Node::decode(&bytes).map_err(|error| format_error("manifest tree", error))?;
+        let (level, entries) = match &node {
+            Node::Leaf(entries) => (0, entries.len() as u64),
+            Node::Inner(children) => {
+                (children.first().map_or(0, |child| child.level + 1), children.iter().map(|child| child.entries).sum())
+            }
+        };
+        if level != subtree.level || entries != subtree.entries {
+            return Err(corrupt("manifest tree", "a node is not what its parent says"));
+        }
+        Ok(node)
+    }
+
+    async fn leaf(
+        &mut self,
+        entries: Vec<TreeEntry>,
+        sound: &mut Sound,
+        losses: &mut Vec<(String, Loss)>,
+    ) -> Result<()> {
+        let total = entries.len() as u64;
+        let fresh: Vec<TreeEntry> =
+            entries.into_iter().filter(|entry| !sound.records.contains(&fingerprint(entry))).collect();
+        let (shared, sample, hashes) = (Arc::clone(&self.shared), self.sample, self.hashes);
+        let bad_blocks = Arc::new(self.bad_blocks.clone());
+        let mut checks = stream::iter(fresh)
+            .map(|entry| {
+                let (shared, bad_blocks) = (Arc::clone(&shared), Arc::clone(&bad_blocks));
+                let read = hashes && sample.takes(&entry.value);
+                async move {
+                    let result = check_item(&shared, &bad_blocks, &entry, read).await;
+                    (entry, result)
+                }
+            })
+            .buffer_unordered(PARALLEL_ITEMS);
+        let mut lost = Vec::new();
+        while let Some((entry, result)) = checks.next().await {
+            self.reporter.check()?;
+            self.report.items += 1;
+            match result {
+                Ok(bytes) => {
+                    self.report.content_bytes += bytes;
+                    if sound.records.len() >= MAX_REMEMBERED {
+                        sound.records.clear();
+                    }
+                    sound.records.insert(fingerprint(&entry));
+                }
+                Err((error, chunks)) => lost.push((entry, error, chunks)),
+            }
+        }
+        drop(checks);
+        for (entry, error, chunks) in lost {
+            self.lose(error, &chunks, Loss::Item(Box::new(entry)), losses).await?;
+        }
+        self.reporter.update(|progress| progress.items_done += total);
+        Ok(())
+    }
+
+    /// Notes a loss with the objects that cause it: those that hold the chunks which cannot be read.
+    async fn lose(
+        &mut self,
+        error: Error,
+        chunks: &[ChunkRef],
+        loss: Loss,
+        losses: &mut Vec<(String, Loss)>,
+    ) -> Result<()> {
+        let what = self.damage_of(error)?;
+        let mut object = None;
+        for chunk in chunks {
+            let block = self.shared.index().find(&chunk.id);
+            let Some(place) = block else {
+                object = Some((paths::INDEX.to_owned(), format!("chunk {} is in no index segment", chunk.id)));
+                break;
+            };
+            if self.bad_blocks.contains(&place.block) {
+                object = Some((paths::pack(&place.key.0), what.clone()));
+                break;
+            }
+            if let Err(error) = self.shared.read_chunk(chunk, Pattern::Unknown).await {
+                object = Some((paths::pack(&place.key.0), error.message().to_owned()));
+                break;
+            }
+        }
+        let (path, what) = object.unwrap_or_else(|| (paths::LOG.to_owned(), what));
+        self.damaged(&path, what);
+        losses.push((path, loss));
+        Ok(())
+    }
+
+    /// Says what was lost in a point, by its path.
+    async fn name_losses(&mut self, manifest: &Manifest, losses: Vec<(String, Loss)>) -> Result<()> {
+        let containers = self.containers(manifest).await;
+        for (object, loss) in losses {
+            let (path, count) = match loss {
+                Loss::Named(name) => (name.to_owned(), 1),
+                Loss::Item(entry) => {
+                    let path = match decode_entry(&entry) {
+                        Ok((key, record)) => containers.path(key.container(), &record.name),
+                        Err(_) => containers.path_of_key(&entry.key),
+                    };
+                    (path, 1)
+                }
+                Loss::Listing { entries, last_key } => {
+                    let path = match last_key {
+                        Some(key) => format!("{entries} entries up to {}", containers.path_of_key(&key)),
+                        None => format!("all {entries} entries"),
+                    };
+                    (path, entries)
+                }
+            };
+            let item = AffectedItem { object: manifest.object.name.clone(), point: manifest.id, path };
+            self.ledger.affects(&object, item, count);
+        }
+        Ok(())
+    }
+
+    /// The containers of a point, as far as they can be read.
+    async fn containers(&self, manifest: &Manifest) -> Containers {
+        let mut containers = Containers::default();
+        let mut open: Vec<ChunkRef> = manifest.root.iter().map(|root| root.chunk).collect();
+        while let Some(chunk) = open.pop() {
+            let Ok(bytes) = self.shared.read_chunk(&chunk, Pattern::Unknown).await else { continue };
+            match Node::decode(&bytes) {
+                Ok(Node::Inner(children)) => open.extend(children.iter().map(|child| child.chunk)),
+                Ok(Node::Leaf(entries)) => {
+                    for entry in entries {
+                        let Ok(key) = ItemKey::from_bytes(&entry.key) else { continue };
+                        if key.kind() == KeyKind::Container {
+                            if let Ok(record) = ItemRecord::decode(&entry.value) {
+                                containers
+                                    .0
+                                    .insert(key.id().to_owned(), (key.container().to_owned(), record.name));
+                            }
+                        }
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        containers
+    }
+}
+
+fn blobs(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &Blob)> {
+    let cursor = manifest.cursor.iter().map(|blob| ("(where the next run continues)", blob));
+    cursor.chain(manifest.ledger.iter().map(|blob| ("(list of items not stored)", blob)))
+}
+
+/// Checks one item: with `read`, joins its parts and compares their hashes; else looks its chunks up. Returns the bytes
+/// read, or the error and the chunks of the part that has it.
+async fn check_item(
+    shared: &Arc<Shared>,
+    bad_blocks: &HashSet<u32>,
+    entry: &TreeEntry,
+    read: bool,
+) -> Result<u64, (Error, Vec<ChunkRef>)> {
+    let (_, record) = decode_entry(entry).map_err(|error| (error, Vec::new()))?;
+    let mut bytes = 0;
+    for part in &record.parts {
+        if read {
+            let mut content = read_part(shared, part);
+            let mut failure = None;
+            loop {
+                match content.try_next().await {
+                    Ok(Some(piece)) => bytes += piece.len() as u64,
+                    Ok(None) => break,
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                }
+            }
+            if let Some(error) = failure {
+                return Err((error, chunks_of(shared, part).await));
+            }
+        } else {
+            let chunks = chunks_of(shared, part).await;
+            if let Some(error) = first_lost(shared, bad_blocks, &chunks) {
+                return Err((error, chunks));
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+fn first_lost(shared: &Shared, bad_blocks: &HashSet<u32>, chunks: &[ChunkRef]) -> Option<Error> {
+    let index = shared.index();
+    chunks.iter().find_map(|chunk| {
+        let what = format!("chunk {}", chunk.id);
+        if index.length(&chunk.id) != Some(chunk.length) {
+            return Some(corrupt(&what, "the index does not have it"));
+        }
+        // One sound copy is enough.
+        index
+            .block_numbers(&chunk.id)
+            .all(|block| bad_blocks.contains(&block))
+            .then(|| corrupt(&what, "its block cannot be read"))
+    })
+}
+
+/// Every chunk of a part, those of its segment list first.
+async fn chunks_of(shared: &Arc<Shared>, part: &ContentPart) -> Vec<ChunkRef> {
+    let mut chunks = Vec::new();
+    if let nakivo_repo_format::SegmentList::Indirect(blob) = &part.segments {
+        chunks.extend_from_slice(blob.chunks());
+    }
+    let mut list = segments(shared, &part.segments);
+    while let Ok(Some(segment)) = list.try_next().await {
+        chunks.extend_from_slice(segment.chunks());
+    }
+    chunks
+}
+
+/// What was found to be sound in an earlier point.
+#[derive(Default)]
+struct Sound {
+    nodes: HashSet<[u8; 16]>,
+    records: HashSet<[u8; 16]>,
+}
+
+/// Enough of a keyed hash to know a node again.
+fn short(id: &ChunkId) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&id.as_bytes()[..16]);
+    short
+}
+
+fn fingerprint(entry: &TreeEntry) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&blake3::hash(&entry.value).as_bytes()[..16]);
+    short
+}
+
+/// Containers by id: the parent's id and the name.
+#[derive(Default)]
+struct Containers(HashMap<String, (String, String)>);
+
+impl Containers {
+    fn path(&self, container: &str, name: &str) -> String {
+        let mut names = vec![name.to_owned()];
+        let mut at = container.to_owned();
+        // A damaged tree may hold a loop, and no path is this deep.
+        while !at.is_empty() && names.len() < 256 {
+            match self.0.get(&at) {
+                Some((parent, name)) => {
+                    names.push(name.clone());
+                    at.clone_from(parent);
+                }
+                None => {
+                    names.push(format!("[{at}]"));
+                    break;
+                }
+            }
+        }
+        names.reverse();
+        names.join("/")
+    }
+
+    fn path_of_key(&self, key: &[u8]) -> String {
+        match ItemKey::from_bytes(key) {
+            Ok(key) => self.path(key.container(), &format!("[{}]", key.id())),
+            Err(_) => "[?]".to_owned(),
+        }
+    }
+}

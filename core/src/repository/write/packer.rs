@@ -1,0 +1,479 @@
+//! From new chunks to stored packs: gather chunks into blocks, seal blocks on every core, fill packs, upload them.
+//!
+//! Rules that keep it right:
+//! * A chunk counts as known to a run the moment it is put into a block, under one lock; a flush that begins later takes
+//!   that block along. So whatever finished before a flush is in the store when the flush returns.
+//! * What was taken out of a queue is owned by a task, never by a caller's future: a caller that goes away loses nothing.
+//! * The first failure sticks: every later call returns it, so nothing can be committed that refers to what is not stored.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use nakivo_repo_format::index::{IndexSegment, IndexedPack};
+use nakivo_repo_format::log::IndexRef;
+use nakivo_repo_format::tree::EmittedNode;
+use nakivo_repo_format::pack::{BlockRole, FinishedPack, PackWriter, seal_block};
+use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, paths};
+use object_store::PutPayload;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::WriteStats;
+use crate::error::{Error, ErrorKind, Result};
+use crate::repository::index::Index;
+use crate::repository::objects::format_error;
+use crate::repository::read::Pattern;
+use crate::repository::shared::{Shared, blocking, parallelism};
+
+/// Packs that are being uploaded, or wait for it, at once.
+const MAX_UPLOADS: u32 = 2;
+/// Chunks of finished packs that wait in memory for an index segment; beyond, a segment is written between flushes.
+const MAX_UNINDEXED_CHUNKS: u64 = 250_000;
+/// Size look-ups at once.
+const SIZE_CHECKS: usize = 8;
+
+/// When blocks and packs are full. Policy of this writer, not part of the format.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// A chunk of this length gets a block of its own.
+    own_block_bytes: usize,
+    /// A shared block closes at this length.
+    shared_block_bytes: usize,
+    /// A pack closes at this length.
+    pack_bytes: u64,
+}
+
+const DATA: Limits = Limits { own_block_bytes: 64 << 10, shared_block_bytes: 256 << 10, pack_bytes: 16 << 20 };
+/// Tree nodes are small and read one by one: smaller blocks; and fewer: smaller packs.
+const TREE: Limits = Limits { own_block_bytes: 16 << 10, shared_block_bytes: 64 << 10, pack_bytes: 8 << 20 };
+
+/// Data and everything else are packed apart, so that browsing reads few packs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Data = 0,
+    Meta = 1,
+}
+
+impl Lane {
+    fn of(role: BlockRole) -> Self {
+        if role == BlockRole::Data { Self::Data } else { Self::Meta }
+    }
+
+    fn limits(self) -> Limits {
+        match self {
+            Self::Data => DATA,
+            Self::Meta => TREE,
+        }
+    }
+}
+
+/// Chunks that will be one block.
+#[derive(Debug)]
+struct Block {
+    role: BlockRole,
+    chunks: Vec<(ChunkId, Bytes)>,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    /// Chunks of this run that are in no finished pack yet.
+    pending: HashSet<ChunkId>,
+    open: Vec<Block>,
+    ready: VecDeque<Block>,
+}
+
+#[derive(Debug, Default)]
+struct Finished {
+    /// Uploaded packs that no segment lists yet.
+    packs: Vec<IndexedPack>,
+    chunks: u64,
+    /// Segments in the store that no commit refers to yet.
+    segments: Vec<IndexRef>,
+}
+
+/// The working part of a [`super::Writer`].
+#[derive(Debug)]
+pub(crate) struct Packer {
+    shared: Arc<Shared>,
+    queues: Mutex<Queues>,
+    packs: [Mutex<Option<PackWriter>>; 2],
+    /// Packs of this run that are uploaded and not committed: known to this writer alone, for no other writer may refer to
+    /// a pack that no commit has announced.
+    own: RwLock<Index>,
+    finished: Mutex<Finished>,
+    sealing: Arc<Semaphore>,
+    uploading: Arc<Semaphore>,
+    failure: Mutex<Option<Error>>,
+    flushing: tokio::sync::Mutex<()>,
+    indexing: tokio::sync::Mutex<()>,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) bytes_read: AtomicU64,
+    bytes_new: AtomicU64,
+    bytes_stored: AtomicU64,
+    chunks_new: AtomicU64,
+    chunks_known: AtomicU64,
+    packs: AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn seal_permits() -> u32 {
+    // One more than cores: the next block is at hand when a core is done.
+    u32::try_from(parallelism()).unwrap_or(2).clamp(1, 16) + 1
+}
+
+impl Packer {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            queues: Mutex::default(),
+            packs: Default::default(),
+            own: RwLock::default(),
+            finished: Mutex::default(),
+            sealing: Arc::new(Semaphore::new(seal_permits() as usize)),
+            uploading: Arc::new(Semaphore::new(MAX_UPLOADS as usize)),
+            failure: Mutex::default(),
+            flushing: tokio::sync::Mutex::default(),
+            indexing: tokio::sync::Mutex::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn stats(&self) -> WriteStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WriteStats {
+            bytes_read: read(&self.counters.bytes_read),
+            bytes_new: read(&self.counters.bytes_new),
+            bytes_stored: read(&self.counters.bytes_stored),
+            chunks_new: read(&self.counters.chunks_new),
+            chunks_known: read(&self.counters.chunks_known),
+            packs: read(&self.counters.packs),
+        }
+    }
+
+    /// Fails with the first failure of this writer.
+    pub(super) fn check(&self) -> Result<()> {
+        match &*lock(&self.failure) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn fail(&self, error: Error) {
+        lock(&self.failure).get_or_insert(error);
+    }
+
+    /// Takes a chunk and returns a reference to it. Waits while too much is under way.
+    pub(super) async fn add(self: &Arc<Self>, role: BlockRole, id: ChunkId, bytes: Bytes) -> Result<ChunkRef> {
+        let length = u32::try_from(bytes.len()).map_err(|_| Error::internal("a chunk above 4 GiB"))?;
+        if self.add_one(role, id, bytes) {
+            self.check()?;
+            self.dispatch().await?;
+        }
+        Ok(ChunkRef { id, length })
+    }
+
+    /// Puts a chunk into a block if it is new. Returns whether a block is ready now.
+    fn add_one(&self, role: BlockRole, id: ChunkId, bytes: Bytes) -> bool {
+        let length = bytes.len();
+        let limits = Lane::of(role).limits();
+        let mut queues = lock(&self.queues);
+        // In this order: a chunk moves from pending to own (both with this lock held) and from own to the shared index.
+        let known = queues.pending.contains(&id)
+            || self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
+            || self.shared.index().contains(&id);
+        if known {
+            self.counters.chunks_known.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        self.counters.chunks_new.fetch_add(1, Ordering::Relaxed);
+        self.counters.bytes_new.fetch_add(length as u64, Ordering::Relaxed);
+        queues.pending.insert(id);
+        if length >= limits.own_block_bytes {
+            queues.ready.push_back(Block { role, chunks: vec![(id, bytes)], bytes: length });
+            return true;
+        }
+        let at = match queues.open.iter().position(|block| block.role == role) {
+            Some(at) => at,
+            None => {
+                queues.open.push(Block { role, chunks: Vec::new(), bytes: 0 });
+                queues.open.len() - 1
+            }
+        };
+        let open = &mut queues.open[at];
+        open.chunks.push((id, bytes));
+        open.bytes += length;
+        if open.bytes >= limits.shared_block_bytes {
+            let full = queues.open.swap_remove(at);
+            queues.ready.push_back(full);
+            return true;
+        }
+        false
+    }
+
+    /// Hands ready blocks to sealing tasks, waiting for a free core.
+    async fn dispatch(self: &Arc<Self>) -> Result<()> {
+        while !lock(&self.queues).ready.is_empty() {
+            let permit = acquire(&self.sealing, 1).await?;
+            self.check()?;
+            let Some(block) = lock(&self.queues).ready.pop_front() else { return Ok(()) };
+            tokio::spawn(Arc::clone(self).seal(block, permit));
+        }
+        Ok(())
+    }
+
+    /// Seals one block, and uploads its pack if that is full now. A failure is noted while the permit is still held: a
+    /// flush that has all permits has seen every failure.
+    async fn seal(self: Arc<Self>, block: Block, permit: OwnedSemaphorePermit) {
+        let lane = Lane::of(block.role);
+        let packer = Arc::clone(&self);
+        let sealed = self.shared.compute(move |shared, codec| packer.seal_into_pack(shared, codec, lane, &block)).await;
+        let full = match sealed {
+            Ok(full) => full,
+            Err(error) => return self.fail(error),
+        };
+        if let Some(pack) = full {
+            // Waiting here, with the sealing permit, is what slows the reader down to the speed of the store.
+            let upload = match acquire(&self.uploading, 1).await {
+                Ok(upload) => upload,
+                Err(error) => return self.fail(error),
+            };
+            drop(permit);
+            self.finish_pack(pack, upload).await;
+        }
+    }
+
+    fn seal_into_pack(
+        &self,
+        shared: &Shared,
+        codec: &mut Codec,
+        lane: Lane,
+        block: &Block,
+    ) -> Result<Option<PackWriter>> {
+        let chunks: Vec<(ChunkId, &[u8])> = block.chunks.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
+        let sealed =
+            seal_block(&shared.keys, codec, block.role, &chunks).map_err(|error| format_error("new block", error))?;
+        let mut open = lock(&self.packs[lane as usize]);
+        let pack = open.get_or_insert_with(|| PackWriter::new(&shared.keys));
+        pack.append(sealed).map_err(|error| format_error("new pack", error))?;
+        Ok(if pack.len() >= lane.limits().pack_bytes { open.take() } else { None })
+    }
+
+    /// Uploads a pack, in a task of its own. As with sealing, the outcome is noted before the permit goes.
+    async fn finish_pack(self: &Arc<Self>, pack: PackWriter, upload: OwnedSemaphorePermit) {
+        if let Err(error) = self.upload(pack).await {
+            return self.fail(error);
+        }
+        drop(upload);
+        if lock(&self.finished).chunks >= MAX_UNINDEXED_CHUNKS {
+            if let Err(error) = self.write_segment().await {
+                self.fail(error);
+            }
+        }
+    }
+
+    async fn upload(self: &Arc<Self>, pack: PackWriter) -> Result<()> {
+        let finished = self
+            .shared
+            .compute(|_, codec| pack.finish(codec).map_err(|error| format_error("new pack", error)))
+            .await?;
+        let path = paths::pack(&finished.id);
+        let indexed = IndexedPack::from(&finished);
+        let FinishedPack { size, parts, .. } = finished;
+        self.shared.objects.create_named_by_content(&path, PutPayload::from_iter(parts)).await?;
+        self.counters.bytes_stored.fetch_add(size, Ordering::Relaxed);
+        self.counters.packs.fetch_add(1, Ordering::Relaxed);
+        self.register(indexed)
+    }
+
+    /// Makes an uploaded pack known to this writer.
+    fn register(&self, pack: IndexedPack) -> Result<()> {
+        let mut queues = lock(&self.queues);
+        self.own
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(&pack)
+            .map_err(|_| Error::internal("too many chunks for one run"))?;
+        let mut chunks = 0;
+        for chunk in pack.blocks.iter().flat_map(|block| &block.chunks) {
+            queues.pending.remove(&chunk.id);
+            chunks += 1;
+        }
+        let mut finished = lock(&self.finished);
+        finished.chunks += chunks;
+        finished.packs.push(pack);
+        Ok(())
+    }
+
+    /// Stores everything that was added before this call and returns every segment that no commit refers to yet.
+    ///
+    /// Runs as a task: a caller that goes away does not stop it half way.
+    pub(super) async fn flush(self: &Arc<Self>) -> Result<Vec<IndexRef>> {
+        let packer = Arc::clone(self);
+        match tokio::spawn(async move { packer.flush_now().await }).await {
+            Ok(result) => result,
+            Err(error) => Err(Error::internal(format!("storing ended abnormally: {error}"))),
+        }
+    }
+
+    async fn flush_now(self: &Arc<Self>) -> Result<Vec<IndexRef>> {
+        let _one_at_a_time = self.flushing.lock().await;
+        {
+            let mut queues = lock(&self.queues);
+            let open = std::mem::take(&mut queues.open);
+            queues.ready.extend(open);
+        }
+        self.dispatch().await?;
+        // All permits: every block handed out before is in a pack.
+        let all = acquire(&self.sealing, seal_permits()).await?;
+        let packs: Vec<PackWriter> = self.packs.iter().filter_map(|pack| lock(pack).take()).collect();
+        drop(all);
+        for pack in packs {
+            let upload = acquire(&self.uploading, 1).await?;
+            let packer = Arc::clone(self);
+            tokio::spawn(async move { packer.finish_pack(pack, upload).await });
+        }
+        // All permits: every pack finished before is stored and registered, or has failed.
+        drop(acquire(&self.uploading, MAX_UPLOADS).await?);
+        self.check()?;
+        self.write_segment().await?;
+        self.check()?;
+        Ok(lock(&self.finished).segments.clone())
+    }
+
+    /// Writes an index segment for the packs that have none. One at a time, so that whoever waited here knows that the
+    /// segments of earlier packs are listed, or that the failure is noted.
+    async fn write_segment(self: &Arc<Self>) -> Result<()> {
+        let _one_at_a_time = self.indexing.lock().await;
+        let packs = {
+            let mut finished = lock(&self.finished);
+            finished.chunks = 0;
+            std::mem::take(&mut finished.packs)
+        };
+        if packs.is_empty() {
+            return Ok(());
+        }
+        let result = self.write_segment_of(packs).await;
+        if let Err(error) = &result {
+            // The packs left the list: nothing of this run may be committed any more.
+            self.fail(error.clone());
+        }
+        result
+    }
+
+    async fn write_segment_of(self: &Arc<Self>, packs: Vec<IndexedPack>) -> Result<()> {
+        self.check_sizes(&packs).await?;
+        let segment = Arc::new(IndexSegment { packs });
+        let shared = Arc::clone(&self.shared);
+        let sealing = Arc::clone(&segment);
+        let (id, bytes) = blocking(move || {
+            let mut codec = shared.codecs.fresh().map_err(|error| format_error("zstd", error))?;
+            (*sealing).clone().seal(&shared.keys, &mut codec).map_err(|error| format_error("new index segment", error))
+        })
+        .await?;
+        let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
+        let reference = IndexRef { id, size: bytes.len() as u64, packs: count, chunks: segment.chunks() };
+        self.shared.objects.create_named_by_content(&paths::index(&id), bytes.into()).await?;
+        self.counters.bytes_stored.fetch_add(reference.size, Ordering::Relaxed);
+        lock(&self.shared.fresh_segments).insert(id, segment);
+        lock(&self.finished).segments.push(reference);
+        Ok(())
+    }
+
+    /// Asks the store for the size of each pack: one that acknowledged what it did not store is found out before anything
+    /// refers to it.
+    async fn check_sizes(&self, packs: &[IndexedPack]) -> Result<()> {
+        let names: Vec<_> = packs.iter().map(|pack| (paths::pack(&pack.id), pack.size)).collect();
+        stream::iter(names)
+            .map(|(path, size)| async move {
+                match self.shared.objects.size(&path).await? {
+                    Some(found) if found == size => Ok(()),
+                    found => {
+                        let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("{found} bytes"));
+                        let message = format!("{path}: the store acknowledged {size} bytes and holds {found}");
+                        Err(Error::new(ErrorKind::Unavailable, message).with_hint(
+                            "This store loses what it acknowledged. Check it before the next run; nothing was committed.",
+                        ))
+                    }
+                }
+            })
+            .buffer_unordered(SIZE_CHECKS)
+            .try_collect()
+            .await
+    }
+
+    /// Stores a tree node, whose id is computed already.
+    pub(crate) async fn add_node(self: &Arc<Self>, node: &EmittedNode) -> Result<()> {
+        self.add(BlockRole::Tree, node.chunk.id, node.bytes.clone()).await.map(drop)
+    }
+
+    /// Reads a chunk that is committed, or that this run stored.
+    pub(crate) async fn read_chunk(self: &Arc<Self>, chunk: &ChunkRef, pattern: Pattern) -> Result<Bytes> {
+        let own = || self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&chunk.id);
+        if !self.shared.index().contains(&chunk.id) {
+            // It may still be in an open block or pack.
+            if !own() && lock(&self.queues).pending.contains(&chunk.id) {
+                self.flush().await?;
+            }
+            if own() {
+                return self.shared.read_chunk_in(&self.own, chunk, pattern).await;
+            }
+        }
+        self.shared.read_chunk(chunk, pattern).await
+    }
+
+    /// Notes that a commit refers to these segments now: their chunks are in the shared index.
+    pub(crate) fn committed(&self, segments: &HashSet<IndexId>) {
+        let _queues = lock(&self.queues);
+        let mut finished = lock(&self.finished);
+        let before = finished.segments.len();
+        finished.segments.retain(|segment| !segments.contains(&segment.id));
+        if finished.segments.len() == before {
+            return;
+        }
+        let fresh: HashMap<_, _> = {
+            let all = lock(&self.shared.fresh_segments);
+            finished.segments.iter().filter_map(|segment| all.get(&segment.id).map(|s| (segment.id, Arc::clone(s)))).collect()
+        };
+        let mut own = Index::default();
+        let waiting = fresh.values().flat_map(|segment| &segment.packs).chain(&finished.packs);
+        for pack in waiting {
+            // It fitted into the larger index before.
+            let _ = own.add(pack);
+        }
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = own;
+    }
+}
+
+impl Drop for Packer {
+    fn drop(&mut self) {
+        let mut fresh = lock(&self.shared.fresh_segments);
+        for segment in &lock(&self.finished).segments {
+            fresh.remove(&segment.id);
+        }
+    }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>, permits: u32) -> Result<OwnedSemaphorePermit> {
+    Arc::clone(semaphore)
+        .acquire_many_owned(permits)
+        .await
+        .map_err(|_| Error::internal("the writer is closed"))
+}
