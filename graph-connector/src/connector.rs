@@ -14,7 +14,7 @@ use nakivo_core::seams::Environment;
 
 use crate::account::AccountConfig;
 use crate::discovery::{self, DiscoveredUser, PermissionCheck};
-use crate::exchange::mail;
+use crate::exchange::mail::{self, target::MailTarget};
 use crate::executor::Executor;
 use crate::governor::MAILBOX_SLOTS;
 use crate::graph::Graph;
@@ -30,6 +30,7 @@ pub const CONNECTOR_NAME: &str = "m365";
 pub struct M365Connector {
     account: String,
     graph: Arc<Graph>,
+    target: MailTarget,
 }
 
 impl M365Connector {
@@ -45,6 +46,7 @@ impl M365Connector {
         let graph = Arc::new(Graph { executor, requests });
         Ok(Self {
             account: config.directory_id.to_ascii_lowercase(),
+            target: MailTarget::new(Arc::clone(&graph)),
             graph,
         })
     }
@@ -112,6 +114,6 @@ impl Connector for M365Connector {
     }
 
     fn recovery(&self) -> Option<&dyn RecoveryTarget> {
-        None
+        Some(&self.target)
     }
 }

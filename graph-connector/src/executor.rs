@@ -111,7 +111,6 @@ impl Call {
 
 /// A successful answer whose body has not been read. Holds its slot until the body has ended or is dropped.
 pub(crate) struct Answer {
-    pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: BoxStream<'static, Result<Bytes, HttpError>>,
 }
@@ -153,10 +152,6 @@ impl Executor {
         self.clock.now()
     }
 
-    pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N]> {
-        random_bytes(&*self.rng)
-    }
-
     /// Waits, for callers that retry on a level above.
     pub(crate) async fn pause(&self, backoff: &mut Backoff, wait: Option<Duration>) -> Result<()> {
         backoff.pause(&*self.clock, &*self.rng, wait).await
@@ -166,10 +161,6 @@ impl Executor {
     pub(crate) fn silence(&self, scope: &Scope, wait: Duration) {
         self.counters.throttled.fetch_add(1, Ordering::Relaxed);
         self.governor.silence(scope, wait);
-    }
-
-    pub(crate) fn silent_for(&self, scope: &Scope) -> Duration {
-        self.governor.silent_for(scope)
     }
 
     pub(crate) fn usage(&self) -> Usage {
@@ -365,7 +356,7 @@ impl Executor {
                 let _ = &permit;
                 piece
             });
-            return Ok(Answer { status, headers, body: guarded.boxed() });
+            return Ok(Answer { headers, body: guarded.boxed() });
         }
         let wait = retry_after(&headers, self.clock.now());
         let request_id = headers

@@ -26,13 +26,12 @@ pub(crate) enum Operation {
     MailFolder,
     CreateMailFolder,
     CreateChildFolder,
-    DeleteMailFolder,
     FolderMessages,
     FolderMessagesDelta,
     CreateFolderMessage,
-    Messages,
     Message,
     MessageMime,
+    UpdateMessage,
     MoveMessage,
     DeleteMessage,
     Attachments,
@@ -143,15 +142,14 @@ impl RequestBuilder {
             Operation::CreateChildFolder => {
                 client.user(one).mail_folder(two).child_folders().create_child_folders(nothing)
             }
-            Operation::DeleteMailFolder => client.user(one).mail_folder(two).delete_mail_folders(),
             Operation::FolderMessages => client.user(one).mail_folder(two).messages().list_messages(),
             Operation::FolderMessagesDelta => client.user(one).mail_folder(two).messages().delta(),
             Operation::CreateFolderMessage => {
                 client.user(one).mail_folder(two).messages().create_messages(nothing)
             }
-            Operation::Messages => client.user(one).messages().list_messages(),
             Operation::Message => client.user(one).message(two).get_messages(),
             Operation::MessageMime => client.user(one).message(two).get_messages_content(),
+            Operation::UpdateMessage => client.user(one).message(two).update_messages(nothing),
             Operation::MoveMessage => client.user(one).message(two).move_message(nothing),
             Operation::DeleteMessage => client.user(one).message(two).delete_messages(),
             Operation::Attachments => client.user(one).message(two).attachments().list_attachments(),
@@ -244,13 +242,12 @@ mod tests {
             (Operation::MailFolder, "GET", "/users/A/mailFolders/B"),
             (Operation::CreateMailFolder, "POST", "/users/A/mailFolders"),
             (Operation::CreateChildFolder, "POST", "/users/A/mailFolders/B/childFolders"),
-            (Operation::DeleteMailFolder, "DELETE", "/users/A/mailFolders/B"),
             (Operation::FolderMessages, "GET", "/users/A/mailFolders/B/messages"),
             (Operation::FolderMessagesDelta, "GET", "/users/A/mailFolders/B/messages/delta()"),
             (Operation::CreateFolderMessage, "POST", "/users/A/mailFolders/B/messages"),
-            (Operation::Messages, "GET", "/users/A/messages"),
             (Operation::Message, "GET", "/users/A/messages/B"),
             (Operation::MessageMime, "GET", "/users/A/messages/B/$value"),
+            (Operation::UpdateMessage, "PATCH", "/users/A/messages/B"),
             (Operation::MoveMessage, "POST", "/users/A/messages/B/move"),
             (Operation::DeleteMessage, "DELETE", "/users/A/messages/B"),
             (Operation::Attachments, "GET", "/users/A/messages/B/attachments"),

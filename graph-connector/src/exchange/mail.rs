@@ -3,12 +3,17 @@
 //! MIME (`$value`) is the primary copy of a message; the JSON that delta delivered is kept beside it, verbatim, for what
 //! MIME lacks: read state, flag, categories, ids.
 
+pub(crate) mod attachments;
+pub(crate) mod compare;
+pub(crate) mod draft;
 pub(crate) mod fetch;
 pub(crate) mod folders;
 pub(crate) mod list;
 pub(crate) mod lookup;
 pub(crate) mod map;
+pub(crate) mod recover;
 pub(crate) mod round;
+pub(crate) mod target;
 
 use std::sync::Arc;
 

@@ -1,0 +1,329 @@
+//! Mailboxes as targets of a recovery: what is in the place of an item, and the folders it goes to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget};
+use nakivo_core::format::manifest::ObjectRecord;
+use nakivo_core::format::record::ItemRecord;
+use nakivo_core::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use super::draft::Draft;
+use super::folders::WELL_KNOWN;
+use super::recover::{self, Writing};
+use super::{WRITE_PERMISSION, scope_of};
+use crate::fault::Fault;
+use crate::governor::Scope;
+use crate::graph::Graph;
+use crate::json::Fields;
+use crate::pages;
+use crate::request::Operation;
+
+/// Deepest folder chain that is walked.
+const MAX_DEPTH: usize = 300;
+const FOLDER_PAGE: &str = "250";
+
+/// Where a folder of the target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Among the folders a person sees.
+    Live,
+    /// Deleted Items or below.
+    Deleted,
+    /// Outside the folder tree: recoverable items.
+    Outside,
+}
+
+/// Writes mail back.
+#[derive(Debug)]
+pub(crate) struct MailTarget {
+    graph: Arc<Graph>,
+    /// Folders that were resolved, by user and path.
+    containers: Mutex<HashMap<(String, Vec<String>), String>>,
+    /// Well-known folders, by user and name.
+    known: Mutex<HashMap<(String, String), String>>,
+    places: Mutex<HashMap<(String, String), Place>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MailTarget {
+    pub(crate) fn new(graph: Arc<Graph>) -> Self {
+        Self { graph, containers: Mutex::default(), known: Mutex::default(), places: Mutex::default() }
+    }
+
+    fn well_known_name(folder: &ItemRecord) -> Option<&'static str> {
+        let name = folder.properties.get("well_known_name")?.as_text()?;
+        let name = WELL_KNOWN.iter().copied().find(|known| *known == name)?;
+        // A mail program sends what it finds in the outbox: what was there is recovered to where nothing is sent.
+        Some(if name == "outbox" { "drafts" } else { name })
+    }
+
+    pub(crate) async fn well_known(&self, scope: &Scope, user: &str, name: &str) -> Result<Option<String>, Fault> {
+        let key = (user.to_owned(), name.to_owned());
+        if let Some(id) = lock(&self.known).get(&key) {
+            return Ok(Some(id.clone()));
+        }
+        let call =
+            self.graph.outlook(scope, Operation::MailFolder, &[user, name], &[("$select", "id,parentFolderId")])?;
+        match self.graph.executor.json(&call).await {
+            Ok(text) => {
+                let id = Fields::parse(&text).and_then(|fields| fields.text("id"));
+                if let Some(id) = &id {
+                    lock(&self.known).insert(key, id.clone());
+                }
+                Ok(id)
+            }
+            Err(fault) if fault.refused_as(|refusal| refusal.item_gone()) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The folder that `path` leads to; none if it does not exist and is not to be made.
+    async fn resolve(
+        &self,
+        scope: &Scope,
+        user: &str,
+        path: &[ItemRecord],
+        create: bool,
+    ) -> Result<Option<String>, Fault> {
+        let steps: Vec<String> = path
+            .iter()
+            .map(|folder| match Self::well_known_name(folder) {
+                Some(name) => format!("\0{name}"),
+                None => folder.name.to_lowercase(),
+            })
+            .collect();
+        let mut current: Option<String> = None;
+        for (depth, folder) in path.iter().enumerate() {
+            let key = (user.to_owned(), steps[..=depth].to_vec());
+            let cached = lock(&self.containers).get(&key).cloned();
+            let id = match cached {
+                Some(id) => id,
+                None => match self.step(scope, user, current.as_deref(), folder, create).await? {
+                    Some(id) => id,
+                    None => return Ok(None),
+                },
+            };
+            lock(&self.containers).insert(key, id.clone());
+            current = Some(id);
+        }
+        match current {
+            Some(id) => Ok(Some(id)),
+            None => self.well_known(scope, user, "msgfolderroot").await,
+        }
+    }
+
+    async fn step(
+        &self,
+        scope: &Scope,
+        user: &str,
+        parent: Option<&str>,
+        folder: &ItemRecord,
+        create: bool,
+    ) -> Result<Option<String>, Fault> {
+        if let Some(name) = Self::well_known_name(folder)
+            && let Some(id) = self.well_known(scope, user, name).await?
+        {
+            return Ok(Some(id));
+        }
+        if let Some(id) = self.child(scope, user, parent, &folder.name).await? {
+            return Ok(Some(id));
+        }
+        if !create {
+            return Ok(None);
+        }
+        let hidden = folder.properties.get("hidden").and_then(|value| value.as_bool()).unwrap_or(false);
+        let call = match parent {
+            Some(parent) => self.graph.outlook(scope, Operation::CreateChildFolder, &[user, parent], &[])?,
+            None => self.graph.outlook(scope, Operation::CreateMailFolder, &[user], &[])?,
+        };
+        // Hidden or not can be set only now (contract 4.1).
+        let call = call.json_body(&json!({ "displayName": folder.name, "isHidden": hidden }));
+        match self.graph.executor.json(&call).await {
+            Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("id")) {
+                Some(id) => Ok(Some(id)),
+                None => self.child(scope, user, parent, &folder.name).await,
+            },
+            // Made by somebody else meanwhile, or by us although the answer was lost.
+            Err(fault)
+                if fault.ambiguous()
+                    || fault.refused_as(|refusal| refusal.status == 409 || refusal.is("ErrorFolderExists")) =>
+            {
+                match self.child(scope, user, parent, &folder.name).await? {
+                    Some(id) => Ok(Some(id)),
+                    None => Err(fault),
+                }
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The child folder of this name; names are unique below a parent, case aside.
+    async fn child(
+        &self,
+        scope: &Scope,
+        user: &str,
+        parent: Option<&str>,
+        name: &str,
+    ) -> Result<Option<String>, Fault> {
+        let query = [("includeHiddenFolders", "true"), ("$top", FOLDER_PAGE)];
+        let call = match parent {
+            Some(parent) => self.graph.call(scope, Operation::ChildFolders, &[user, parent], &query)?,
+            None => self.graph.call(scope, Operation::MailFolders, &[user], &query)?,
+        };
+        let wanted = name.trim().to_lowercase();
+        let found = pages::all(&self.graph, scope, call, 100_000).await?;
+        Ok(found.iter().filter_map(|raw| super::folders::Folder::parse(raw, "")).find_map(|folder| {
+            (folder.name.trim().to_lowercase() == wanted).then_some(folder.id)
+        }))
+    }
+
+    /// Where a folder is, by walking up to the root.
+    async fn place(&self, scope: &Scope, user: &str, folder: &str) -> Result<Place, Fault> {
+        let root = self.well_known(scope, user, "msgfolderroot").await?;
+        let deleted = self.well_known(scope, user, "deleteditems").await?;
+        let mut walked = Vec::new();
+        let mut current = folder.to_owned();
+        let place = loop {
+            if let Some(place) = lock(&self.places).get(&(user.to_owned(), current.clone())) {
+                break *place;
+            }
+            if Some(&current) == deleted.as_ref() {
+                break Place::Deleted;
+            }
+            if Some(&current) == root.as_ref() {
+                break Place::Live;
+            }
+            walked.push(current.clone());
+            if walked.len() > MAX_DEPTH {
+                break Place::Outside;
+            }
+            let query = [("$select", "id,parentFolderId")];
+            let call = self.graph.outlook(scope, Operation::MailFolder, &[user, &current], &query)?;
+            current = match self.graph.executor.json(&call).await {
+                Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("parentFolderId")) {
+                    Some(parent) if parent != current => parent,
+                    _ => break Place::Outside,
+                },
+                Err(fault) if fault.refused_as(|refusal| refusal.item_gone()) => break Place::Outside,
+                Err(fault) => return Err(fault),
+            };
+        };
+        let mut places = lock(&self.places);
+        for id in walked {
+            places.insert((user.to_owned(), id), place);
+        }
+        Ok(place)
+    }
+
+    async fn existing(
+        &self,
+        target: &ObjectRecord,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+    ) -> Result<Existing, Fault> {
+        let scope = scope_of(target);
+        let user = target.native_id.as_str();
+        let writing = Writing { graph: &self.graph, scope: &scope, user };
+        let container = self.resolve(&scope, user, &item.path, false).await?;
+        let mut draft: Option<Draft> = None;
+
+        // The item itself, if it still lives in this mailbox: immutable ids survive every move within it.
+        if let Some(raw) = writing.message(&item.record.id).await? {
+            let fields = Fields::parse(&raw);
+            let text = |key: &str| fields.as_ref().and_then(|fields| fields.text(key));
+            let parent = text("parentFolderId").unwrap_or_default();
+            let id = item.record.id.clone();
+            if Some(&parent) == container.as_ref() {
+                let change_key = text("changeKey").or_else(|| text("@odata.etag"));
+                if change_key.is_some() && change_key == item.record.change_key {
+                    return Ok(Existing::Identical { id });
+                }
+                let draft = recover::draft_of(&mut draft, item, content).await?;
+                return writing.compared(draft, id, &raw).await;
+            }
+            if self.place(&scope, user, &parent).await? == Place::Live {
+                return Ok(Existing::Differs { id, difference: "folder: it is in another one now".to_owned() });
+            }
+        }
+        let Some(container) = container else { return Ok(Existing::Absent) };
+        let draft = recover::draft_of(&mut draft, item, content).await?;
+
+        // A copy that an earlier recovery made, or the same message by its own id.
+        let mut first_difference = None;
+        let mut candidates = writing.marked(&container, &recover::marker(&item.record)).await?;
+        candidates.retain(|copy| !copy.unfinished);
+        let mut raws: Vec<(String, String)> = candidates.into_iter().map(|copy| (copy.id, copy.raw)).collect();
+        if raws.is_empty()
+            && let Some(message_id) = draft.internet_message_id()
+        {
+            raws = writing.by_message_id(&container, message_id).await?;
+        }
+        for (id, raw) in raws {
+            match writing.compared(draft, id, &raw).await? {
+                Existing::Differs { id, difference } => {
+                    first_difference.get_or_insert(Existing::Differs { id, difference });
+                }
+                other => return Ok(other),
+            }
+        }
+        Ok(first_difference.unwrap_or(Existing::Absent))
+    }
+}
+
+fn failed(what: &str) -> impl FnOnce(Fault) -> Error + '_ {
+    move |fault| fault.into_error(what, Some(WRITE_PERMISSION))
+}
+
+#[async_trait]
+impl RecoveryTarget for MailTarget {
+    async fn find_existing(
+        &self,
+        target: &ObjectRecord,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+    ) -> Result<Existing> {
+        self.existing(target, item, content).await.map_err(failed("looking for the message at the target"))
+    }
+
+    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
+        let scope = scope_of(target);
+        let found = self
+            .resolve(&scope, &target.native_id, path, true)
+            .await
+            .map_err(failed("making sure that the folder exists"))?;
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "the root folder of the target mailbox was not found"))
+    }
+
+    async fn recover(
+        &self,
+        target: &ObjectRecord,
+        container: &str,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+        action: RecoverAction,
+    ) -> Result<Recovered> {
+        let scope = scope_of(target);
+        let user = target.native_id.as_str();
+        let writing = Writing { graph: &self.graph, scope: &scope, user };
+        let deleted = match action {
+            RecoverAction::Replace { .. } => {
+                self.well_known(&scope, user, "deleteditems").await.map_err(failed("recovering a message"))?
+            }
+            _ => None,
+        };
+        let result = writing.recover(container, item, content, action, deleted.as_deref()).await;
+        if let Err(fault) = &result
+            && fault.refused_as(|refusal| refusal.status == 404)
+        {
+            // A folder that was resolved before may be gone by now: resolve anew next time.
+            lock(&self.containers).retain(|_, id| id != container);
+        }
+        result.map_err(failed("recovering a message"))
+    }
+}
