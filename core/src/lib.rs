@@ -7,10 +7,15 @@
 #[doc(inline)]
 pub use error::{Error, ErrorKind, Result};
 
+pub mod backup;
 pub mod connector;
 pub mod error;
+pub mod folder;
+mod fs;
 pub mod progress;
+pub mod repository;
 pub mod seams;
 pub mod state;
+pub mod store;
 
 pub use {bytes, chrono, nakivo_repo_format as format, object_store};

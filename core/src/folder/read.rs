@@ -1,0 +1,166 @@
+//! Reads the content of files, and notices when they change meanwhile.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::mpsc;
+
+use super::walk::{Found, found, head_at};
+use super::{FolderConnector, Place};
+use crate::connector::{Fetched, ItemHead, ItemRef, PartContent};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::{EntryKind, OpenFile, Root, Stat};
+
+/// Bytes read at once; files up to this size are read in one go.
+const PIECE_BYTES: usize = 1 << 20;
+/// Pieces of a large file that may wait for the engine.
+const PIECES_AHEAD: usize = 2;
+/// Name of the one part of a file.
+pub(super) const CONTENT: &str = "content";
+/// A kernel may give two changes within its tick the same time stamp: a file is read only when its stamp is older, so that
+/// any later change shows.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Reads one item. A file that changes while it is read is read once more.
+pub(super) async fn fetch(connector: &FolderConnector, item: &ItemRef) -> Result<Fetched> {
+    let Some(path) = connector.place.path_of(&item.id) else {
+        return Ok(Fetched::Gone);
+    };
+    let mut tries = 0;
+    loop {
+        let now_ns = connector.clock.now().timestamp_nanos_opt().unwrap_or(0);
+        let path = path.clone();
+        let step = connector
+            .blocking(move |place, root| open(place, root, path, now_ns))
+            .await?;
+        match step {
+            Step::Done(fetched) => return Ok(fetched),
+            Step::TooFresh(wait) => connector.clock.sleep(wait).await,
+            Step::Changed => {
+                tries += 1;
+                if tries >= 2 {
+                    return Err(changed());
+                }
+            }
+            Step::Large(file, stat, head) => {
+                let part = PartContent {
+                    name: CONTENT.to_owned(),
+                    media_type: None,
+                    length: Some(stat.size),
+                    body: stream_file(Arc::clone(&connector.place), file, stat),
+                };
+                return Ok(Fetched::Content {
+                    head,
+                    parts: vec![part],
+                });
+            }
+        }
+    }
+}
+
+fn changed() -> Error {
+    Error::new(ErrorKind::Busy, "the file changed while it was being read")
+        .with_hint("Back up when it is not in use; the next run tries again.")
+}
+
+enum Step {
+    Done(Fetched),
+    TooFresh(Duration),
+    Changed,
+    Large(OpenFile, Stat, Box<ItemHead>),
+}
+
+fn open(place: &Place, root: &Root, path: PathBuf, now_ns: i64) -> Result<Step> {
+    match root.stat(&path)?.map(|stat| stat.kind) {
+        Some(EntryKind::File) => {}
+        Some(EntryKind::Symlink) => {
+            return Ok(Step::Done(match head_at(place, root, &path)? {
+                Found::Item(head) => Fetched::Content {
+                    head: Box::new(head),
+                    parts: Vec::new(),
+                },
+                _ => Fetched::Gone,
+            }));
+        }
+        // A directory or a device in its place: the file itself is gone.
+        _ => return Ok(Step::Done(Fetched::Gone)),
+    }
+    let mut file = match root.open_file(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Step::Done(Fetched::Gone)),
+        Err(error) => return Err(error),
+    };
+    let stat = file.stat()?;
+    if stat.kind != EntryKind::File {
+        return Ok(Step::Changed);
+    }
+    let age = now_ns.saturating_sub(stat.changed_ns.max(stat.modified_ns));
+    let tick = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);
+    // A stamp from the future says nothing.
+    if (0..tick).contains(&age) {
+        return Ok(Step::TooFresh(
+            TICK.saturating_sub(Duration::from_nanos(age.unsigned_abs())),
+        ));
+    }
+    let container = place.id_of(path.parent().unwrap_or(std::path::Path::new("")));
+    let Found::Item(head) = found(place, &path, container, &stat, None) else {
+        return Ok(Step::Changed);
+    };
+    let head = Box::new(head);
+    if stat.size > PIECE_BYTES as u64 {
+        return Ok(Step::Large(file, stat, head));
+    }
+    // One byte more, to notice a file that grew.
+    let mut buffer = vec![0; usize::try_from(stat.size).unwrap_or(PIECE_BYTES) + 1];
+    let count = file.read_full(&mut buffer)?;
+    if count as u64 != stat.size || file.stat()? != stat {
+        return Ok(Step::Changed);
+    }
+    buffer.truncate(count);
+    place.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
+    let part = PartContent {
+        name: CONTENT.to_owned(),
+        media_type: None,
+        length: Some(stat.size),
+        body: stream::iter([Ok(Bytes::from(buffer))]).boxed(),
+    };
+    Ok(Step::Done(Fetched::Content {
+        head,
+        parts: vec![part],
+    }))
+}
+
+/// Streams a large file from a blocking thread; the last item is an error if the file changed on the way.
+fn stream_file(place: Arc<Place>, mut file: OpenFile, stat: Stat) -> BoxStream<'static, Result<Bytes>> {
+    let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut total = 0u64;
+        loop {
+            let mut buffer = vec![0; PIECE_BYTES];
+            let piece = file.read_full(&mut buffer).and_then(|count| {
+                buffer.truncate(count);
+                total += count as u64;
+                if count == 0 && (total != stat.size || file.stat()? != stat) || total > stat.size {
+                    return Err(changed());
+                }
+                Ok(Bytes::from(buffer))
+            });
+            let last = piece.as_ref().map_or(true, Bytes::is_empty);
+            if let Ok(piece) = &piece {
+                place.bytes_read.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            }
+            let nothing = matches!(&piece, Ok(piece) if piece.is_empty());
+            if nothing || sender.blocking_send(piece).is_err() || last {
+                return;
+            }
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    })
+    .boxed()
+}
