@@ -593,6 +593,12 @@ impl Faults {
         self.add(Fault::status(status).path("/v1.0/").at_request(n))
     }
 
+    /// Runs `edit` when the `n`-th request (counted from 1, from now) with `path` in its path arrives, before it is
+    /// executed: for changes between a listing and a download. `path` as in [`Fault::path`].
+    pub fn on_request(&self, path: &str, n: u64, edit: impl FnOnce() + Send + 'static) {
+        self.world.faults.hook(path, n, Box::new(edit));
+    }
+
     /// Makes delta tokens unknown: their next use answers 410 `SyncStateNotFound`.
     pub fn expire_delta(&self, scope: &DeltaScope) {
         for user in self.world.all_users() {

@@ -214,9 +214,20 @@ impl Fault {
     }
 
     fn matches(&self, request: &Request) -> bool {
-        self.method
-            .as_ref()
-            .is_none_or(|m| m.eq_ignore_ascii_case(&request.method))
+        // The envelope of a batch is struck only by rules that name it; others are for its members.
+        let batch = request
+            .segments
+            .last()
+            .is_some_and(|s| s.eq_ignore_ascii_case("$batch"));
+        (!batch
+            || self
+                .path
+                .as_ref()
+                .is_some_and(|p| p.to_lowercase().contains("$batch")))
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|m| m.eq_ignore_ascii_case(&request.method))
             && self.app.as_ref().is_none_or(|a| request.app.as_ref() == Some(a))
             && self.path.as_ref().is_none_or(|p| {
                 glob(&p.to_lowercase(), &request.target.to_lowercase())
@@ -248,8 +259,25 @@ struct Rule {
     struck: u64,
 }
 
+/// Something to do when a request arrives, before it is executed.
+struct Hook {
+    matcher: Fault,
+    seen: u64,
+    run: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hook")
+            .field("path", &self.matcher.path)
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
+    hooks: Vec<Hook>,
     rules: Vec<Rule>,
     next: u64,
     struck: u64,
@@ -277,12 +305,42 @@ impl FaultTable {
         id
     }
 
+    pub(crate) fn hook(&self, path: &str, n: u64, run: Box<dyn FnOnce() + Send>) {
+        let matcher = Fault::status(0).path(path).after(n.saturating_sub(1));
+        self.lock().hooks.push(Hook {
+            matcher,
+            seen: 0,
+            run,
+        });
+    }
+
+    /// Runs what is due when this request arrives. The edits may use the emulator, but not add hooks.
+    pub(crate) fn run_hooks(&self, request: &Request) {
+        let mut due = Vec::new();
+        {
+            let mut state = self.lock();
+            let mut kept = Vec::new();
+            for mut hook in std::mem::take(&mut state.hooks) {
+                hook.seen += u64::from(hook.matcher.matches(request));
+                if hook.seen > hook.matcher.skip {
+                    due.push(hook.run)
+                } else {
+                    kept.push(hook)
+                }
+            }
+            state.hooks = kept;
+        }
+        due.into_iter().for_each(|run| run());
+    }
+
     pub(crate) fn remove(&self, id: u64) {
         self.lock().rules.retain(|r| r.id != id);
     }
 
     pub(crate) fn clear(&self) {
-        self.lock().rules.clear();
+        let mut state = self.lock();
+        state.rules.clear();
+        state.hooks.clear();
     }
 
     pub(crate) fn struck(&self) -> u64 {

@@ -49,13 +49,16 @@ impl Generator {
         Stream::new(&[self.seed, u64::from(user), u64::from(index), purpose])
     }
 
-    /// Time of reception in Unix milliseconds, whole seconds, rising with the index.
+    /// Time of reception in Unix milliseconds, whole seconds, rising with the index; anywhere in the same two
+    /// years for an index that was not planned.
     pub(crate) fn received(&self, user: u32, index: u32) -> i64 {
-        let step = SPAN_MS / i64::from(self.items.max(1)) / 1000 * 1000;
-        let step = step.max(1000);
-        let jitter =
-            (key(&[self.seed, u64::from(user), u64::from(index), 1]) % (step as u64 / 1000).max(1)) as i64;
-        clock::BASE_MS - SPAN_MS + i64::from(index) * step + jitter * 1000
+        let start = clock::BASE_MS - SPAN_MS;
+        let draw = key(&[self.seed, u64::from(user), u64::from(index), 1]);
+        if index >= self.items {
+            return start + (draw % (SPAN_MS as u64 / 1000)) as i64 * 1000;
+        }
+        let step = (SPAN_MS / i64::from(self.items) / 1000 * 1000).max(1000);
+        start + i64::from(index) * step + (draw % (step as u64 / 1000)) as i64 * 1000
     }
 
     pub(crate) fn slot(&self, user: u32, index: u32) -> Slot {

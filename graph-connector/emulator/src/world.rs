@@ -230,6 +230,6 @@ impl World {
 
     /// A deterministic coin with `n` sides: true for one of them.
     pub(crate) fn coin(&self, parts: u64, n: u64) -> bool {
-        mix(self.seed ^ mix(parts)) % n == 0
+        mix(self.seed ^ mix(parts)).is_multiple_of(n)
     }
 }

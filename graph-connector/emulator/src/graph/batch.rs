@@ -26,10 +26,22 @@ struct Member {
 pub(crate) async fn serve(world: &Arc<World>, mut request: Request) -> Outcome {
     let token = serve::bearer(&request).and_then(|t| world.identity.check(t, world.clock.now()));
     request.app = token.as_ref().map(|t| t.app.clone());
-    // A fault with a path of `$batch` strikes the whole.
+    let (delay, action) = world.faults.choose(&request);
+    if let Some(delay) = delay {
+        serve::wait(delay).await;
+    }
+    // A fault that names `$batch` strikes the whole; those that leave it unexecuted come first.
+    if let Some(outcome) = action.as_ref().and_then(|a| serve::instead(world, &request, a)) {
+        serve::record_batch(world, &request, &outcome);
+        return outcome;
+    }
     let outcome = match serve::authorise(&request, token.as_ref()).and_then(|_| members(world, &request)) {
         Err(error) => Outcome::Reply(serve::error_reply(world, &request, &error), None),
         Ok(members) => run(world, members, &request).await,
+    };
+    let outcome = match (outcome, action) {
+        (Outcome::Reply(reply, _), Some(action)) => serve::spoil(world, &request, reply, action),
+        (outcome, _) => outcome,
     };
     serve::record_batch(world, &request, &outcome);
     outcome

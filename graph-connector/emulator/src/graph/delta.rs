@@ -212,7 +212,7 @@ pub(crate) fn messages(call: &Call<'_>, user_id: &str, folder_id: &str) -> Answe
             size = size.min(token.top.saturating_sub(token.shown) as usize);
         }
         let draw = key(&[m.key, token.after, token.since, u64::from(token.page), 23]);
-        let (entries, mut more) = if pausable && draw % 9 == 0 {
+        let (entries, mut more) = if pausable && draw.is_multiple_of(9) {
             (vec![], true)
         } else {
             m.delta(folder, token.after, token.begun, size)

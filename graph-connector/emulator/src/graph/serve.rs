@@ -112,45 +112,20 @@ pub(crate) async fn process(
     };
     let scope = scope(world, &request, route.as_ref());
     world.log.arrived(&scope, arrived);
+    world.faults.run_hooks(&request);
     let (delay, action) = world.faults.choose(&request);
     *guard = Some(Box::new(enter(world, &scope)));
     if let Some(delay) = delay {
-        tokio::time::sleep(delay).await;
+        wait(delay).await;
     }
     let run = || execute(world, host, &request, token.as_ref(), route.as_ref(), &scope);
-    let mut fault = action.is_some() || delay.is_some();
+    let fault = action.is_some() || delay.is_some();
     let outcome = match action {
-        None => {
-            fault = delay.is_some();
-            Outcome::Reply(run(), None)
-        }
-        Some(Action::Status {
-            status,
-            body,
-            retry_after,
-        }) => Outcome::Reply(injected(world, &request, status, &body, retry_after), None),
-        Some(Action::AfterSuccess { status }) => {
-            let reply = run();
-            if reply.status < 300 {
-                world.log.after_success();
-                Outcome::Reply(
-                    injected(world, &request, status, &FaultBody::Envelope, None),
-                    None,
-                )
-            } else {
-                Outcome::Reply(reply, None)
-            }
-        }
-        Some(Action::ResetAfterSuccess) => {
-            if run().status < 300 {
-                world.log.after_success();
-            }
-            Outcome::Drop
-        }
-        Some(Action::Reset) => Outcome::Drop,
-        Some(Action::Damage(damage)) => Outcome::Reply(run(), Some(damage)),
-        Some(Action::Link(kind)) => Outcome::Reply(spoil_links(world, &request, run(), kind), None),
-        Some(Action::Delay { .. }) => Outcome::Reply(run(), None),
+        None => Outcome::Reply(run(), None),
+        Some(action) => match instead(world, &request, &action) {
+            Some(outcome) => outcome,
+            None => spoil(world, &request, run(), action),
+        },
     };
     if let Outcome::Reply(reply, _) = &outcome
         && matches!(reply.status, 429 | 503)
@@ -166,6 +141,48 @@ pub(crate) async fn process(
     }
     record(world, &request, &outcome, arrived, fault);
     outcome
+}
+
+/// The outcome of actions that leave the request unexecuted.
+pub(crate) fn instead(world: &World, request: &Request, action: &Action) -> Option<Outcome> {
+    match action {
+        Action::Status {
+            status,
+            body,
+            retry_after,
+        } => Some(Outcome::Reply(
+            injected(world, request, *status, body, retry_after.clone()),
+            None,
+        )),
+        Action::Reset => Some(Outcome::Drop),
+        _ => None,
+    }
+}
+
+/// What an action makes of the right answer.
+pub(crate) fn spoil(world: &World, request: &Request, reply: Reply, action: Action) -> Outcome {
+    let success = reply.status < 300;
+    match action {
+        Action::AfterSuccess { .. } | Action::ResetAfterSuccess if success => world.log.after_success(),
+        _ => {}
+    }
+    match action {
+        Action::AfterSuccess { status } if success => {
+            Outcome::Reply(injected(world, request, status, &FaultBody::Envelope, None), None)
+        }
+        Action::ResetAfterSuccess => Outcome::Drop,
+        Action::Damage(damage) => Outcome::Reply(reply, Some(damage)),
+        Action::Link(kind) => Outcome::Reply(spoil_links(world, request, reply, kind), None),
+        _ => Outcome::Reply(reply, None),
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an injected delay is real time by definition"
+)]
+pub(crate) async fn wait(delay: std::time::Duration) {
+    tokio::time::sleep(delay).await;
 }
 
 fn record(world: &World, request: &Request, outcome: &Outcome, at_ms: i64, fault: bool) {

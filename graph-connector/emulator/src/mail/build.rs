@@ -247,7 +247,7 @@ pub(crate) fn message(view: &View, headers: &str, seed: u64) -> Mime {
     let mixed: Vec<&Part> = view
         .parts
         .iter()
-        .filter(|p| !(p.inline && p.content_id.is_some()) && !matches!(p.kind, PartKind::Reference))
+        .filter(|p| !(p.inline && p.content_id.is_some() || matches!(p.kind, PartKind::Reference)))
         .collect();
     let boundary = |level: u64| {
         format!(

@@ -226,12 +226,8 @@ impl Mailbox {
             return Err(Refused::WellKnown);
         }
         self.folder(parent).ok_or(Refused::FolderNotFound)?;
-        let mut at = parent;
-        while at != 0 {
-            if at == serial {
-                return Err(Refused::Cycle);
-            }
-            at = self.folder(at).map_or(0, |f| f.parent);
+        if self.within(parent, serial) {
+            return Err(Refused::Cycle);
         }
         if self.name_taken(
             parent,
@@ -247,9 +243,21 @@ impl Mailbox {
         Ok(())
     }
 
+    /// True when `inner` is `outer` or lies below it.
+    fn within(&self, inner: u32, outer: u32) -> bool {
+        let mut at = inner;
+        while at != 0 && at != outer {
+            at = self.folder(at).map_or(0, |f| f.parent);
+        }
+        at == outer
+    }
+
     /// Copies a folder with its messages and subfolders.
     pub(crate) fn copy_folder(&mut self, serial: u32, parent: u32) -> Result<u32, Refused> {
         let source = self.folder(serial).ok_or(Refused::FolderNotFound)?.clone();
+        if self.within(parent, serial) {
+            return Err(Refused::Cycle);
+        }
         let copy = self.create_folder(parent, &source.name, source.hidden)?;
         let items: Vec<u32> = source.by_received.iter().map(|x| x.1).collect();
         for item in items {
@@ -273,12 +281,8 @@ impl Mailbox {
             return Err(Refused::WellKnown);
         }
         let bin = self.find_folder("deleteditems").ok_or(Refused::FolderNotFound)?;
-        let mut at = folder.parent;
-        while at != 0 {
-            if at == bin {
-                return self.purge_folder(serial);
-            }
-            at = self.folder(at).map_or(0, |f| f.parent);
+        if self.within(folder.parent, bin) {
+            return self.purge_folder(serial);
         }
         // A name that is taken there gets a number.
         let name = folder.name.clone();

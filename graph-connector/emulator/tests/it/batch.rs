@@ -102,3 +102,20 @@ async fn batches_that_are_refused() {
         c.post("$batch", &json!({"requests": requests})).await.expect(400);
     }
 }
+
+#[tokio::test]
+async fn faults_of_the_envelope() {
+    let c = Client::start(Emulator::builder().users(1)).await;
+    let body = json!({"requests": [{"id": "1", "method": "GET", "url": "/users"}]});
+    c.emulator
+        .faults()
+        .add(Fault::status(503).path("$batch").times(1));
+    c.post("$batch", &body).await.expect(503);
+    c.emulator.faults().add(Fault::status(500).times(1));
+    let answer = c.post("$batch", &body).await.expect(200).json();
+    assert_eq!(
+        member(&answer, "1")["status"],
+        500,
+        "a rule without a path is for the members"
+    );
+}

@@ -76,6 +76,9 @@ fn missing(ours: &Value, theirs: &Value, at: &str, out: &mut Vec<String>) {
     }
 }
 
+/// Example, our request, names that the example has and we leave out on purpose.
+type Case<'a> = (&'a str, (&'a str, String, Value), &'a [&'a str]);
+
 #[tokio::test]
 async fn published_examples() {
     let Some(facts) = facts() else { return };
@@ -130,8 +133,7 @@ async fn published_examples() {
     mailbox.purge_message(&removed).expect("purged");
 
     let get = |path: String| ("GET", path, Value::Null);
-    // Example, our request, names that the example has and we leave out on purpose.
-    let mut cases: Vec<(&str, (&str, String, Value), &[&str])> = vec![
+    let mut cases: Vec<Case<'_>> = vec![
         ("users--organization", get("organization".into()), &[]),
         (
             "users--list",

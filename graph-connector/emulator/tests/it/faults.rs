@@ -295,3 +295,25 @@ async fn the_admin_port() {
         .await
         .expect(400);
 }
+
+#[tokio::test]
+async fn edits_between_listing_and_download() {
+    let c = Client::start(Emulator::builder().users(1).items_per_user(5))
+        .await
+        .immutable();
+    let mailbox = c.emulator.mailboxes()[0].clone();
+    let ids: Vec<String> = mailbox
+        .messages()
+        .expect("truth")
+        .into_iter()
+        .map(|m| m.id)
+        .collect();
+    let (gone, second) = (mailbox.clone(), ids[1].clone());
+    c.emulator
+        .faults()
+        .on_request("$value", 2, move || gone.purge_message(&second).expect("purged"));
+    let value = |id: &str| format!("{}/messages/{id}/$value", c.me());
+    c.get(&value(&ids[0])).await.expect(200);
+    c.get(&value(&ids[1])).await.expect(404);
+    c.get(&value(&ids[2])).await.expect(200);
+}

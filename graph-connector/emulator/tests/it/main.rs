@@ -1,5 +1,16 @@
 //! The emulator seen from outside, over HTTP, as a client sees it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail and report as tests do"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the seams belong to a crate this one must not know; PSS wants a salt, the durations are only printed"
+)]
+
 mod batch;
 mod client;
 mod compose;
