@@ -10,6 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::error::{FormatError, Result};
 use crate::ids::{BlockId, ChunkId, ContentHash, RepositoryId};
 use crate::object::{ObjectHeader, ObjectType};
+use crate::siv::SivKey;
 
 /// Bytes that sealing adds in front: the synthetic IV, which is also the authentication tag.
 pub const TAG_BYTES: usize = 16;
@@ -73,6 +74,8 @@ impl fmt::Debug for MasterKey {
 pub(crate) struct EpochKeys {
     pub(crate) epoch: u32,
     seal: Zeroizing<[u8; 64]>,
+    /// The same key, expanded, for sealing.
+    pub(crate) siv: SivKey,
     pub(crate) commitment: [u8; 16],
 }
 
@@ -88,16 +91,13 @@ impl EpochKeys {
             Some(epoch),
             &mut commitment,
         );
+        let siv = SivKey::new(&seal);
         Self {
             epoch,
             seal,
+            siv,
             commitment,
         }
-    }
-
-    /// Seals `buffer[TAG_BYTES..]` in place and writes the tag into `buffer[..TAG_BYTES]`.
-    pub(crate) fn seal_in_place(&self, headers: &[&[u8]], buffer: &mut [u8]) -> Result<()> {
-        seal_in_place(&self.seal, headers, buffer)
     }
 
     /// Opens `buffer` (tag, then ciphertext) in place; the plaintext is `buffer[TAG_BYTES..]`.

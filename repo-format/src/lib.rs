@@ -27,6 +27,7 @@ pub mod pack;
 pub mod paths;
 pub mod record;
 pub mod sequence;
+pub(crate) mod siv;
 pub mod split;
 pub mod state;
 pub mod tree;

@@ -10,7 +10,10 @@ mod directory;
 mod writer;
 
 pub(crate) use block::Entries;
-pub use block::{BlockEntry, BlockRole, ChunkEntry, SealedBlock, open_block, open_chunk, seal_block};
+pub use block::{
+    BlockEntry, BlockInput, BlockRole, ChunkEntry, SealedBlock, open_block, open_chunk, seal_block,
+    seal_blocks,
+};
 pub use directory::{Directory, FOOTER_BYTES, PackFooter, open_directory, open_pack, verify_pack};
 pub use writer::{FinishedPack, PackWriter};
 

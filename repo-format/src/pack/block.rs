@@ -6,7 +6,7 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 
 use super::MAX_BLOCK_BYTES;
 use crate::cbor::coded_enum;
-use crate::codec::{Codec, SEAL_OVERHEAD_BYTES};
+use crate::codec::{Codec, Payload, SEAL_OVERHEAD_BYTES};
 use crate::crypto::KeySet;
 use crate::error::{FormatError, Result};
 use crate::ids::{BlockId, ChunkId};
@@ -220,6 +220,7 @@ impl SealedBlock {
 /// Compresses and seals chunks as one block, opens the result again and compares.
 ///
 /// The chunk ids are the caller's ([`KeySet::chunk_id`] of each plaintext); they are not computed again.
+/// Several blocks at a time are faster: see [`seal_blocks`].
 ///
 /// # Errors
 /// `LimitExceeded` for more than [`MAX_BLOCK_BYTES`], `Corrupt` for no chunk, `EncodeCheckFailed` when what was
@@ -230,34 +231,71 @@ pub fn seal_block(
     role: BlockRole,
     chunks: &[(ChunkId, &[u8])],
 ) -> Result<SealedBlock> {
-    let plain: u64 = chunks.iter().map(|(_, plain)| plain.len() as u64).sum();
-    limit("block length", MAX_BLOCK_BYTES.into(), plain)?;
-    let entries: Vec<ChunkEntry> = chunks
+    let mut blocks = seal_blocks(keys, codec, &[BlockInput { role, chunks }])?;
+    blocks.pop().ok_or(FormatError::EncodeCheckFailed { what: WHAT })
+}
+
+/// What [`seal_blocks`] makes a block of.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockInput<'a> {
+    /// What the chunks are for.
+    pub role: BlockRole,
+    /// The chunks: ids and plaintexts.
+    pub chunks: &'a [(ChunkId, &'a [u8])],
+}
+
+/// Does what [`seal_block`] does for several blocks, with the same result. Four at a time are about twice as fast as
+/// one by one, most of all when they are equally long; they take four times the working memory.
+///
+/// # Errors
+/// As [`seal_block`]; then none is sealed.
+pub fn seal_blocks(keys: &KeySet, codec: &mut Codec, blocks: &[BlockInput<'_>]) -> Result<Vec<SealedBlock>> {
+    let header = keys.header(ObjectType::Pack, 0).encode();
+    let mut entries = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let plain: u64 = block.chunks.iter().map(|(_, plain)| plain.len() as u64).sum();
+        limit("block length", MAX_BLOCK_BYTES.into(), plain)?;
+        if block.chunks.is_empty() {
+            return Err(FormatError::corrupt(WHAT, "a block without chunks"));
+        }
+        let chunks: Vec<ChunkEntry> = block
+            .chunks
+            .iter()
+            .map(|(id, plain)| ChunkEntry {
+                id: *id,
+                length: u32::try_from(plain.len()).unwrap_or(u32::MAX),
+            })
+            .collect();
+        let id = keys.block_id(chunks.iter().map(|c| &c.id));
+        entries.push((id, chunks));
+    }
+    let aads: Vec<[&[u8]; 3]> = entries
         .iter()
-        .map(|(id, plain)| ChunkEntry {
-            id: *id,
-            length: u32::try_from(plain.len()).unwrap_or(u32::MAX),
+        .map(|(id, _)| [header.as_slice(), WHAT.as_bytes(), id.as_bytes()])
+        .collect();
+    let parts: Vec<Vec<&[u8]>> = blocks
+        .iter()
+        .map(|block| block.chunks.iter().map(|(_, plain)| *plain).collect())
+        .collect();
+    let payloads: Vec<Payload<'_>> = aads
+        .iter()
+        .zip(&parts)
+        .map(|(aad, parts)| Payload {
+            aad,
+            prefix: &[],
+            parts,
         })
         .collect();
-    if entries.is_empty() {
-        return Err(FormatError::corrupt(WHAT, "a block without chunks"));
-    }
-    let header = keys.header(ObjectType::Pack, 0).encode();
-    let id = keys.block_id(entries.iter().map(|c| &c.id));
-    let aad: [&[u8]; 3] = [&header, WHAT.as_bytes(), id.as_bytes()];
-    let bytes = match chunks {
-        [(_, only)] => codec.seal(keys.current(), WHAT, &aad, &[], &[only])?,
-        _ => {
-            let parts: Vec<&[u8]> = chunks.iter().map(|(_, plain)| *plain).collect();
-            codec.seal(keys.current(), WHAT, &aad, &[], &parts)?
-        }
-    };
-    Ok(SealedBlock {
-        epoch: keys.epoch(),
-        role,
-        chunks: entries,
-        bytes,
-    })
+    let sealed = codec.seal_all(keys.current(), WHAT, &payloads)?;
+    let sealed = sealed.into_iter().zip(blocks).zip(entries);
+    Ok(sealed
+        .map(|((bytes, block), (_, chunks))| SealedBlock {
+            epoch: keys.epoch(),
+            role: block.role,
+            chunks,
+            bytes,
+        })
+        .collect())
 }
 
 /// Opens a block: the plaintexts of its chunks one after the other, each checked against its chunk id.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use base64::Engine as _;
-use nakivo_repo_format::pack::{BlockRole, seal_block};
+use nakivo_repo_format::pack::{BlockInput, BlockRole, seal_block, seal_blocks};
 use nakivo_repo_format::split::{Chunker, ContentSplitter, SegmentJoiner, SplitMode, SplitOutput};
 use nakivo_repo_format::tree::TreeBuilder;
 use nakivo_repo_format::{Codec, Compression, ItemKey};
@@ -110,6 +110,25 @@ fn throughput() {
         report(name, input.len(), || {
             for chunk in &chunks {
                 std::hint::black_box(seal_block(&keys, &mut codec, BlockRole::Data, &[*chunk]).unwrap());
+            }
+        });
+    }
+    for (name, length) in [
+        ("seal 4 x 1 MiB random, disabled", 1 << 20),
+        ("seal 4 x 4 KiB random, disabled", 4 << 10),
+    ] {
+        let mut codec = Codec::new(Compression::Disabled).unwrap();
+        let chunks: Vec<_> = data.chunks(length).map(|c| [(keys.chunk_id(c), c)]).collect();
+        report(name, size, || {
+            for four in chunks.chunks(4) {
+                let inputs: Vec<_> = four
+                    .iter()
+                    .map(|chunks| BlockInput {
+                        role: BlockRole::Data,
+                        chunks,
+                    })
+                    .collect();
+                std::hint::black_box(seal_blocks(&keys, &mut codec, &inputs).unwrap());
             }
         });
     }

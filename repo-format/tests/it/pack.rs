@@ -1,8 +1,8 @@
 //! Packs: writing, reading, verifying, limits.
 
 use nakivo_repo_format::pack::{
-    BlockRole, Directory, FinishedPack, MAX_BLOCK_BYTES, PackFooter, PackWriter, SealedBlock, open_block,
-    open_chunk, open_directory, open_pack, seal_block, verify_pack,
+    BlockInput, BlockRole, Directory, FinishedPack, MAX_BLOCK_BYTES, PackFooter, PackWriter, SealedBlock,
+    open_block, open_chunk, open_directory, open_pack, seal_block, seal_blocks, verify_pack,
 };
 use nakivo_repo_format::*;
 
@@ -106,6 +106,44 @@ fn sealing_is_deterministic() {
     assert_eq!(
         sample(9, Compression::Medium).0.to_vec(),
         sample(9, Compression::Medium).0.to_vec()
+    );
+}
+
+/// Blocks sealed together are the blocks sealed one by one.
+#[test]
+fn sealing_together_changes_nothing() {
+    let (keys, mut codec) = (keys(), codec());
+    let mut g = Gen::new(31);
+    let plains: Vec<Vec<u8>> = (0..11)
+        .map(|i| {
+            let length = g.below(5000);
+            if i % 3 == 0 {
+                vec![0; length]
+            } else {
+                g.bytes(length)
+            }
+        })
+        .collect();
+    let chunks: Vec<_> = plains
+        .iter()
+        .map(|p| [(keys.chunk_id(p), p.as_slice())])
+        .collect();
+    let inputs: Vec<_> = chunks
+        .iter()
+        .map(|chunks| BlockInput {
+            role: BlockRole::Data,
+            chunks,
+        })
+        .collect();
+    let together = seal_blocks(&keys, &mut codec, &inputs).unwrap();
+    let single = |chunks: &[_]| seal_block(&keys, &mut codec, BlockRole::Data, chunks).unwrap();
+    assert_eq!(
+        together,
+        chunks
+            .iter()
+            .map(|c| c.as_slice())
+            .map(single)
+            .collect::<Vec<_>>()
     );
 }
 

@@ -99,12 +99,10 @@ fn base64_body(g: &mut Gen, data: &[u8]) -> Vec<u8> {
     let eol: &[u8] = [b"\r\n".as_slice(), b"\r\n", b"\n", b"\r", b""][g.below(5)];
     let mut text = STANDARD.encode(data).into_bytes();
     match g.below(12) {
-        0 => {
-            // Trailing bits that do not come back.
-            if text.ends_with(b"=") {
-                let at = text.iter().rposition(|b| *b != b'=').unwrap();
-                text[at] = if text[at] == b'/' { b'+' } else { b'/' };
-            }
+        // Trailing bits that do not come back.
+        0 if text.ends_with(b"=") => {
+            let at = text.iter().rposition(|b| *b != b'=').unwrap();
+            text[at] = if text[at] == b'/' { b'+' } else { b'/' };
         }
         1 => while text.pop_if(|b| *b == b'=').is_some() {},
         2 => text.extend_from_slice(b"===="),
