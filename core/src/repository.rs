@@ -14,7 +14,8 @@ use std::sync::{Arc, RwLock};
 use nakivo_repo_format::log::Operation;
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{
-    Compression, KdfParams, KeySet, KeySlot, MasterKey, Passphrase, RepositoryConfig, RepositoryId, RunId, WriterId, paths,
+    Compression, KdfParams, KeySet, KeySlot, MasterKey, Passphrase, RepositoryConfig, RepositoryId, RunId,
+    WriterId, paths,
 };
 use object_store::ObjectStore;
 
@@ -68,7 +69,10 @@ impl CreateOptions {
     /// A repository protected by this passphrase.
     #[must_use]
     pub fn encrypted(passphrase: Passphrase) -> Self {
-        Self { passphrase: Some(passphrase), ..Self::default() }
+        Self {
+            passphrase: Some(passphrase),
+            ..Self::default()
+        }
     }
 
     /// A repository that anybody who reaches the store can read.
@@ -143,7 +147,9 @@ pub struct Repository {
 
 impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Repository").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Repository")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -173,12 +179,20 @@ impl Repository {
             .with_compression(options.compression);
         let (slot, master) = blocking(move || {
             let slot = match &options.passphrase {
-                Some(passphrase) => {
-                    KeySlot::wrap(&master, 0, passphrase, options.kdf, salt, &id, &created, &options.description)
-                }
+                Some(passphrase) => KeySlot::wrap(
+                    &master,
+                    0,
+                    passphrase,
+                    options.kdf,
+                    salt,
+                    &id,
+                    &created,
+                    &options.description,
+                ),
                 None => KeySlot::plain(&master, 0, &id, &created, &options.description),
             };
-            let slot = slot.map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error))?;
+            let slot = slot
+                .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error))?;
             Ok((slot, master))
         })
         .await?;
@@ -187,13 +201,21 @@ impl Repository {
         objects.create(&slot_path, slot_bytes.clone()).await?;
         // The slot's name is new. A store that creates it a second time would let two commits take one number.
         if objects.create(&slot_path, slot_bytes.clone()).await? != Put::Exists {
-            return Err(Error::new(ErrorKind::Protocol, "the store replaces objects where it was asked to create them")
-                .with_hint("Use a store that can create an object only if it is absent."));
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                "the store replaces objects where it was asked to create them",
+            )
+            .with_hint("Use a store that can create an object only if it is absent."));
         }
         if objects.get(&slot_path, MAX_JSON_BYTES).await?.as_deref() != Some(&slot_bytes[..]) {
-            return Err(Error::new(ErrorKind::Unavailable, format!("{slot_path}: the store did not keep what it took")));
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{slot_path}: the store did not keep what it took"),
+            ));
         }
-        let format = config.to_bytes().map_err(|error| format_error(paths::FORMAT, error))?;
+        let format = config
+            .to_bytes()
+            .map_err(|error| format_error(paths::FORMAT, error))?;
         if objects.create(paths::FORMAT, format.clone()).await? == Put::Exists
             && objects.get(paths::FORMAT, MAX_JSON_BYTES).await?.as_deref() != Some(&format[..])
         {
@@ -211,17 +233,25 @@ impl Repository {
     /// `RepositoryMissing`; `WrongPassphrase`, also when one is needed and none is given or the other way round;
     /// `UnsupportedFormat` for a newer format; `Corrupt`, naming the object, where damage cannot be worked around;
     /// `HistoryRewound` if the store shows another history than the one seen before; those of the store.
-    pub async fn open(store: Arc<dyn ObjectStore>, options: OpenOptions, env: Environment) -> Result<Repository> {
+    pub async fn open(
+        store: Arc<dyn ObjectStore>,
+        options: OpenOptions,
+        env: Environment,
+    ) -> Result<Repository> {
         let objects = Objects::new(store, env.clone());
         let Some(bytes) = objects.get(paths::FORMAT, MAX_JSON_BYTES).await? else {
-            return Err(Error::new(ErrorKind::RepositoryMissing, "there is no repository at this place")
-                .with_hint("Check the location, or create a repository there."));
+            return Err(Error::new(
+                ErrorKind::RepositoryMissing,
+                "there is no repository at this place",
+            )
+            .with_hint("Check the location, or create a repository there."));
         };
         let config = RepositoryConfig::parse(&bytes).map_err(|error| match error {
-            nakivo_repo_format::FormatError::BadMagic { .. } => {
-                Error::new(ErrorKind::RepositoryMissing, "format.json at this place belongs to something else")
-                    .with_hint("Check the location.")
-            }
+            nakivo_repo_format::FormatError::BadMagic { .. } => Error::new(
+                ErrorKind::RepositoryMissing,
+                "format.json at this place belongs to something else",
+            )
+            .with_hint("Check the location."),
             error => format_error(paths::FORMAT, error),
         })?;
         let (master, epoch) = unlock(&objects, &config, options.passphrase).await?;
@@ -248,7 +278,10 @@ impl Repository {
                 config,
                 keys,
                 index: RwLock::default(),
-                view: RwLock::new(Arc::new(View { state: RepositoryState::default(), read_only: None })),
+                view: RwLock::new(Arc::new(View {
+                    state: RepositoryState::default(),
+                    read_only: None,
+                })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),
                 reads: Arc::new(tokio::sync::Semaphore::new(PARALLEL_READS)),
                 log: tokio::sync::Mutex::default(),
@@ -308,8 +341,11 @@ impl Repository {
 }
 
 fn exists() -> Error {
-    Error::new(ErrorKind::AlreadyExists, "there is a repository at this place already")
-        .with_hint("Open it, or choose another place.")
+    Error::new(
+        ErrorKind::AlreadyExists,
+        "there is a repository at this place already",
+    )
+    .with_hint("Open it, or choose another place.")
 }
 
 /// Finds the key slot that opens the repository.
@@ -319,13 +355,18 @@ async fn unlock(
     passphrase: Option<Passphrase>,
 ) -> Result<(MasterKey, u32)> {
     if config.encrypted && passphrase.is_none() {
-        return Err(Error::new(ErrorKind::WrongPassphrase, "this repository is encrypted and no passphrase was given")
-            .with_hint("Give its passphrase."));
+        return Err(Error::new(
+            ErrorKind::WrongPassphrase,
+            "this repository is encrypted and no passphrase was given",
+        )
+        .with_hint("Give its passphrase."));
     }
     let mut failure = None;
     let mut wrong = false;
     for (path, _) in objects.list(paths::KEYS, None).await? {
-        let Some(bytes) = objects.get(&path, MAX_JSON_BYTES).await? else { continue };
+        let Some(bytes) = objects.get(&path, MAX_JSON_BYTES).await? else {
+            continue;
+        };
         let slot = match KeySlot::parse(&bytes) {
             // Left behind by a creation that did not come to its end.
             Ok(slot) if *slot.repository() != config.id => continue,
@@ -352,10 +393,16 @@ async fn unlock(
     }
     if wrong {
         let error = if config.encrypted || passphrase.is_none() {
-            Error::new(ErrorKind::WrongPassphrase, "the passphrase opens none of the repository's key slots")
+            Error::new(
+                ErrorKind::WrongPassphrase,
+                "the passphrase opens none of the repository's key slots",
+            )
         } else {
-            Error::new(ErrorKind::WrongPassphrase, "a passphrase was given, and this repository is not encrypted")
-                .with_hint("Open it without a passphrase.")
+            Error::new(
+                ErrorKind::WrongPassphrase,
+                "a passphrase was given, and this repository is not encrypted",
+            )
+            .with_hint("Open it without a passphrase.")
         };
         return Err(match failure {
             Some(damage) => error.with_hint(format!("One key slot is damaged: {damage}")),

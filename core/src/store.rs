@@ -38,9 +38,10 @@ impl StoreLocation {
             match url.split_once(':') {
                 Some(("file", rest)) => match rest.strip_prefix("//") {
                     // A URL has a host before its path; the only host that means this machine is the empty one.
-                    Some(with_host) => {
-                        with_host.strip_prefix("localhost").filter(|path| path.starts_with('/')).unwrap_or(with_host)
-                    }
+                    Some(with_host) => with_host
+                        .strip_prefix("localhost")
+                        .filter(|path| path.starts_with('/'))
+                        .unwrap_or(with_host),
                     None => rest,
                 },
                 Some(("s3" | "az" | "azure" | "gs", _)) => {
@@ -59,7 +60,9 @@ impl StoreLocation {
     /// The location of a local directory.
     #[must_use]
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { directory: path.into() }
+        Self {
+            directory: path.into(),
+        }
     }
 
     /// The directory that holds the repository's folder.
@@ -147,12 +150,19 @@ fn make_directories(folder: &Path) -> std::io::Result<()> {
 
 /// Flushes a directory's entries, where the system lets a directory be opened.
 pub(crate) fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { std::fs::File::open(directory)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        std::fs::File::open(directory)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 fn missing(shown: &str) -> Error {
-    Error::new(ErrorKind::RepositoryMissing, format!("{shown}: there is no folder '{FOLDER}' there"))
-        .with_hint("Check the location and that its disk is mounted, or create a repository there.")
+    Error::new(
+        ErrorKind::RepositoryMissing,
+        format!("{shown}: there is no folder '{FOLDER}' there"),
+    )
+    .with_hint("Check the location and that its disk is mounted, or create a repository there.")
 }
 
 /// The error of a local file operation.
@@ -194,13 +204,24 @@ mod tests {
             ("/mnt/backup", "/mnt/backup"),
             ("./backup", "./backup"),
         ] {
-            assert_eq!(StoreLocation::parse(text).unwrap().path(), Path::new(path), "{text}");
+            assert_eq!(
+                StoreLocation::parse(text).unwrap().path(),
+                Path::new(path),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn refuses_other_schemes_and_names_what_is_allowed() {
-        for text in ["", "file:", "s3:bucket/prefix", "ftp://host/x", "backup", "az:container"] {
+        for text in [
+            "",
+            "file:",
+            "s3:bucket/prefix",
+            "ftp://host/x",
+            "backup",
+            "az:container",
+        ] {
             let error = StoreLocation::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
             assert!(error.message().contains("file:/absolute/path"), "{error}");
@@ -211,7 +232,10 @@ mod tests {
     async fn opening_creates_nothing_and_creating_does() {
         let place = tempfile::tempdir().unwrap();
         let location = StoreLocation::directory(place.path().join("deep/er"));
-        assert_eq!(location.open().await.unwrap_err().kind(), ErrorKind::RepositoryMissing);
+        assert_eq!(
+            location.open().await.unwrap_err().kind(),
+            ErrorKind::RepositoryMissing
+        );
         assert!(!place.path().join("deep").exists());
         location.create().await.unwrap();
         assert!(place.path().join("deep/er").join(FOLDER).is_dir());

@@ -71,7 +71,10 @@ struct Stream {
 
 impl BlockCache {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { state: Mutex::default(), capacity }
+        Self {
+            state: Mutex::default(),
+            capacity,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -118,12 +121,20 @@ impl BlockCache {
                 state.tick += 1;
                 let tick = state.tick;
                 state.bytes += data.len();
-                state.slots.insert(*id, Slot::Ready { data: data.clone(), tick });
+                state.slots.insert(
+                    *id,
+                    Slot::Ready {
+                        data: data.clone(),
+                        tick,
+                    },
+                );
                 state.order.insert(tick, *id);
             }
         }
         while state.bytes > self.capacity {
-            let Some((_, oldest)) = state.order.pop_first() else { break };
+            let Some((_, oldest)) = state.order.pop_first() else {
+                break;
+            };
             if let Some(Slot::Ready { data, .. }) = state.slots.remove(&oldest) {
                 state.bytes -= data.len();
             }
@@ -139,7 +150,11 @@ impl BlockCache {
         match found.and_then(|at| state.streams.remove(at)) {
             None => {
                 state.streams.truncate(MAX_STREAMS - 1);
-                state.streams.push_front(Stream { pack: *pack, next: offset, window: 0 });
+                state.streams.push_front(Stream {
+                    pack: *pack,
+                    next: offset,
+                    window: 0,
+                });
                 0
             }
             Some(mut stream) => {
@@ -154,8 +169,10 @@ impl BlockCache {
     /// Notes that a read of this pack ended at `end`.
     pub(crate) fn read_until(&self, pack: &PackId, offset: u64, end: u64) {
         let mut state = self.lock();
-        if let Some(stream) =
-            state.streams.iter_mut().find(|stream| stream.pack == *pack && stream.next <= offset && offset <= end)
+        if let Some(stream) = state
+            .streams
+            .iter_mut()
+            .find(|stream| stream.pack == *pack && stream.next <= offset && offset <= end)
         {
             stream.next = end;
         }
@@ -183,7 +200,10 @@ mod tests {
         let cache = BlockCache::new(100);
         for n in 0..3 {
             load(&cache, n, 40);
-            assert!(matches!(cache.lookup(&id(0)), Lookup::Ready(_)), "0 is used each time and stays");
+            assert!(
+                matches!(cache.lookup(&id(0)), Lookup::Ready(_)),
+                "0 is used each time and stays"
+            );
         }
         assert!(matches!(cache.lookup(&id(1)), Lookup::Absent));
         assert!(matches!(cache.lookup(&id(2)), Lookup::Ready(_)));
@@ -199,7 +219,9 @@ mod tests {
         let (count, sender) = cache.claim(&ids).unwrap();
         assert_eq!(count, 2, "claims stop at a block that is there");
         assert!(cache.claim(&ids).is_none());
-        let Lookup::Loading(receiver) = cache.lookup(&id(2)) else { panic!("not loading") };
+        let Lookup::Loading(receiver) = cache.lookup(&id(2)) else {
+            panic!("not loading")
+        };
         assert!(receiver.borrow().is_none());
         let loaded: Loaded = Arc::new(HashMap::from([
             (id(1), Ok(Bytes::from_static(b"one"))),
@@ -207,9 +229,17 @@ mod tests {
         ]));
         cache.publish(&ids[..2], &loaded);
         sender.send_replace(Some(loaded));
-        assert!(receiver.borrow().as_ref().is_some_and(|loaded| loaded[&id(2)].is_err()));
+        assert!(
+            receiver
+                .borrow()
+                .as_ref()
+                .is_some_and(|loaded| loaded[&id(2)].is_err())
+        );
         assert!(matches!(cache.lookup(&id(1)), Lookup::Ready(_)));
-        assert!(matches!(cache.lookup(&id(2)), Lookup::Absent), "a failure is tried again");
+        assert!(
+            matches!(cache.lookup(&id(2)), Lookup::Absent),
+            "a failure is tried again"
+        );
     }
 
     #[test]

@@ -68,7 +68,11 @@ impl Repository {
     /// `InvalidInput` for a longer part; `Corrupt`; those of the store.
     pub async fn read_part_bytes(&self, part: &ContentPart, limit: u64) -> Result<Bytes> {
         if part.size > limit {
-            return Err(Error::invalid(&part.name, format!("{} bytes", part.size), &format!("at most {limit} bytes")));
+            return Err(Error::invalid(
+                &part.name,
+                format!("{} bytes", part.size),
+                &format!("at most {limit} bytes"),
+            ));
         }
         let mut pieces: Vec<Bytes> = self.read_part(part).try_collect().await?;
         if pieces.len() == 1 {
@@ -83,7 +87,11 @@ pub(super) fn read_blob(shared: &Arc<Shared>, blob: &Blob) -> BoxStream<'static,
         Blob::Inline(bytes) => stream::iter([Ok(Bytes::from(bytes.clone()))]).boxed(),
         Blob::Chunks { chunks, .. } => {
             let shared = Arc::clone(shared);
-            let pattern = if chunks.len() > 1 { Pattern::Sequential } else { Pattern::Unknown };
+            let pattern = if chunks.len() > 1 {
+                Pattern::Sequential
+            } else {
+                Pattern::Unknown
+            };
             stream::iter(chunks.clone())
                 .map(move |chunk| {
                     let shared = Arc::clone(&shared);
@@ -109,7 +117,10 @@ fn jobs_of(segment: Segment) -> impl Iterator<Item = Job> {
         SegmentData::Inline(bytes) => (Some(Job::Stored(bytes.into())), Vec::new()),
         SegmentData::Chunks(chunks) => (None, chunks),
     };
-    std::iter::once(begin).chain(inline).chain(chunks.into_iter().map(Job::Chunk)).chain(std::iter::once(Job::End))
+    std::iter::once(begin)
+        .chain(inline)
+        .chain(chunks.into_iter().map(Job::Chunk))
+        .chain(std::iter::once(Job::End))
 }
 
 /// The segments of a part, read piece by piece where their list is stored as chunks.
@@ -118,7 +129,10 @@ pub(super) fn segments(shared: &Arc<Shared>, list: &SegmentList) -> BoxStream<'s
         SegmentList::Direct(segments) => stream::iter(segments.clone()).map(Ok).boxed(),
         SegmentList::Indirect(blob) => {
             let bad = |error| format_error("segment list", error);
-            let state = (read_blob(shared, blob), Some(SequenceReader::<Segment>::new("segment list")));
+            let state = (
+                read_blob(shared, blob),
+                Some(SequenceReader::<Segment>::new("segment list")),
+            );
             stream::try_unfold(state, move |(mut bytes, mut reader)| async move {
                 loop {
                     let Some(open) = &mut reader else { return Ok(None) };
@@ -142,10 +156,20 @@ pub(super) fn segments(shared: &Arc<Shared>, list: &SegmentList) -> BoxStream<'s
 
 pub(super) fn read_part(shared: &Arc<Shared>, part: &ContentPart) -> BoxStream<'static, Result<Bytes>> {
     let few = match &part.segments {
-        SegmentList::Direct(segments) => segments.iter().map(|segment| segment.chunks().len()).sum::<usize>() <= 1,
+        SegmentList::Direct(segments) => {
+            segments
+                .iter()
+                .map(|segment| segment.chunks().len())
+                .sum::<usize>()
+                <= 1
+        }
         SegmentList::Indirect(_) => false,
     };
-    let pattern = if few { Pattern::Unknown } else { Pattern::Sequential };
+    let pattern = if few {
+        Pattern::Unknown
+    } else {
+        Pattern::Sequential
+    };
     let reader = Arc::clone(shared);
     let stored = segments(shared, &part.segments)
         .map_ok(|segment| stream::iter(jobs_of(segment).map(Ok::<Job, Error>)))
@@ -258,7 +282,9 @@ impl Join {
     }
 
     fn finish(&mut self) -> Result<()> {
-        let Some(hasher) = self.hasher.take() else { return Ok(()) };
+        let Some(hasher) = self.hasher.take() else {
+            return Ok(());
+        };
         if self.size != self.expected_size || hasher.finalize() != self.expected_hash {
             return Err(self.wrong("its chunks are intact and do not make up the content that was backed up"));
         }

@@ -24,7 +24,9 @@ fn key(repository: &RepositoryId) -> String {
 /// The head remembered for this repository.
 pub(crate) async fn recall(state: &dyn StateStore, repository: &RepositoryId) -> Result<Option<Head>> {
     let key = key(repository);
-    let Some(bytes) = state.get(&key).await? else { return Ok(None) };
+    let Some(bytes) = state.get(&key).await? else {
+        return Ok(None);
+    };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         Error::new(ErrorKind::Corrupt, format!("state '{key}': {error}"))
             .with_hint("Remove this record to go on without what it remembered; no backup is lost.")

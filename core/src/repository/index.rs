@@ -46,8 +46,6 @@ struct BlockSlot {
 pub(crate) struct BlockPlace {
     pub(crate) pack: PackId,
     pub(crate) epoch: u32,
-    /// Number of the block in this index.
-    pub(crate) number: u32,
     pub(crate) entry: BlockEntry,
 }
 
@@ -127,23 +125,34 @@ impl Index {
 
     /// Length of a known chunk.
     pub(crate) fn length(&self, chunk: &ChunkId) -> Option<u32> {
-        self.table.find(chunk, &self.ids).next().map(|at| self.lengths[at as usize])
+        self.table
+            .find(chunk, &self.ids)
+            .next()
+            .map(|at| self.lengths[at as usize])
     }
 
     /// Every place of a chunk: writers that ran at the same time may have stored it twice, and then the second copy helps
     /// where the first is damaged.
     pub(crate) fn places(&self, chunk: &ChunkId) -> Vec<ChunkPlace> {
-        self.table.find(chunk, &self.ids).map(|position| self.place(position)).collect()
+        self.table
+            .find(chunk, &self.ids)
+            .map(|position| self.place(position))
+            .collect()
     }
 
     /// The first place of a chunk.
     pub(crate) fn find(&self, chunk: &ChunkId) -> Option<ChunkPlace> {
-        self.table.find(chunk, &self.ids).next().map(|position| self.place(position))
+        self.table
+            .find(chunk, &self.ids)
+            .next()
+            .map(|position| self.place(position))
     }
 
     /// Numbers of the blocks that hold a chunk; cheaper than the places.
     pub(crate) fn block_numbers(&self, chunk: &ChunkId) -> impl Iterator<Item = u32> + '_ {
-        self.table.find(chunk, &self.ids).map(|position| self.block_of(position))
+        self.table
+            .find(chunk, &self.ids)
+            .map(|position| self.block_of(position))
     }
 
     fn block_of(&self, position: u32) -> u32 {
@@ -153,9 +162,16 @@ impl Index {
     fn place(&self, position: u32) -> ChunkPlace {
         let block = self.block_of(position);
         let first = self.blocks[block as usize].first_chunk;
-        let start: usize = self.lengths[first as usize..position as usize].iter().map(|length| *length as usize).sum();
+        let start: usize = self.lengths[first as usize..position as usize]
+            .iter()
+            .map(|length| *length as usize)
+            .sum();
         let range = start..start + self.lengths[position as usize] as usize;
-        ChunkPlace { block, key: (self.pack_of(block), self.blocks[block as usize].offset), range }
+        ChunkPlace {
+            block,
+            key: (self.pack_of(block), self.blocks[block as usize].offset),
+            range,
+        }
     }
 
     /// A block by its number.
@@ -163,14 +179,26 @@ impl Index {
         let slot = &self.blocks[number as usize];
         let pack = &self.packs[slot.pack as usize];
         let chunks = slot.first_chunk as usize
-            ..self.blocks.get(number as usize + 1).map_or(self.ids.len(), |next| next.first_chunk as usize);
+            ..self
+                .blocks
+                .get(number as usize + 1)
+                .map_or(self.ids.len(), |next| next.first_chunk as usize);
         let entry = BlockEntry {
             offset: slot.offset,
             stored_length: slot.stored_length,
             role: slot.role,
-            chunks: chunks.map(|at| ChunkEntry { id: self.ids[at], length: self.lengths[at] }).collect(),
+            chunks: chunks
+                .map(|at| ChunkEntry {
+                    id: self.ids[at],
+                    length: self.lengths[at],
+                })
+                .collect(),
         };
-        BlockPlace { pack: pack.id, epoch: pack.epoch, number, entry }
+        BlockPlace {
+            pack: pack.id,
+            epoch: pack.epoch,
+            entry,
+        }
     }
 
     /// The blocks that follow `number` in its pack, as long as they hold at most `plain_bytes` together.
@@ -211,10 +239,21 @@ impl Index {
     pub(crate) fn pack(&self, id: &PackId) -> Option<(IndexedPack, Range<u32>)> {
         let at = *self.by_id.get(id)? as usize;
         let pack = &self.packs[at];
-        let end = self.packs.get(at + 1).map_or(number(self.blocks.len()), |next| next.first_block);
+        let end = self
+            .packs
+            .get(at + 1)
+            .map_or(number(self.blocks.len()), |next| next.first_block);
         let numbers = pack.first_block..end;
         let blocks = numbers.clone().map(|number| self.block(number).entry).collect();
-        Some((IndexedPack { id: pack.id, size: pack.size, epoch: pack.epoch, blocks }, numbers))
+        Some((
+            IndexedPack {
+                id: pack.id,
+                size: pack.size,
+                epoch: pack.epoch,
+                blocks,
+            },
+            numbers,
+        ))
     }
 
     pub(crate) fn pack_count(&self) -> usize {
@@ -304,7 +343,10 @@ mod tests {
     /// Ids as a keyed hash makes them: uniform, and reproducible here.
     fn chunk(n: u64) -> ChunkEntry {
         let id = ChunkId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes());
-        ChunkEntry { id, length: 10 + (n % 100) as u32 }
+        ChunkEntry {
+            id,
+            length: 10 + (n % 100) as u32,
+        }
     }
 
     fn pack(first: u64, blocks: u64, chunks: u64) -> IndexedPack {
@@ -312,12 +354,22 @@ mod tests {
         let blocks = (0..blocks)
             .map(|block| {
                 let chunks: Vec<_> = (0..chunks).map(|n| chunk(first + block * chunks + n)).collect();
-                let entry = BlockEntry { offset, stored_length: 500, role: BlockRole::Data, chunks };
+                let entry = BlockEntry {
+                    offset,
+                    stored_length: 500,
+                    role: BlockRole::Data,
+                    chunks,
+                };
                 offset += 500;
                 entry
             })
             .collect();
-        IndexedPack { id: PackId::of(&first.to_le_bytes()), size: u64::from(offset) + 100, epoch: 0, blocks }
+        IndexedPack {
+            id: PackId::of(&first.to_le_bytes()),
+            size: u64::from(offset) + 100,
+            epoch: 0,
+            blocks,
+        }
     }
 
     #[test]
@@ -344,7 +396,11 @@ mod tests {
         }
         assert!(!index.contains(&chunk(40_000).id));
         let bytes = index.table.places.len() * 4 + index.ids.len() * 36;
-        assert!(bytes / index.ids.len() < 48, "{} bytes a chunk", bytes / index.ids.len());
+        assert!(
+            bytes / index.ids.len() < 48,
+            "{} bytes a chunk",
+            bytes / index.ids.len()
+        );
     }
 
     #[test]
@@ -356,7 +412,10 @@ mod tests {
         index.add(&first).unwrap();
         index.add(&second).unwrap();
         let places = index.places(&chunk(4).id);
-        assert_eq!(places.iter().map(|place| place.key.0).collect::<Vec<_>>(), [first.id, second.id]);
+        assert_eq!(
+            places.iter().map(|place| place.key.0).collect::<Vec<_>>(),
+            [first.id, second.id]
+        );
     }
 
     #[test]

@@ -42,7 +42,10 @@ impl Shared {
         for note in &loaded.notes {
             self.note(note.clone());
         }
-        let head = Head { seq: loaded.state.seq(), hash: loaded.state.head() };
+        let head = Head {
+            seq: loaded.state.seq(),
+            hash: loaded.state.head(),
+        };
         if accept_history {
             history::replace(&*self.env.state, &self.config.id, head).await?;
         } else {
@@ -50,8 +53,12 @@ impl Shared {
         }
         let segments: Vec<IndexRef> = loaded.state.segments().values().copied().collect();
         let lost_commits = loaded.read_only.is_some();
-        self.set_view(View { state: loaded.state, read_only: loaded.read_only });
-        self.index_mut().reserve(segments.iter().map(|segment| segment.chunks).sum());
+        self.set_view(View {
+            state: loaded.state,
+            read_only: loaded.read_only,
+        });
+        self.index_mut()
+            .reserve(segments.iter().map(|segment| segment.chunks).sum());
         self.load_segments(&segments).await?;
         if lost_commits {
             // The damaged commit may have announced packs that later points need.
@@ -66,7 +73,12 @@ impl Shared {
     async fn load_state(self: &Arc<Self>) -> Result<Loaded> {
         let mut notes = Vec::new();
         let mut state = RepositoryState::default();
-        for seq in self.list_numbers(paths::CHECKPOINT, None).await?.into_iter().rev() {
+        for seq in self
+            .list_numbers(paths::CHECKPOINT, None)
+            .await?
+            .into_iter()
+            .rev()
+        {
             let opened = match self.read_checkpoint(seq).await {
                 Ok(checkpoint) => RepositoryState::from_checkpoint(checkpoint)
                     .map_err(|error| corrupt(&paths::checkpoint(seq), &error.to_string())),
@@ -83,7 +95,12 @@ impl Shared {
                 Err(error) => return Err(error),
             }
         }
-        let mut loaded = Loaded { hashes: BTreeMap::new(), state, read_only: None, notes };
+        let mut loaded = Loaded {
+            hashes: BTreeMap::new(),
+            state,
+            read_only: None,
+            notes,
+        };
         if loaded.state.seq() > 0 {
             loaded.hashes.insert(loaded.state.seq(), loaded.state.head());
         }
@@ -104,7 +121,10 @@ impl Shared {
                         loaded.hashes.insert(seq, hash);
                     }
                     Err(error) => {
-                        let error = corrupt(&paths::commit(seq), &format!("it does not fit its history: {error}"));
+                        let error = corrupt(
+                            &paths::commit(seq),
+                            &format!("it does not fit its history: {error}"),
+                        );
                         return self.salvage(loaded, seq, error).await;
                     }
                 },
@@ -124,12 +144,17 @@ impl Shared {
                             }
                             Err(error) => corrupt(&paths::commit(seq), &error.to_string()),
                         },
-                        Ok(None) => corrupt(&paths::commit(seq), "the object is missing, and later commits exist"),
+                        Ok(None) => corrupt(
+                            &paths::commit(seq),
+                            "the object is missing, and later commits exist",
+                        ),
                         Err(error) => error,
                     };
                     return self.salvage(loaded, seq, error).await;
                 }
-                Err(error) if error.kind() == ErrorKind::Corrupt => return self.salvage(loaded, seq, error).await,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    return self.salvage(loaded, seq, error).await;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -138,9 +163,13 @@ impl Shared {
 
     /// Commit `damaged` cannot be used: applies what can be read behind it, for reading only.
     async fn salvage(self: &Arc<Self>, loaded: &mut Loaded, damaged: u64, error: Error) -> Result<()> {
-        loaded.notes.push(format!("{error}; the repository can be read but not written"));
+        loaded
+            .notes
+            .push(format!("{error}; the repository can be read but not written"));
         loaded.read_only = Some(error);
-        let later = self.list_numbers(paths::LOG, Some(&paths::commit(damaged))).await?;
+        let later = self
+            .list_numbers(paths::LOG, Some(&paths::commit(damaged)))
+            .await?;
         for seq in later {
             match self.read_commit(seq).await {
                 Ok(Some((hash, record))) => match bridge(&loaded.state, hash, &record) {
@@ -148,7 +177,9 @@ impl Shared {
                         loaded.state = state;
                         loaded.hashes.insert(seq, hash);
                     }
-                    Err(error) => loaded.notes.push(format!("{}: left out: {error}", paths::commit(seq))),
+                    Err(error) => loaded
+                        .notes
+                        .push(format!("{}: left out: {error}", paths::commit(seq))),
                 },
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => loaded.notes.push(error.to_string()),
@@ -160,13 +191,18 @@ impl Shared {
 
     /// Compares with the newest commit seen before.
     async fn check_history(self: &Arc<Self>, loaded: &Loaded) -> Result<()> {
-        let Some(before) = history::recall(&*self.env.state, &self.config.id).await? else { return Ok(()) };
+        let Some(before) = history::recall(&*self.env.state, &self.config.id).await? else {
+            return Ok(());
+        };
         if before.seq > loaded.state.seq() {
             if loaded.read_only.is_some() {
                 // Known to be damage: the commit is there and cannot be read.
                 return Ok(());
             }
-            return Err(history::rewound(before, &format!("the newest one now is {}", loaded.state.seq())));
+            return Err(history::rewound(
+                before,
+                &format!("the newest one now is {}", loaded.state.seq()),
+            ));
         }
         let now = match loaded.hashes.get(&before.seq) {
             Some(hash) => Some(*hash),
@@ -177,10 +213,15 @@ impl Shared {
             },
         };
         match now {
-            Some(hash) if hash != before.hash => Err(history::rewound(before, "another one has its number now")),
+            Some(hash) if hash != before.hash => {
+                Err(history::rewound(before, "another one has its number now"))
+            }
             Some(_) => Ok(()),
             None => {
-                self.note(format!("{}: it cannot be read to compare the history", paths::commit(before.seq)));
+                self.note(format!(
+                    "{}: it cannot be read to compare the history",
+                    paths::commit(before.seq)
+                ));
                 Ok(())
             }
         }
@@ -214,14 +255,21 @@ impl Shared {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    self.note(format!("{error}; the directories of {} packs are read instead", segment.packs));
+                    self.note(format!(
+                        "{error}; the directories of {} packs are read instead",
+                        segment.packs
+                    ));
                     damaged = true;
                 }
                 Err(error) => return Err(error),
             }
         }
         drop(loading);
-        if damaged { self.index_unknown_packs().await } else { Ok(()) }
+        if damaged {
+            self.index_unknown_packs().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads and opens an index segment.
@@ -260,7 +308,10 @@ impl Shared {
             match result {
                 Ok(indexed) => self.index_mut().add(&indexed).map_err(|_| too_large())?,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    self.note(format!("{}: its directory cannot be read: {error}", paths::pack(&pack)));
+                    self.note(format!(
+                        "{}: its directory cannot be read: {error}",
+                        paths::pack(&pack)
+                    ));
                 }
                 Err(error) => return Err(error),
             }
@@ -275,14 +326,26 @@ impl Shared {
             return Err(corrupt(&path, &format!("its size of {size} bytes is wrong")));
         }
         let missing = || corrupt(&path, "the object is missing");
-        let head = self.objects.get_range(&path, 0..HEADER_BYTES as u64).await?.ok_or_else(missing)?;
-        let mut tail = self.objects.get_range(&path, size.saturating_sub(TAIL_BYTES)..size).await?.ok_or_else(missing)?;
+        let head = self
+            .objects
+            .get_range(&path, 0..HEADER_BYTES as u64)
+            .await?
+            .ok_or_else(missing)?;
+        let mut tail = self
+            .objects
+            .get_range(&path, size.saturating_sub(TAIL_BYTES)..size)
+            .await?
+            .ok_or_else(missing)?;
         let footer = PackFooter::decode(&tail).map_err(|error| format_error(&path, error))?;
         if footer.tail_length() > size {
             return Err(corrupt(&path, "its directory would be longer than the pack"));
         }
         if footer.tail_length() > tail.len() as u64 {
-            tail = self.objects.get_range(&path, size - footer.tail_length()..size).await?.ok_or_else(missing)?;
+            tail = self
+                .objects
+                .get_range(&path, size - footer.tail_length()..size)
+                .await?
+                .ok_or_else(missing)?;
         }
         let shared = Arc::clone(self);
         blocking(move || {
@@ -290,7 +353,12 @@ impl Shared {
             let mut codec = shared.codecs.fresh().map_err(fail)?;
             let header = ObjectHeader::decode(&head).map_err(fail)?;
             let directory = open_directory(&shared.keys, &mut codec, &header, size, &tail).map_err(fail)?;
-            Ok(IndexedPack { id: pack, size, epoch: header.epoch, blocks: directory.blocks })
+            Ok(IndexedPack {
+                id: pack,
+                size,
+                epoch: header.epoch,
+                blocks: directory.blocks,
+            })
         })
         .await
     }
@@ -309,5 +377,8 @@ fn bridge(state: &RepositoryState, hash: CommitHash, record: &CommitRecord) -> R
 
 /// The error for an index beyond what this implementation numbers.
 pub(crate) fn too_large() -> Error {
-    Error::new(ErrorKind::Internal, "the repository has more than 4 billion chunks, which this version cannot index")
+    Error::new(
+        ErrorKind::Internal,
+        "the repository has more than 4 billion chunks, which this version cannot index",
+    )
 }

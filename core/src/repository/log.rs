@@ -9,9 +9,9 @@ use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{CommitHash, IndexId, paths};
 
 use super::history::{self, Head};
+use super::load;
 use super::objects::{Put, corrupt, format_error};
 use super::shared::{Shared, View, blocking};
-use super::load;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Largest commit object that is read.
@@ -28,7 +28,10 @@ pub(crate) const SOFTWARE: &str = concat!("nakivo-core ", env!("CARGO_PKG_VERSIO
 
 impl Shared {
     /// Reads and opens commit `seq`; `None` if there is none.
-    pub(crate) async fn read_commit(self: &Arc<Self>, seq: u64) -> Result<Option<(CommitHash, CommitRecord)>> {
+    pub(crate) async fn read_commit(
+        self: &Arc<Self>,
+        seq: u64,
+    ) -> Result<Option<(CommitHash, CommitRecord)>> {
         let path = paths::commit(seq);
         match self.objects.get(&path, MAX_COMMIT_OBJECT_BYTES).await? {
             Some(bytes) => self.open_commit(seq, bytes).await.map(Some),
@@ -103,7 +106,10 @@ impl Shared {
                 let mut codec = shared.codecs.fresh().map_err(fail)?;
                 let (hash, bytes) = record.seal(&shared.keys, &mut codec).map_err(fail)?;
                 after.apply(hash, &record).map_err(|error| {
-                    Error::new(ErrorKind::Conflict, format!("the change no longer fits the repository: {error}"))
+                    Error::new(
+                        ErrorKind::Conflict,
+                        format!("the change no longer fits the repository: {error}"),
+                    )
                 })?;
                 Ok((hash, bytes, record))
             })
@@ -124,7 +130,10 @@ impl Shared {
             }
             return Ok(seq);
         }
-        Err(Error::new(ErrorKind::Busy, "other writers commit all the time; nothing was committed"))
+        Err(Error::new(
+            ErrorKind::Busy,
+            "other writers commit all the time; nothing was committed",
+        ))
     }
 
     fn next_record(&self, state: &RepositoryState, operations: Vec<Operation>) -> CommitRecord {
@@ -151,7 +160,10 @@ impl Shared {
             Ok(Some(found)) => found,
             Ok(None) => {
                 return Err(failure.unwrap_or_else(|| {
-                    Error::new(ErrorKind::Protocol, format!("{path}: the store says that it exists and cannot read it"))
+                    Error::new(
+                        ErrorKind::Protocol,
+                        format!("{path}: the store says that it exists and cannot read it"),
+                    )
                 }));
             }
             // Whether it took place stays unknown; a later commit or refresh of this process will see it.
@@ -169,11 +181,19 @@ impl Shared {
     }
 
     /// Moves the view one commit on: state, index, writers.
-    pub(crate) async fn advance(self: &Arc<Self>, view: &View, hash: CommitHash, record: &CommitRecord) -> Result<()> {
+    pub(crate) async fn advance(
+        self: &Arc<Self>,
+        view: &View,
+        hash: CommitHash,
+        record: &CommitRecord,
+    ) -> Result<()> {
         let mut state = view.state.clone();
-        state
-            .apply(hash, record)
-            .map_err(|error| corrupt(&paths::commit(record.seq), &format!("it does not fit its history: {error}")))?;
+        state.apply(hash, record).map_err(|error| {
+            corrupt(
+                &paths::commit(record.seq),
+                &format!("it does not fit its history: {error}"),
+            )
+        })?;
         let added: Vec<IndexRef> = record
             .operations
             .iter()
@@ -185,7 +205,10 @@ impl Shared {
             .copied()
             .collect();
         self.add_segments(&added).await?;
-        self.set_view(View { state, read_only: view.read_only.clone() });
+        self.set_view(View {
+            state,
+            read_only: view.read_only.clone(),
+        });
         let ids: HashSet<IndexId> = added.iter().map(|segment| segment.id).collect();
         if !ids.is_empty() {
             let writers: Vec<_> = {
@@ -196,7 +219,10 @@ impl Shared {
             for writer in writers {
                 writer.committed(&ids);
             }
-            self.fresh_segments.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| !ids.contains(id));
+            self.fresh_segments
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|id, _| !ids.contains(id));
         }
         Ok(())
     }
@@ -204,8 +230,12 @@ impl Shared {
     async fn add_segments(self: &Arc<Self>, added: &[IndexRef]) -> Result<()> {
         let mut to_load = Vec::new();
         for reference in added {
-            let fresh =
-                self.fresh_segments.lock().unwrap_or_else(PoisonError::into_inner).get(&reference.id).cloned();
+            let fresh = self
+                .fresh_segments
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&reference.id)
+                .cloned();
             match fresh {
                 Some(segment) => {
                     let mut index = self.index_mut();
@@ -216,15 +246,24 @@ impl Shared {
                 None => to_load.push(*reference),
             }
         }
-        if to_load.is_empty() { Ok(()) } else { self.load_segments(&to_load).await }
+        if to_load.is_empty() {
+            Ok(())
+        } else {
+            self.load_segments(&to_load).await
+        }
     }
 
     /// Remembers the view's head outside the repository. The commit stands whether that works or not.
     pub(crate) async fn remember_head(&self) {
         let view = self.view();
-        let head = Head { seq: view.state.seq(), hash: view.state.head() };
+        let head = Head {
+            seq: view.state.seq(),
+            hash: view.state.head(),
+        };
         if let Err(error) = history::remember(&*self.env.state, &self.config.id, head).await {
-            self.note(format!("the newest commit could not be remembered outside the repository: {error}"));
+            self.note(format!(
+                "the newest commit could not be remembered outside the repository: {error}"
+            ));
         }
     }
 
@@ -236,11 +275,18 @@ impl Shared {
         let sealed = blocking(move || {
             let fail = |error| format_error("new checkpoint", error);
             let mut codec = shared.codecs.fresh().map_err(fail)?;
-            view.state.to_checkpoint(0).seal(&shared.keys, &mut codec).map_err(fail)
+            view.state
+                .to_checkpoint(0)
+                .seal(&shared.keys, &mut codec)
+                .map_err(fail)
         })
         .await;
         let result = match sealed {
-            Ok(bytes) => self.objects.create(&paths::checkpoint(seq), bytes).await.map(drop),
+            Ok(bytes) => self
+                .objects
+                .create(&paths::checkpoint(seq), bytes)
+                .await
+                .map(drop),
             Err(error) => Err(error),
         };
         if let Err(error) = result {

@@ -62,7 +62,11 @@ impl Objects {
                 return Ok(Err(size));
             }
             let bytes = found.bytes().await?;
-            if bytes.len() as u64 == size { Ok(Ok(bytes)) } else { Ok(Err(bytes.len() as u64)) }
+            if bytes.len() as u64 == size {
+                Ok(Ok(bytes))
+            } else {
+                Ok(Err(bytes.len() as u64))
+            }
         };
         match self.retry(path, "read", false, read).await? {
             Outcome::Done(Ok(bytes)) => Ok(Some(bytes)),
@@ -80,14 +84,18 @@ impl Objects {
         let location = Path::from(path);
         let wanted = range.end - range.start;
         let read = || async {
-            let mut parts = self.store.get_ranges(&location, std::slice::from_ref(&range)).await?;
+            let mut parts = self
+                .store
+                .get_ranges(&location, std::slice::from_ref(&range))
+                .await?;
             Ok(parts.pop().unwrap_or_default())
         };
         match self.retry_unless_short(path, range.end, read).await? {
             Outcome::Done(bytes) if bytes.len() as u64 == wanted => Ok(Some(bytes)),
-            Outcome::Done(bytes) => {
-                Err(corrupt(path, &format!("{wanted} bytes were asked for and {} came", bytes.len())))
-            }
+            Outcome::Done(bytes) => Err(corrupt(
+                path,
+                &format!("{wanted} bytes were asked for and {} came", bytes.len()),
+            )),
             Outcome::NotFound => Ok(None),
             Outcome::Exists => Err(unexpected(path)),
         }
@@ -109,7 +117,10 @@ impl Objects {
                 if matches!(classify(&error, false), Class::Transient) {
                     if let Some(size) = self.size(path).await? {
                         if size < end {
-                            return Err(corrupt(path, &format!("it ends after {size} of at least {end} bytes")));
+                            return Err(corrupt(
+                                path,
+                                &format!("it ends after {size} of at least {end} bytes"),
+                            ));
                         }
                     }
                 }
@@ -154,18 +165,27 @@ impl Objects {
                 return Ok(());
             }
         }
-        tracing::warn!(path, "an object named by its content holds other bytes; it is replaced by the right ones");
+        tracing::warn!(
+            path,
+            "an object named by its content holds other bytes; it is replaced by the right ones"
+        );
         self.put(path, payload, PutMode::Overwrite).await.map(drop)
     }
 
     async fn put(&self, path: &str, payload: PutPayload, mode: PutMode) -> Result<Put> {
         let location = Path::from(path);
-        let options = PutOptions { mode, ..PutOptions::default() };
+        let options = PutOptions {
+            mode,
+            ..PutOptions::default()
+        };
         let write = || self.store.put_opts(&location, payload.clone(), options.clone());
         match self.retry(path, "write", true, write).await? {
             Outcome::Done(_) => Ok(Put::Created),
             Outcome::Exists => Ok(Put::Exists),
-            Outcome::NotFound => Err(Error::new(ErrorKind::Unavailable, format!("{path}: the store has no such place"))),
+            Outcome::NotFound => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{path}: the store has no such place"),
+            )),
         }
     }
 
@@ -180,7 +200,10 @@ impl Objects {
                 Some(offset) => self.store.list_with_offset(Some(&prefix), offset),
                 None => self.store.list(Some(&prefix)),
             };
-            entries.map_ok(|meta| (String::from(meta.location), meta.size)).try_collect::<Vec<_>>().await
+            entries
+                .map_ok(|meta| (String::from(meta.location), meta.size))
+                .try_collect::<Vec<_>>()
+                .await
         };
         match self.retry(folder, "list", false, read).await? {
             Outcome::Done(mut found) => {
@@ -228,7 +251,9 @@ impl Objects {
 
     /// Full jitter over a doubling interval, so that writers that failed together do not return together.
     fn backoff(&self, tries: u32) -> Result<Duration> {
-        let longest = FIRST_BACKOFF.saturating_mul(1 << (tries - 1).min(16)).min(MAX_BACKOFF);
+        let longest = FIRST_BACKOFF
+            .saturating_mul(1 << (tries - 1).min(16))
+            .min(MAX_BACKOFF);
         let random = u32::from_le_bytes(crate::seams::random_bytes(&*self.env.rng)?);
         Ok(longest.mul_f64(f64::from(random) / f64::from(u32::MAX)))
     }
@@ -248,7 +273,9 @@ fn classify(error: &object_store::Error, writing: bool) -> Class {
         Store::PermissionDenied { .. } => Class::Fatal(ErrorKind::PermissionMissing),
         Store::Unauthenticated { .. } => Class::Fatal(ErrorKind::Unauthorized),
         Store::NotSupported { .. } | Store::NotImplemented { .. } => Class::Fatal(ErrorKind::Protocol),
-        Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => Class::Fatal(ErrorKind::InvalidInput),
+        Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => {
+            Class::Fatal(ErrorKind::InvalidInput)
+        }
         Store::JoinError { .. } => Class::Fatal(ErrorKind::Internal),
         other => {
             let mut source: Option<&(dyn std::error::Error + 'static)> = Some(other);
@@ -277,18 +304,26 @@ fn store_error(kind: ErrorKind, path: &str, verb: &str, error: object_store::Err
     };
     let result = Error::new(kind, message).with_source(error);
     match kind {
-        ErrorKind::StorageFull => {
-            result.with_hint("Free space in the store, then run again; earlier recovery points are not touched.")
+        ErrorKind::StorageFull => result
+            .with_hint("Free space in the store, then run again; earlier recovery points are not touched."),
+        ErrorKind::PermissionMissing => {
+            result.with_hint("Give this user the right to read and create objects there.")
         }
-        ErrorKind::PermissionMissing => result.with_hint("Give this user the right to read and create objects there."),
-        ErrorKind::Unavailable => result.with_hint("Check the store and its network or disk, then run again."),
-        ErrorKind::Protocol => result.with_hint("Use a store that can create an object only if it is absent."),
+        ErrorKind::Unavailable => {
+            result.with_hint("Check the store and its network or disk, then run again.")
+        }
+        ErrorKind::Protocol => {
+            result.with_hint("Use a store that can create an object only if it is absent.")
+        }
         _ => result,
     }
 }
 
 fn unexpected(path: &str) -> Error {
-    Error::new(ErrorKind::Protocol, format!("{path}: the store answered a read as if it were a write"))
+    Error::new(
+        ErrorKind::Protocol,
+        format!("{path}: the store answered a read as if it were a write"),
+    )
 }
 
 /// Stored bytes that are not what was written.
@@ -301,15 +336,19 @@ pub(crate) fn corrupt(path: &str, what: &str) -> Error {
 pub(crate) fn format_error(path: &str, error: FormatError) -> Error {
     let (kind, hint) = match &error {
         FormatError::WrongPassphrase => (ErrorKind::WrongPassphrase, None),
-        FormatError::PassphraseRequired => {
-            (ErrorKind::WrongPassphrase, Some("This repository is encrypted: give its passphrase."))
-        }
-        FormatError::UnsupportedVersion { .. } | FormatError::UnsupportedFeature { .. } => {
-            (ErrorKind::UnsupportedFormat, Some("Update this software; nothing was changed."))
-        }
+        FormatError::PassphraseRequired => (
+            ErrorKind::WrongPassphrase,
+            Some("This repository is encrypted: give its passphrase."),
+        ),
+        FormatError::UnsupportedVersion { .. } | FormatError::UnsupportedFeature { .. } => (
+            ErrorKind::UnsupportedFormat,
+            Some("Update this software; nothing was changed."),
+        ),
         FormatError::EncodeCheckFailed { .. } => (
             ErrorKind::Internal,
-            Some("Check this machine's memory: data changed between reading and storing. Nothing of it was stored."),
+            Some(
+                "Check this machine's memory: data changed between reading and storing. Nothing of it was stored.",
+            ),
         ),
         _ => (
             ErrorKind::Corrupt,

@@ -37,7 +37,10 @@ impl Shared {
         pattern: Pattern,
     ) -> Result<Bytes> {
         let Some(place) = lock(index).find(&chunk.id) else {
-            return Err(corrupt(&format!("chunk {}", chunk.id), "no index segment and no pack directory lists it"));
+            return Err(corrupt(
+                &format!("chunk {}", chunk.id),
+                "no index segment and no pack directory lists it",
+            ));
         };
         let first = match self.read_place(index, chunk, &place, pattern).await {
             Ok(bytes) => return Ok(bytes),
@@ -63,7 +66,12 @@ impl Shared {
     ) -> Result<Bytes> {
         if place.range.len() != chunk.length as usize {
             let path = paths::pack(&place.key.0);
-            let what = format!("chunk {} is {} bytes there, {} are expected", chunk.id, place.range.len(), chunk.length);
+            let what = format!(
+                "chunk {} is {} bytes there, {} are expected",
+                chunk.id,
+                place.range.len(),
+                chunk.length
+            );
             return Err(corrupt(&path, &what));
         }
         let block = self.read_block(index, place.block, place.key, pattern).await?;
@@ -87,7 +95,11 @@ impl Shared {
                 Lookup::Ready(data) => return Ok(data),
                 Lookup::Loading(mut receiver) => {
                     // An error means that the reader went away without a word: look again.
-                    let loaded = receiver.wait_for(Option::is_some).await.ok().and_then(|loaded| loaded.clone());
+                    let loaded = receiver
+                        .wait_for(Option::is_some)
+                        .await
+                        .ok()
+                        .and_then(|loaded| loaded.clone());
                     if let Some(result) = loaded.as_ref().and_then(|loaded| loaded.get(&key)) {
                         return result.clone();
                     }
@@ -116,23 +128,35 @@ impl Shared {
     /// that others wait for.
     fn start_read(self: &Arc<Self>, mut places: Vec<BlockPlace>) {
         let keys: Vec<BlockKey> = places.iter().map(BlockPlace::key).collect();
-        let Some((count, sender)) = self.cache.claim(&keys) else { return };
+        let Some((count, sender)) = self.cache.claim(&keys) else {
+            return;
+        };
         places.truncate(count);
-        let claim = Claim { shared: Arc::clone(self), keys: keys[..count].to_vec(), sender, loaded: HashMap::new() };
+        let claim = Claim {
+            shared: Arc::clone(self),
+            keys: keys[..count].to_vec(),
+            sender,
+            loaded: HashMap::new(),
+        };
         if let (Some(first), Some(last)) = (places.first(), places.last()) {
-            self.cache.read_until(&first.pack, u64::from(first.entry.offset), last.end());
+            self.cache
+                .read_until(&first.pack, u64::from(first.entry.offset), last.end());
         }
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             let mut claim = claim;
-            let Ok(_permit) = Arc::clone(&shared.reads).acquire_owned().await else { return };
+            let Ok(_permit) = Arc::clone(&shared.reads).acquire_owned().await else {
+                return;
+            };
             claim.loaded = shared.read_blocks(places).await;
         });
     }
 
     /// Reads adjacent blocks with one request and opens them.
     async fn read_blocks(self: &Arc<Self>, mut places: Vec<BlockPlace>) -> HashMap<BlockKey, Result<Bytes>> {
-        let Some(first) = places.first().map(BlockPlace::key) else { return HashMap::new() };
+        let Some(first) = places.first().map(BlockPlace::key) else {
+            return HashMap::new();
+        };
         let mut read = self.read_range(&places).await;
         if read.is_err() && places.len() > 1 {
             // Damage further on must not hide an undamaged first block; the others are read when they are wanted.
@@ -140,17 +164,25 @@ impl Shared {
             read = self.read_range(&places).await;
         }
         let result = match read {
-            Ok(bytes) => self.compute(move |shared, codec| Ok(shared.open_blocks(codec, &places, &bytes))).await,
+            Ok(bytes) => {
+                self.compute(move |shared, codec| Ok(shared.open_blocks(codec, &places, &bytes)))
+                    .await
+            }
             Err(error) => Err(error),
         };
         result.unwrap_or_else(|error| HashMap::from([(first, Err(error))]))
     }
 
     async fn read_range(&self, places: &[BlockPlace]) -> Result<Bytes> {
-        let (Some(first), Some(last)) = (places.first(), places.last()) else { return Ok(Bytes::new()) };
+        let (Some(first), Some(last)) = (places.first(), places.last()) else {
+            return Ok(Bytes::new());
+        };
         let path = paths::pack(&first.pack);
         let range = u64::from(first.entry.offset)..last.end();
-        self.objects.get_range(&path, range).await?.ok_or_else(|| corrupt(&path, "the object is missing"))
+        self.objects
+            .get_range(&path, range)
+            .await?
+            .ok_or_else(|| corrupt(&path, "the object is missing"))
     }
 
     fn open_blocks(
@@ -171,7 +203,10 @@ impl Shared {
                 .map(Bytes::from)
                 .map_err(|error| format_error(&path, error))
         };
-        places.iter().map(|place| (place.key(), open(place, codec))).collect()
+        places
+            .iter()
+            .map(|place| (place.key(), open(place, codec)))
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every handle of one open repository shares.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use nakivo_repo_format::index::IndexSegment;
 use nakivo_repo_format::state::RepositoryState;
@@ -95,10 +95,14 @@ impl Shared {
 }
 
 /// Runs `work` on a thread that may block.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(Error::internal(format!("a computation ended abnormally: {error}"))),
+        Err(error) => Err(Error::internal(format!(
+            "a computation ended abnormally: {error}"
+        ))),
     }
 }
 
@@ -116,7 +120,10 @@ pub(crate) struct CodecPool {
 
 impl CodecPool {
     pub(crate) fn new(compression: Compression) -> Self {
-        Self { resting: Mutex::default(), compression }
+        Self {
+            resting: Mutex::default(),
+            compression,
+        }
     }
 
     /// A codec whose memory is not kept: for records that may be large.

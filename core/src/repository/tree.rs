@@ -7,7 +7,8 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, future, stream};
 use nakivo_repo_format::record::ItemRecord;
 use nakivo_repo_format::tree::{
-    DiffStep, EditorStats, RangeScan, ScanStep, Step, TreeChange, TreeDiff, TreeEdit, TreeEditor, TreeEntry, TreeRoot,
+    DiffStep, EditorStats, RangeScan, ScanStep, Step, TreeChange, TreeDiff, TreeEdit, TreeEditor, TreeEntry,
+    TreeRoot,
 };
 use nakivo_repo_format::{ChunkRef, FormatError, ItemKey};
 
@@ -41,7 +42,10 @@ impl ScanRange {
     /// empty.
     #[must_use]
     pub fn container(id: impl Into<String>) -> Self {
-        Self { container: Some(id.into()), after: None }
+        Self {
+            container: Some(id.into()),
+            after: None,
+        }
     }
 
     /// Goes on behind this key, where an earlier scan stopped.
@@ -126,13 +130,19 @@ pub(super) fn decode_entry(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord)> {
     let key = ItemKey::from_bytes(&entry.key).map_err(bad_tree)?;
     let record = ItemRecord::decode(&entry.value).map_err(bad_tree)?;
     if record.id != key.id() || record.container != key.container() {
-        return Err(Error::new(ErrorKind::Corrupt, "manifest tree: an item's record bears another id than its key"));
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "manifest tree: an item's record bears another id than its key",
+        ));
     }
     Ok((key, record))
 }
 
 /// The entries of a scan, undecoded.
-pub(super) fn entries(source: NodeSource, scan: RangeScan) -> impl Stream<Item = Result<TreeEntry>> + Send + 'static {
+pub(super) fn entries(
+    source: NodeSource,
+    scan: RangeScan,
+) -> impl Stream<Item = Result<TreeEntry>> + Send + 'static {
     stream::try_unfold((source, scan), |(source, mut scan)| async move {
         loop {
             match scan.step().map_err(bad_tree)? {
@@ -183,7 +193,11 @@ pub(super) async fn edit(
     }
 }
 
-pub(super) async fn get(source: NodeSource, root: Option<&TreeRoot>, key: &ItemKey) -> Result<Option<ItemRecord>> {
+pub(super) async fn get(
+    source: NodeSource,
+    root: Option<&TreeRoot>,
+    key: &ItemKey,
+) -> Result<Option<ItemRecord>> {
     let from = key.to_bytes();
     let mut to = from.clone();
     to.push(0);
@@ -211,25 +225,36 @@ impl Repository {
         range: &ScanRange,
     ) -> BoxStream<'static, Result<(ItemKey, ItemRecord)>> {
         let source = NodeSource::Repository(Arc::clone(&self.shared));
-        entries(source, range.scan(root)).map(|entry| decode_entry(&entry?)).boxed()
+        entries(source, range.scan(root))
+            .map(|entry| decode_entry(&entry?))
+            .boxed()
     }
 
     /// What differs between two trees, in the order of the keys. Equal subtrees are not read. The first error ends the
     /// stream.
-    pub fn diff(&self, old: Option<TreeRoot>, new: Option<TreeRoot>) -> BoxStream<'static, Result<ItemChange>> {
+    pub fn diff(
+        &self,
+        old: Option<TreeRoot>,
+        new: Option<TreeRoot>,
+    ) -> BoxStream<'static, Result<ItemChange>> {
         let source = NodeSource::Repository(Arc::clone(&self.shared));
-        stream::try_unfold((source, TreeDiff::new(old, new)), |(source, mut diff)| async move {
-            loop {
-                match diff.step().map_err(bad_tree)? {
-                    DiffStep::Done => return Ok(None),
-                    DiffStep::Change(change) => return Ok(Some((decode_change(&change)?, (source, diff)))),
-                    DiffStep::Need(chunk) => {
-                        let bytes = source.read(&chunk).await?;
-                        diff.supply(&chunk.id, bytes);
+        stream::try_unfold(
+            (source, TreeDiff::new(old, new)),
+            |(source, mut diff)| async move {
+                loop {
+                    match diff.step().map_err(bad_tree)? {
+                        DiffStep::Done => return Ok(None),
+                        DiffStep::Change(change) => {
+                            return Ok(Some((decode_change(&change)?, (source, diff))));
+                        }
+                        DiffStep::Need(chunk) => {
+                            let bytes = source.read(&chunk).await?;
+                            diff.supply(&chunk.id, bytes);
+                        }
                     }
                 }
-            }
-        })
+            },
+        )
         .boxed()
     }
 }
@@ -247,7 +272,11 @@ fn decode_change(change: &TreeChange) -> Result<ItemChange> {
         TreeChange::Changed { old, new } => {
             let (key, old) = decode_entry(old)?;
             let (_, new) = decode_entry(new)?;
-            ItemChange::Changed { key, old: Box::new(old), new: Box::new(new) }
+            ItemChange::Changed {
+                key,
+                old: Box::new(old),
+                new: Box::new(new),
+            }
         }
     })
 }

@@ -165,7 +165,11 @@ async fn run(shared: Arc<Shared>, options: VerifyOptions, reporter: Reporter) ->
         sample: Sample { percent, seed },
         hashes: !options.skip_content_hashes,
         ledger: Findings::default(),
-        report: VerifyReport { complete: percent == 100, seed, ..VerifyReport::default() },
+        report: VerifyReport {
+            complete: percent == 100,
+            seed,
+            ..VerifyReport::default()
+        },
         bad_blocks: HashSet::new(),
         silent: 0,
         shared,
@@ -180,7 +184,9 @@ async fn run(shared: Arc<Shared>, options: VerifyOptions, reporter: Reporter) ->
     };
     verifier.packs(needed.as_ref()).await?;
     verifier.points(&scope).await?;
-    let Verifier { mut report, ledger, .. } = verifier;
+    let Verifier {
+        mut report, ledger, ..
+    } = verifier;
     report.damage = ledger.by_object.into_values().collect();
     Ok(report)
 }
@@ -191,7 +197,12 @@ fn points_in_scope(shared: &Shared, options: &VerifyOptions) -> Result<Vec<Manif
         .state
         .points()
         .values()
-        .filter(|manifest| options.object.as_ref().is_none_or(|object| manifest.object.id == *object))
+        .filter(|manifest| {
+            options
+                .object
+                .as_ref()
+                .is_none_or(|object| manifest.object.id == *object)
+        })
         .filter(|manifest| options.point.is_none_or(|point| manifest.id == point))
         .map(|manifest| Manifest::clone(manifest))
         .collect();
@@ -238,7 +249,11 @@ impl Verifier {
     fn damaged(&mut self, path: &str, what: impl Into<String>) {
         let what = what.into();
         if self.ledger.damaged(path, &what) {
-            self.reporter.event(Event::Issue { path: path.to_owned(), code: "corrupt".to_owned(), message: what });
+            self.reporter.event(Event::Issue {
+                path: path.to_owned(),
+                code: "corrupt".to_owned(),
+                message: what,
+            });
         }
     }
 }
@@ -255,8 +270,17 @@ impl Findings {
         if self.by_object.contains_key(path) {
             return false;
         }
-        let what = what.strip_prefix(path).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(what).to_owned();
-        let damage = Damage { object: path.to_owned(), what, affected: Vec::new(), affected_count: 0 };
+        let what = what
+            .strip_prefix(path)
+            .and_then(|rest| rest.strip_prefix(": "))
+            .unwrap_or(what)
+            .to_owned();
+        let damage = Damage {
+            object: path.to_owned(),
+            what,
+            affected: Vec::new(),
+            affected_count: 0,
+        };
         self.by_object.insert(path.to_owned(), damage);
         true
     }

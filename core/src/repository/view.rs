@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use nakivo_repo_format::manifest::{Outcome, decode_ledger, LedgerEntry};
+use nakivo_repo_format::manifest::{LedgerEntry, Outcome, decode_ledger};
 use nakivo_repo_format::{Compression, Manifest, ObjectId, ObjectRecord, PointId, RunProgress};
 use serde::Serialize;
 
@@ -76,8 +76,14 @@ impl FromStr for PointSelector {
         }
         let digits = text.to_ascii_lowercase();
         let length = digits.len();
-        if !(MIN_PREFIX_CHARS..=2 * PointId::LEN).contains(&length) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(Error::invalid("recovery point", text, "'latest' or 4 to 32 hexadecimal digits of its id"));
+        if !(MIN_PREFIX_CHARS..=2 * PointId::LEN).contains(&length)
+            || !digits.bytes().all(|b| b.is_ascii_hexdigit())
+        {
+            return Err(Error::invalid(
+                "recovery point",
+                text,
+                "'latest' or 4 to 32 hexadecimal digits of its id",
+            ));
         }
         Ok(Self::Id(digits))
     }
@@ -157,11 +163,15 @@ impl Repository {
         }
         let wanted = name.to_lowercase();
         let names = |object: &ObjectRecord| {
-            [Some(object.id.as_str().to_owned()), Some(object.name.clone()), object.address.clone()]
-                .into_iter()
-                .flatten()
-                .map(|name| name.to_lowercase())
-                .collect::<Vec<_>>()
+            [
+                Some(object.id.as_str().to_owned()),
+                Some(object.name.clone()),
+                object.address.clone(),
+            ]
+            .into_iter()
+            .flatten()
+            .map(|name| name.to_lowercase())
+            .collect::<Vec<_>>()
         };
         let found: Vec<&ObjectRecord> = objects
             .iter()
@@ -175,11 +185,16 @@ impl Repository {
                     .iter()
                     .map(|summary| &summary.object)
                     .filter(|object| {
-                        names(object).iter().any(|name| name.contains(&wanted) || wanted.contains(name.as_str()))
+                        names(object)
+                            .iter()
+                            .any(|name| name.contains(&wanted) || wanted.contains(name.as_str()))
                     })
                     .collect();
                 let (shown, word) = if similar.is_empty() {
-                    (objects.iter().map(|summary| &summary.object).collect(), "There are")
+                    (
+                        objects.iter().map(|summary| &summary.object).collect(),
+                        "There are",
+                    )
                 } else {
                     (similar, "Similar")
                 };
@@ -190,7 +205,11 @@ impl Repository {
                 })
             }
             several => {
-                let ids = several.iter().map(|object| object.id.as_str()).collect::<Vec<_>>().join(", ");
+                let ids = several
+                    .iter()
+                    .map(|object| object.id.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 Err(Error::invalid("object", name, &format!("one of the ids {ids}")))
             }
         }
@@ -200,8 +219,13 @@ impl Repository {
     #[must_use]
     pub fn points(&self, object: &ObjectId) -> Vec<Manifest> {
         let view = self.shared.view();
-        let mut found: Vec<Manifest> =
-            view.state.points().values().filter(|manifest| manifest.object.id == *object).map(|manifest| Manifest::clone(manifest)).collect();
+        let mut found: Vec<Manifest> = view
+            .state
+            .points()
+            .values()
+            .filter(|manifest| manifest.object.id == *object)
+            .map(|manifest| Manifest::clone(manifest))
+            .collect();
         found.sort_by_key(order);
         found
     }
@@ -219,16 +243,21 @@ impl Repository {
     pub fn point(&self, object: &ObjectId, selector: &PointSelector) -> Result<Manifest> {
         let mut points = self.points(object);
         match selector {
-            PointSelector::Latest => {
-                points.pop().ok_or_else(|| Error::not_found("recovery point of object", object))
-            }
+            PointSelector::Latest => points
+                .pop()
+                .ok_or_else(|| Error::not_found("recovery point of object", object)),
             PointSelector::Id(prefix) => {
                 points.retain(|manifest| manifest.id.to_string().starts_with(prefix.as_str()));
                 if points.len() > 1 {
-                    return Err(Error::invalid("recovery point", prefix, "more digits: several ids begin with these"));
+                    return Err(Error::invalid(
+                        "recovery point",
+                        prefix,
+                        "more digits: several ids begin with these",
+                    ));
                 }
                 points.pop().ok_or_else(|| {
-                    Error::not_found("recovery point", prefix).with_hint("List the points of the object to see their ids.")
+                    Error::not_found("recovery point", prefix)
+                        .with_hint("List the points of the object to see their ids.")
                 })
             }
         }
@@ -238,8 +267,13 @@ impl Repository {
     #[must_use]
     pub fn progress_of(&self, object: &ObjectId) -> Vec<RunProgress> {
         let view = self.shared.view();
-        let mut found: Vec<RunProgress> =
-            view.state.progress().values().filter(|progress| progress.object == *object).map(|progress| RunProgress::clone(progress)).collect();
+        let mut found: Vec<RunProgress> = view
+            .state
+            .progress()
+            .values()
+            .filter(|progress| progress.object == *object)
+            .map(|progress| RunProgress::clone(progress))
+            .collect();
         found.sort_by_key(|progress| (progress.started_ms, progress.run));
         found
     }
@@ -253,8 +287,9 @@ impl Repository {
             None => Ok(Vec::new()),
             Some(blob) => {
                 let bytes = self.read_blob_bytes(blob).await?;
-                decode_ledger(&bytes)
-                    .map_err(|error| format_error(&format!("ledger of recovery point {}", manifest.id), error))
+                decode_ledger(&bytes).map_err(|error| {
+                    format_error(&format!("ledger of recovery point {}", manifest.id), error)
+                })
             }
         }
     }
@@ -274,7 +309,11 @@ impl Repository {
         let index = self.shared.index();
         let stored = index.stored_bytes();
         #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
-        let ratio = if stored == 0 { 0.0 } else { logical as f64 / stored as f64 };
+        let ratio = if stored == 0 {
+            0.0
+        } else {
+            logical as f64 / stored as f64
+        };
         let config = self.config();
         Ok(RepositoryInfo {
             id: config.id,

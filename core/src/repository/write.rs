@@ -7,14 +7,14 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use nakivo_repo_format::log::IndexRef;
-use nakivo_repo_format::pack::BlockRole;
-use nakivo_repo_format::record::{
-    ContentPart, DIRECT_CHUNKS, Segment, SegmentList, encode_segments,
-};
-use nakivo_repo_format::split::{ContentSplitter, Encoding, SegmentsBuilder, SplitMode, SplitOutput};
 use nakivo_repo_format::manifest::{LedgerEntry, encode_ledger};
+use nakivo_repo_format::pack::BlockRole;
+use nakivo_repo_format::record::{ContentPart, DIRECT_CHUNKS, Segment, SegmentList, encode_segments};
+use nakivo_repo_format::split::{ContentSplitter, Encoding, SegmentsBuilder, SplitMode, SplitOutput};
 use nakivo_repo_format::tree::{TreeEdit, TreeRoot};
-use nakivo_repo_format::{Blob, ChunkId, ChunkRef, ContentHash, ItemKey, ItemRecord, KeySet, PartHasher, RunId};
+use nakivo_repo_format::{
+    Blob, ChunkId, ChunkRef, ContentHash, ItemKey, ItemRecord, KeySet, PartHasher, RunId,
+};
 use serde::Serialize;
 
 use super::objects::format_error;
@@ -80,7 +80,11 @@ pub struct Writer {
 impl Writer {
     pub(super) fn new(shared: &Arc<Shared>, run: RunId) -> Self {
         let packer = Arc::new(Packer::new(Arc::clone(shared)));
-        shared.writers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&packer));
+        shared
+            .writers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::downgrade(&packer));
         Self { packer, run }
     }
 
@@ -138,7 +142,12 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::put_part`].
-    pub async fn put_small(&self, name: String, media_type: Option<String>, bytes: Bytes) -> Result<ContentPart> {
+    pub async fn put_small(
+        &self,
+        name: String,
+        media_type: Option<String>,
+        bytes: Bytes,
+    ) -> Result<ContentPart> {
         self.packer.check()?;
         let mut builder = SegmentsBuilder::new();
         let length = bytes.len();
@@ -149,8 +158,17 @@ impl Writer {
     }
 
     /// Cuts and hashes a batch.
-    async fn digest(&self, part: Part, batch: Vec<Bytes>, length: usize, last: bool) -> Result<(Part, Vec<Piece>)> {
-        self.packer.counters().bytes_read.fetch_add(length as u64, Ordering::Relaxed);
+    async fn digest(
+        &self,
+        part: Part,
+        batch: Vec<Bytes>,
+        length: usize,
+        last: bool,
+    ) -> Result<(Part, Vec<Piece>)> {
+        self.packer
+            .counters()
+            .bytes_read
+            .fetch_add(length as u64, Ordering::Relaxed);
         if length <= INLINE_BATCH_BYTES {
             return Ok(part.digest(&batch, last));
         }
@@ -161,7 +179,11 @@ impl Writer {
         for piece in pieces {
             match piece {
                 Piece::Chunk(id, bytes) => builder.chunk(self.packer.add(BlockRole::Data, id, bytes).await?),
-                Piece::Segment { encoding, length, inline } => builder.segment(encoding, length, inline),
+                Piece::Segment {
+                    encoding,
+                    length,
+                    inline,
+                } => builder.segment(encoding, length, inline),
             }
         }
         Ok(())
@@ -183,7 +205,14 @@ impl Writer {
             SegmentList::Direct(segments)
         };
         let attributes = std::collections::BTreeMap::new();
-        Ok(ContentPart { name, media_type, size: part.size, hash: part.hash(), segments, attributes })
+        Ok(ContentPart {
+            name,
+            media_type,
+            size: part.size,
+            hash: part.hash(),
+            segments,
+            attributes,
+        })
     }
 
     /// Stores bytes that are no item's content: a ledger, a cursor, run state. Few bytes are returned in place.
@@ -296,7 +325,11 @@ struct Part {
 
 enum Piece {
     Chunk(ChunkId, Bytes),
-    Segment { encoding: Encoding, length: u64, inline: Option<Bytes> },
+    Segment {
+        encoding: Encoding,
+        length: u64,
+        inline: Option<Bytes>,
+    },
 }
 
 impl Part {
@@ -343,7 +376,15 @@ impl Part {
         while let Some(output) = self.splitter.next_output() {
             pieces.push(match output {
                 SplitOutput::Chunk(bytes) => Piece::Chunk(self.keys.chunk_id(&bytes), bytes),
-                SplitOutput::Segment { encoding, length, inline } => Piece::Segment { encoding, length, inline },
+                SplitOutput::Segment {
+                    encoding,
+                    length,
+                    inline,
+                } => Piece::Segment {
+                    encoding,
+                    length,
+                    inline,
+                },
             });
         }
     }

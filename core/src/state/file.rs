@@ -39,7 +39,9 @@ impl FileState {
     /// State in `directory`, which is made on the first write.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self {
+            directory: directory.into(),
+        }
     }
 
     /// Where the state lives.
@@ -49,9 +51,14 @@ impl FileState {
     }
 
     fn path(&self, key: &str) -> Result<PathBuf> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '_' | '/');
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '_' | '/');
         if key.is_empty() || key.len() > MAX_KEY_CHARS || !key.chars().all(allowed) {
-            return Err(Error::invalid("state key", key, "1 to 200 characters of a-z 0-9 - . _ /"));
+            return Err(Error::invalid(
+                "state key",
+                key,
+                "1 to 200 characters of a-z 0-9 - . _ /",
+            ));
         }
         // '/' becomes '+', which no key contains: names stay readable, flat, and can climb out of nothing.
         let mut name = key.replace('/', "+");
@@ -81,7 +88,11 @@ impl StateStore for FileState {
         let path = self.path(key)?;
         let key = key.to_owned();
         if value.len() as u64 > MAX_VALUE_BYTES {
-            return Err(Error::invalid("state value", format!("{} bytes", value.len()), "at most 64 MiB"));
+            return Err(Error::invalid(
+                "state value",
+                format!("{} bytes", value.len()),
+                "at most 64 MiB",
+            ));
         }
         let directory = self.directory.clone();
         blocking(move || write(&directory, &path, &key, &value)).await
@@ -91,7 +102,9 @@ impl StateStore for FileState {
         let path = self.path(key)?;
         let directory = self.directory.clone();
         blocking(move || match std::fs::remove_file(&path) {
-            Ok(()) => sync_directory(&directory).map_err(|error| io_error(&path.display().to_string(), error)),
+            Ok(()) => {
+                sync_directory(&directory).map_err(|error| io_error(&path.display().to_string(), error))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(io_error(&path.display().to_string(), error)),
         })
@@ -123,8 +136,13 @@ fn read(path: &Path, key: &str) -> Result<Option<Bytes>> {
         Err(error) => return Err(io_error(&shown(), error)),
     };
     let corrupt = || {
-        Error::new(ErrorKind::Corrupt, format!("{}: the record '{key}' fails its check", shown()))
-            .with_hint("The disk damaged this file. Remove it to go on without what it remembered; no backup is lost.")
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("{}: the record '{key}' fails its check", shown()),
+        )
+        .with_hint(
+            "The disk damaged this file. Remove it to go on without what it remembered; no backup is lost.",
+        )
     };
     if length > MAX_VALUE_BYTES + 64 {
         return Err(corrupt());
@@ -215,28 +233,47 @@ mod tests {
         again.delete("heads/a").await.unwrap();
         again.delete("heads/a").await.unwrap();
         assert_eq!(state.get("heads/a").await.unwrap(), None);
-        assert_eq!(std::fs::read_dir(state.directory()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            std::fs::read_dir(state.directory()).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[tokio::test]
     async fn every_flipped_bit_and_every_truncation_is_corrupt() {
         let place = tempfile::tempdir().unwrap();
         let state = FileState::new(place.path());
-        state.put("k", Bytes::from_static(b"a small value")).await.unwrap();
+        state
+            .put("k", Bytes::from_static(b"a small value"))
+            .await
+            .unwrap();
         let path = state.path("k").unwrap();
         let good = std::fs::read(&path).unwrap();
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(&path, bad).unwrap();
-            assert_eq!(state.get("k").await.unwrap_err().kind(), ErrorKind::Corrupt, "bit {bit}");
+            assert_eq!(
+                state.get("k").await.unwrap_err().kind(),
+                ErrorKind::Corrupt,
+                "bit {bit}"
+            );
         }
         for length in 0..good.len() {
             std::fs::write(&path, &good[..length]).unwrap();
-            assert_eq!(state.get("k").await.unwrap_err().kind(), ErrorKind::Corrupt, "length {length}");
+            assert_eq!(
+                state.get("k").await.unwrap_err().kind(),
+                ErrorKind::Corrupt,
+                "length {length}"
+            );
         }
         std::fs::write(state.path("other").unwrap(), &good).unwrap();
-        assert_eq!(state.get("other").await.unwrap_err().kind(), ErrorKind::Corrupt, "a record under another key");
+        assert_eq!(
+            state.get("other").await.unwrap_err().kind(),
+            ErrorKind::Corrupt,
+            "a record under another key"
+        );
     }
 
     #[cfg(unix)]
@@ -255,7 +292,11 @@ mod tests {
     async fn keys_stay_inside_the_directory_and_apart() {
         let state = FileState::new("/nowhere");
         for key in ["", "A", "a b", "a\\b", "é", &"x".repeat(201)] {
-            assert_eq!(state.get(key).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{key}");
+            assert_eq!(
+                state.get(key).await.unwrap_err().kind(),
+                ErrorKind::InvalidInput,
+                "{key}"
+            );
         }
         let long = "x".repeat(200);
         let other = format!("{}y", "x".repeat(199));

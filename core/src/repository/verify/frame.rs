@@ -26,7 +26,10 @@ impl Verifier {
         match self.shared.objects.get(paths::FORMAT, MAX_JSON_BYTES).await {
             Ok(Some(bytes)) => match RepositoryConfig::parse(&bytes) {
                 Ok(config) if config == self.shared.config => {}
-                Ok(_) => self.damaged(paths::FORMAT, "it is not the one that the repository was opened with"),
+                Ok(_) => self.damaged(
+                    paths::FORMAT,
+                    "it is not the one that the repository was opened with",
+                ),
                 Err(error) => self.damaged(paths::FORMAT, error.to_string()),
             },
             Ok(None) => self.damaged(paths::FORMAT, "the object is missing"),
@@ -61,7 +64,10 @@ impl Verifier {
             }
         }
         if sound == 0 {
-            self.damaged(paths::KEYS, "no key slot is left: once closed, this repository cannot be opened again");
+            self.damaged(
+                paths::KEYS,
+                "no key slot is left: once closed, this repository cannot be opened again",
+            );
         }
         Ok(())
     }
@@ -93,7 +99,10 @@ impl Verifier {
                         self.damaged(&path, "it does not follow the commit before it");
                     }
                     if seq == head && hash != view.state.head() {
-                        self.damaged(&path, "it is not the newest commit that the repository was opened with");
+                        self.damaged(
+                            &path,
+                            "it is not the newest commit that the repository was opened with",
+                        );
                     }
                 }
                 Ok(None) => self.damaged(&path, "the object is missing"),
@@ -121,7 +130,9 @@ impl Verifier {
             let path = paths::checkpoint(seq);
             match self.shared.read_checkpoint(seq).await {
                 Ok(checkpoint) => {
-                    let hash = usize::try_from(seq).ok().and_then(|seq| hashes.get(seq).copied().flatten());
+                    let hash = usize::try_from(seq)
+                        .ok()
+                        .and_then(|seq| hashes.get(seq).copied().flatten());
                     if hash.is_some_and(|hash| hash != checkpoint.commit_hash) {
                         self.damaged(&path, "it belongs to another history");
                     } else if let Err(error) = RepositoryState::from_checkpoint(checkpoint) {
@@ -152,7 +163,9 @@ impl Verifier {
             let path = paths::index(&segment.id);
             match result {
                 Ok(opened) => {
-                    if opened.packs.len() as u64 != u64::from(segment.packs) || opened.chunks() != segment.chunks {
+                    if opened.packs.len() as u64 != u64::from(segment.packs)
+                        || opened.chunks() != segment.chunks
+                    {
                         self.damaged(&path, "it lists other packs or chunks than its commit says");
                     }
                 }

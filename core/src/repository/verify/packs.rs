@@ -42,8 +42,13 @@ impl Verifier {
                 .filter(|id| sample.takes(id.as_bytes()))
                 .collect()
         };
-        let total = packs.iter().filter_map(|id| self.shared.index().pack(id)).map(|(pack, _)| pack.size).sum();
-        self.reporter.update(|progress| progress.bytes_total = Some(total));
+        let total = packs
+            .iter()
+            .filter_map(|id| self.shared.index().pack(id))
+            .map(|(pack, _)| pack.size)
+            .sum();
+        self.reporter
+            .update(|progress| progress.bytes_total = Some(total));
         let shared = Arc::clone(&self.shared);
         // With content hashes every needed block is opened when its items are joined: once is enough.
         let open_blocks = !self.hashes;
@@ -55,7 +60,9 @@ impl Verifier {
             .buffer_unordered(PARALLEL_PACKS);
         while let Some((id, result)) = reading.next().await {
             self.reporter.check()?;
-            let Some((_, numbers)) = self.shared.index().pack(&id) else { continue };
+            let Some((_, numbers)) = self.shared.index().pack(&id) else {
+                continue;
+            };
             self.report.packs += 1;
             let path = paths::pack(&id);
             match result {
@@ -63,8 +70,10 @@ impl Verifier {
                     self.silent = 0;
                     self.report.bytes += condition.bytes;
                     self.report.chunks += condition.chunks;
-                    self.reporter.update(|progress| progress.bytes_done += condition.bytes);
-                    self.bad_blocks.extend(condition.bad.iter().map(|block| numbers.start + block));
+                    self.reporter
+                        .update(|progress| progress.bytes_done += condition.bytes);
+                    self.bad_blocks
+                        .extend(condition.bad.iter().map(|block| numbers.start + block));
                     if let Some(wrong) = condition.wrong {
                         self.damaged(&path, wrong);
                     }
@@ -145,7 +154,10 @@ fn examine(
         let (bad, all) = (condition.bad.len(), indexed.blocks.len());
         let size = bytes.len() as u64;
         let what = if size < indexed.size {
-            format!("it has {size} of {} bytes; {bad} of {all} blocks cannot be read", indexed.size)
+            format!(
+                "it has {size} of {} bytes; {bad} of {all} blocks cannot be read",
+                indexed.size
+            )
         } else if bad == 0 {
             "its header or directory was changed; all its blocks can be read".to_owned()
         } else {

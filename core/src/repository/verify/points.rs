@@ -32,7 +32,10 @@ struct Subtree {
 enum Visit {
     Enter(Subtree),
     /// All below this node was visited: if no damage came up since, it is sound.
-    Leave { chunk: ChunkId, damage_before: u64 },
+    Leave {
+        chunk: ChunkId,
+        damage_before: u64,
+    },
 }
 
 /// What was found to be unreadable in one point, before it is known where that is.
@@ -59,12 +62,16 @@ impl Verifier {
                     continue;
                 }
                 // What cannot be read here is told when the points are walked through.
-                let Ok(bytes) = self.shared.read_chunk(&chunk, Pattern::Unknown).await else { continue };
+                let Ok(bytes) = self.shared.read_chunk(&chunk, Pattern::Unknown).await else {
+                    continue;
+                };
                 match Node::decode(&bytes) {
                     Ok(Node::Inner(children)) => open.extend(children.iter().map(|child| child.chunk)),
                     Ok(Node::Leaf(entries)) => {
                         for entry in entries {
-                            let Ok((_, record)) = decode_entry(&entry) else { continue };
+                            let Ok((_, record)) = decode_entry(&entry) else {
+                                continue;
+                            };
                             for part in &record.parts {
                                 let mut list = segments(&self.shared, &part.segments);
                                 if let nakivo_repo_format::SegmentList::Indirect(blob) = &part.segments {
@@ -94,15 +101,18 @@ impl Verifier {
     /// Walks through points.
     pub(super) async fn points(&mut self, scope: &[Manifest]) -> Result<()> {
         let total = scope.iter().map(|manifest| manifest.counts.items).sum();
-        self.reporter.update(|progress| progress.items_total = Some(total));
+        self.reporter
+            .update(|progress| progress.items_total = Some(total));
         let mut sound = Sound::default();
         for manifest in scope {
-            self.reporter.update(|progress| progress.current = Some(manifest.object.name.clone()));
+            self.reporter
+                .update(|progress| progress.current = Some(manifest.object.name.clone()));
             self.report.points += 1;
             let mut losses = Vec::new();
             for (name, blob) in blobs(manifest) {
                 if let Err(error) = self.blob(blob).await {
-                    self.lose(error, blob.chunks(), Loss::Named(name), &mut losses).await?;
+                    self.lose(error, blob.chunks(), Loss::Named(name), &mut losses)
+                        .await?;
                 }
             }
             self.tree(manifest, &mut sound, &mut losses).await?;
@@ -113,11 +123,20 @@ impl Verifier {
         let unfinished: Vec<Blob> = {
             let view = self.shared.view();
             let progress = view.state.progress().values();
-            progress.flat_map(|progress| progress.spills.iter().chain(&progress.state)).cloned().collect()
+            progress
+                .flat_map(|progress| progress.spills.iter().chain(&progress.state))
+                .cloned()
+                .collect()
         };
         for blob in unfinished {
             if let Err(error) = self.blob(&blob).await {
-                self.lose(error, blob.chunks(), Loss::Named("(progress of an unfinished run)"), &mut Vec::new()).await?;
+                self.lose(
+                    error,
+                    blob.chunks(),
+                    Loss::Named("(progress of an unfinished run)"),
+                    &mut Vec::new(),
+                )
+                .await?;
             }
         }
         Ok(())
@@ -129,12 +148,22 @@ impl Verifier {
         Ok(())
     }
 
-    async fn tree(&mut self, manifest: &Manifest, sound: &mut Sound, losses: &mut Vec<(String, Loss)>) -> Result<()> {
+    async fn tree(
+        &mut self,
+        manifest: &Manifest,
+        sound: &mut Sound,
+        losses: &mut Vec<(String, Loss)>,
+    ) -> Result<()> {
         let mut visits: Vec<Visit> = manifest
             .root
             .iter()
             .map(|root| {
-                Visit::Enter(Subtree { chunk: root.chunk, level: root.level, entries: root.entries, last_key: None })
+                Visit::Enter(Subtree {
+                    chunk: root.chunk,
+                    level: root.level,
+                    entries: root.entries,
+                    last_key: None,
+                })
             })
             .collect();
         while let Some(visit) = visits.pop() {
@@ -147,7 +176,8 @@ impl Verifier {
                     continue;
                 }
                 Visit::Enter(subtree) if sound.nodes.contains(&short(&subtree.chunk.id)) => {
-                    self.reporter.update(|progress| progress.items_done += subtree.entries);
+                    self.reporter
+                        .update(|progress| progress.items_done += subtree.entries);
                     continue;
                 }
                 Visit::Enter(subtree) => subtree,
@@ -155,12 +185,18 @@ impl Verifier {
             let node = match self.node(&subtree).await {
                 Ok(node) => node,
                 Err(error) => {
-                    let loss = Loss::Listing { entries: subtree.entries, last_key: subtree.last_key };
+                    let loss = Loss::Listing {
+                        entries: subtree.entries,
+                        last_key: subtree.last_key,
+                    };
                     self.lose(error, &[subtree.chunk], loss, losses).await?;
                     continue;
                 }
             };
-            visits.push(Visit::Leave { chunk: subtree.chunk.id, damage_before: losses.len() as u64 });
+            visits.push(Visit::Leave {
+                chunk: subtree.chunk.id,
+                damage_before: losses.len() as u64,
+            });
             match node {
                 Node::Inner(children) => visits.extend(children.into_iter().rev().map(|child| {
                     Visit::Enter(Subtree {
@@ -181,9 +217,10 @@ impl Verifier {
         let node = Node::decode(&bytes).map_err(|error| format_error("manifest tree", error))?;
         let (level, entries) = match &node {
             Node::Leaf(entries) => (0, entries.len() as u64),
-            Node::Inner(children) => {
-                (children.first().map_or(0, |child| child.level + 1), children.iter().map(|child| child.entries).sum())
-            }
+            Node::Inner(children) => (
+                children.first().map_or(0, |child| child.level + 1),
+                children.iter().map(|child| child.entries).sum(),
+            ),
         };
         if level != subtree.level || entries != subtree.entries {
             return Err(corrupt("manifest tree", "a node is not what its parent says"));
@@ -198,8 +235,10 @@ impl Verifier {
         losses: &mut Vec<(String, Loss)>,
     ) -> Result<()> {
         let total = entries.len() as u64;
-        let fresh: Vec<TreeEntry> =
-            entries.into_iter().filter(|entry| !sound.records.contains(&fingerprint(entry))).collect();
+        let fresh: Vec<TreeEntry> = entries
+            .into_iter()
+            .filter(|entry| !sound.records.contains(&fingerprint(entry)))
+            .collect();
         let (shared, sample, hashes) = (Arc::clone(&self.shared), self.sample, self.hashes);
         let bad_blocks = Arc::new(self.bad_blocks.clone());
         let mut checks = stream::iter(fresh)
@@ -229,7 +268,8 @@ impl Verifier {
         }
         drop(checks);
         for (entry, error, chunks) in lost {
-            self.lose(error, &chunks, Loss::Item(Box::new(entry)), losses).await?;
+            self.lose(error, &chunks, Loss::Item(Box::new(entry)), losses)
+                .await?;
         }
         self.reporter.update(|progress| progress.items_done += total);
         Ok(())
@@ -248,7 +288,10 @@ impl Verifier {
         for chunk in chunks {
             let block = self.shared.index().find(&chunk.id);
             let Some(place) = block else {
-                object = Some((paths::INDEX.to_owned(), format!("chunk {} is in no index segment", chunk.id)));
+                object = Some((
+                    paths::INDEX.to_owned(),
+                    format!("chunk {} is in no index segment", chunk.id),
+                ));
                 break;
             };
             if self.bad_blocks.contains(&place.block) {
@@ -287,7 +330,11 @@ impl Verifier {
                     (path, entries)
                 }
             };
-            let item = AffectedItem { object: manifest.object.name.clone(), point: manifest.id, path };
+            let item = AffectedItem {
+                object: manifest.object.name.clone(),
+                point: manifest.id,
+                path,
+            };
             self.ledger.affects(&object, item, count);
         }
         Ok(())
@@ -298,12 +345,16 @@ impl Verifier {
         let mut containers = Containers::default();
         let mut open: Vec<ChunkRef> = manifest.root.iter().map(|root| root.chunk).collect();
         while let Some(chunk) = open.pop() {
-            let Ok(bytes) = self.shared.read_chunk(&chunk, Pattern::Unknown).await else { continue };
+            let Ok(bytes) = self.shared.read_chunk(&chunk, Pattern::Unknown).await else {
+                continue;
+            };
             match Node::decode(&bytes) {
                 Ok(Node::Inner(children)) => open.extend(children.iter().map(|child| child.chunk)),
                 Ok(Node::Leaf(entries)) => {
                     for entry in entries {
-                        let Ok(key) = ItemKey::from_bytes(&entry.key) else { continue };
+                        let Ok(key) = ItemKey::from_bytes(&entry.key) else {
+                            continue;
+                        };
                         if key.kind() == KeyKind::Container {
                             if let Ok(record) = ItemRecord::decode(&entry.value) {
                                 containers
@@ -321,8 +372,16 @@ impl Verifier {
 }
 
 fn blobs(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &Blob)> {
-    let cursor = manifest.cursor.iter().map(|blob| ("(where the next run continues)", blob));
-    cursor.chain(manifest.ledger.iter().map(|blob| ("(list of items not stored)", blob)))
+    let cursor = manifest
+        .cursor
+        .iter()
+        .map(|blob| ("(where the next run continues)", blob));
+    cursor.chain(
+        manifest
+            .ledger
+            .iter()
+            .map(|blob| ("(list of items not stored)", blob)),
+    )
 }
 
 /// Checks one item: with `read`, joins its parts and compares their hashes; else looks its chunks up. Returns the bytes

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use nakivo_repo_format::index::{IndexSegment, IndexedPack};
 use nakivo_repo_format::log::IndexRef;
-use nakivo_repo_format::tree::EmittedNode;
 use nakivo_repo_format::pack::{BlockRole, FinishedPack, PackWriter, seal_block};
+use nakivo_repo_format::tree::EmittedNode;
 use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, paths};
 use object_store::PutPayload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -45,9 +45,17 @@ struct Limits {
     pack_bytes: u64,
 }
 
-const DATA: Limits = Limits { own_block_bytes: 64 << 10, shared_block_bytes: 256 << 10, pack_bytes: 16 << 20 };
+const DATA: Limits = Limits {
+    own_block_bytes: 64 << 10,
+    shared_block_bytes: 256 << 10,
+    pack_bytes: 16 << 20,
+};
 /// Tree nodes are small and read one by one: smaller blocks; and fewer: smaller packs.
-const TREE: Limits = Limits { own_block_bytes: 16 << 10, shared_block_bytes: 64 << 10, pack_bytes: 8 << 20 };
+const TREE: Limits = Limits {
+    own_block_bytes: 16 << 10,
+    shared_block_bytes: 64 << 10,
+    pack_bytes: 8 << 20,
+};
 
 /// Data and everything else are packed apart, so that browsing reads few packs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +66,11 @@ enum Lane {
 
 impl Lane {
     fn of(role: BlockRole) -> Self {
-        if role == BlockRole::Data { Self::Data } else { Self::Meta }
+        if role == BlockRole::Data {
+            Self::Data
+        } else {
+            Self::Meta
+        }
     }
 
     fn limits(self) -> Limits {
@@ -181,7 +193,12 @@ impl Packer {
     }
 
     /// Takes a chunk and returns a reference to it. Waits while too much is under way.
-    pub(super) async fn add(self: &Arc<Self>, role: BlockRole, id: ChunkId, bytes: Bytes) -> Result<ChunkRef> {
+    pub(super) async fn add(
+        self: &Arc<Self>,
+        role: BlockRole,
+        id: ChunkId,
+        bytes: Bytes,
+    ) -> Result<ChunkRef> {
         let length = u32::try_from(bytes.len()).map_err(|_| Error::internal("a chunk above 4 GiB"))?;
         if self.add_one(role, id, bytes) {
             self.check()?;
@@ -197,23 +214,37 @@ impl Packer {
         let mut queues = lock(&self.queues);
         // In this order: a chunk moves from pending to own (both with this lock held) and from own to the shared index.
         let known = queues.pending.contains(&id)
-            || self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
+            || self
+                .own
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(&id)
             || self.shared.index().contains(&id);
         if known {
             self.counters.chunks_known.fetch_add(1, Ordering::Relaxed);
             return false;
         }
         self.counters.chunks_new.fetch_add(1, Ordering::Relaxed);
-        self.counters.bytes_new.fetch_add(length as u64, Ordering::Relaxed);
+        self.counters
+            .bytes_new
+            .fetch_add(length as u64, Ordering::Relaxed);
         queues.pending.insert(id);
         if length >= limits.own_block_bytes {
-            queues.ready.push_back(Block { role, chunks: vec![(id, bytes)], bytes: length });
+            queues.ready.push_back(Block {
+                role,
+                chunks: vec![(id, bytes)],
+                bytes: length,
+            });
             return true;
         }
         let at = match queues.open.iter().position(|block| block.role == role) {
             Some(at) => at,
             None => {
-                queues.open.push(Block { role, chunks: Vec::new(), bytes: 0 });
+                queues.open.push(Block {
+                    role,
+                    chunks: Vec::new(),
+                    bytes: 0,
+                });
                 queues.open.len() - 1
             }
         };
@@ -233,7 +264,9 @@ impl Packer {
         while !lock(&self.queues).ready.is_empty() {
             let permit = acquire(&self.sealing, 1).await?;
             self.check()?;
-            let Some(block) = lock(&self.queues).ready.pop_front() else { return Ok(()) };
+            let Some(block) = lock(&self.queues).ready.pop_front() else {
+                return Ok(());
+            };
             tokio::spawn(Arc::clone(self).seal(block, permit));
         }
         Ok(())
@@ -244,7 +277,10 @@ impl Packer {
     async fn seal(self: Arc<Self>, block: Block, permit: OwnedSemaphorePermit) {
         let lane = Lane::of(block.role);
         let packer = Arc::clone(&self);
-        let sealed = self.shared.compute(move |shared, codec| packer.seal_into_pack(shared, codec, lane, &block)).await;
+        let sealed = self
+            .shared
+            .compute(move |shared, codec| packer.seal_into_pack(shared, codec, lane, &block))
+            .await;
         let full = match sealed {
             Ok(full) => full,
             Err(error) => return self.fail(error),
@@ -267,13 +303,19 @@ impl Packer {
         lane: Lane,
         block: &Block,
     ) -> Result<Option<PackWriter>> {
-        let chunks: Vec<(ChunkId, &[u8])> = block.chunks.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
-        let sealed =
-            seal_block(&shared.keys, codec, block.role, &chunks).map_err(|error| format_error("new block", error))?;
+        let chunks: Vec<(ChunkId, &[u8])> =
+            block.chunks.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
+        let sealed = seal_block(&shared.keys, codec, block.role, &chunks)
+            .map_err(|error| format_error("new block", error))?;
         let mut open = lock(&self.packs[lane as usize]);
         let pack = open.get_or_insert_with(|| PackWriter::new(&shared.keys));
-        pack.append(sealed).map_err(|error| format_error("new pack", error))?;
-        Ok(if pack.len() >= lane.limits().pack_bytes { open.take() } else { None })
+        pack.append(sealed)
+            .map_err(|error| format_error("new pack", error))?;
+        Ok(if pack.len() >= lane.limits().pack_bytes {
+            open.take()
+        } else {
+            None
+        })
     }
 
     /// Uploads a pack, in a task of its own. As with sealing, the outcome is noted before the permit goes.
@@ -292,12 +334,18 @@ impl Packer {
     async fn upload(self: &Arc<Self>, pack: PackWriter) -> Result<()> {
         let finished = self
             .shared
-            .compute(|_, codec| pack.finish(codec).map_err(|error| format_error("new pack", error)))
+            .compute(|_, codec| {
+                pack.finish(codec)
+                    .map_err(|error| format_error("new pack", error))
+            })
             .await?;
         let path = paths::pack(&finished.id);
         let indexed = IndexedPack::from(&finished);
         let FinishedPack { size, parts, .. } = finished;
-        self.shared.objects.create_named_by_content(&path, PutPayload::from_iter(parts)).await?;
+        self.shared
+            .objects
+            .create_named_by_content(&path, PutPayload::from_iter(parts))
+            .await?;
         self.counters.bytes_stored.fetch_add(size, Ordering::Relaxed);
         self.counters.packs.fetch_add(1, Ordering::Relaxed);
         self.register(indexed)
@@ -384,14 +432,30 @@ impl Packer {
         let shared = Arc::clone(&self.shared);
         let sealing = Arc::clone(&segment);
         let (id, bytes) = blocking(move || {
-            let mut codec = shared.codecs.fresh().map_err(|error| format_error("zstd", error))?;
-            (*sealing).clone().seal(&shared.keys, &mut codec).map_err(|error| format_error("new index segment", error))
+            let mut codec = shared
+                .codecs
+                .fresh()
+                .map_err(|error| format_error("zstd", error))?;
+            (*sealing)
+                .clone()
+                .seal(&shared.keys, &mut codec)
+                .map_err(|error| format_error("new index segment", error))
         })
         .await?;
         let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
-        let reference = IndexRef { id, size: bytes.len() as u64, packs: count, chunks: segment.chunks() };
-        self.shared.objects.create_named_by_content(&paths::index(&id), bytes.into()).await?;
-        self.counters.bytes_stored.fetch_add(reference.size, Ordering::Relaxed);
+        let reference = IndexRef {
+            id,
+            size: bytes.len() as u64,
+            packs: count,
+            chunks: segment.chunks(),
+        };
+        self.shared
+            .objects
+            .create_named_by_content(&paths::index(&id), bytes.into())
+            .await?;
+        self.counters
+            .bytes_stored
+            .fetch_add(reference.size, Ordering::Relaxed);
         lock(&self.shared.fresh_segments).insert(id, segment);
         lock(&self.finished).segments.push(reference);
         Ok(())
@@ -400,7 +464,10 @@ impl Packer {
     /// Asks the store for the size of each pack: one that acknowledged what it did not store is found out before anything
     /// refers to it.
     async fn check_sizes(&self, packs: &[IndexedPack]) -> Result<()> {
-        let names: Vec<_> = packs.iter().map(|pack| (paths::pack(&pack.id), pack.size)).collect();
+        let names: Vec<_> = packs
+            .iter()
+            .map(|pack| (paths::pack(&pack.id), pack.size))
+            .collect();
         stream::iter(names)
             .map(|(path, size)| async move {
                 match self.shared.objects.size(&path).await? {
@@ -421,12 +488,19 @@ impl Packer {
 
     /// Stores a tree node, whose id is computed already.
     pub(crate) async fn add_node(self: &Arc<Self>, node: &EmittedNode) -> Result<()> {
-        self.add(BlockRole::Tree, node.chunk.id, node.bytes.clone()).await.map(drop)
+        self.add(BlockRole::Tree, node.chunk.id, node.bytes.clone())
+            .await
+            .map(drop)
     }
 
     /// Reads a chunk that is committed, or that this run stored.
     pub(crate) async fn read_chunk(self: &Arc<Self>, chunk: &ChunkRef, pattern: Pattern) -> Result<Bytes> {
-        let own = || self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&chunk.id);
+        let own = || {
+            self.own
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(&chunk.id)
+        };
         if !self.shared.index().contains(&chunk.id) {
             // It may still be in an open block or pack.
             if !own() && lock(&self.queues).pending.contains(&chunk.id) {
@@ -444,16 +518,25 @@ impl Packer {
         let _queues = lock(&self.queues);
         let mut finished = lock(&self.finished);
         let before = finished.segments.len();
-        finished.segments.retain(|segment| !segments.contains(&segment.id));
+        finished
+            .segments
+            .retain(|segment| !segments.contains(&segment.id));
         if finished.segments.len() == before {
             return;
         }
         let fresh: HashMap<_, _> = {
             let all = lock(&self.shared.fresh_segments);
-            finished.segments.iter().filter_map(|segment| all.get(&segment.id).map(|s| (segment.id, Arc::clone(s)))).collect()
+            finished
+                .segments
+                .iter()
+                .filter_map(|segment| all.get(&segment.id).map(|s| (segment.id, Arc::clone(s))))
+                .collect()
         };
         let mut own = Index::default();
-        let waiting = fresh.values().flat_map(|segment| &segment.packs).chain(&finished.packs);
+        let waiting = fresh
+            .values()
+            .flat_map(|segment| &segment.packs)
+            .chain(&finished.packs);
         for pack in waiting {
             // It fitted into the larger index before.
             let _ = own.add(pack);
