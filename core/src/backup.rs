@@ -80,7 +80,9 @@ impl BackupOptions {
     }
 
     fn validate(&self) -> Result<()> {
-        if self.progress_interval < Duration::from_secs(1) || self.progress_interval > Duration::from_secs(3600) {
+        if self.progress_interval < Duration::from_secs(1)
+            || self.progress_interval > Duration::from_secs(3600)
+        {
             return Err(Error::invalid(
                 "progress_interval",
                 format!("{} s", self.progress_interval.as_secs_f64()),
@@ -88,7 +90,11 @@ impl BackupOptions {
             ));
         }
         if self.progress_bytes < 1 << 20 {
-            return Err(Error::invalid("progress_bytes", self.progress_bytes, "1048576 (1 MiB) or more"));
+            return Err(Error::invalid(
+                "progress_bytes",
+                self.progress_bytes,
+                "1048576 (1 MiB) or more",
+            ));
         }
         if self.progress_items == 0 {
             return Err(Error::invalid("progress_items", self.progress_items, "1 or more"));

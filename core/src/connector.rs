@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
-use nakivo_repo_format::record::{ItemKind, ItemRecord, ObjectRecord, PropertyBag};
+use nakivo_repo_format::manifest::ObjectRecord;
+use nakivo_repo_format::record::{ItemKind, ItemRecord, PropertyBag};
 
 use crate::error::{Error, Result};
 use crate::progress::Reporter;
@@ -58,7 +59,7 @@ pub struct ItemHead {
 }
 
 /// One step of a round of changes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Change {
     /// A container exists with this head (new, changed or unchanged).
@@ -121,7 +122,10 @@ pub struct PartContent {
 
 impl fmt::Debug for PartContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartContent").field("name", &self.name).field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("PartContent")
+            .field("name", &self.name)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 
@@ -147,7 +151,7 @@ pub enum Fetched {
 }
 
 /// What a look-up of a vanished item found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Presence {
     /// It exists, perhaps in another container.
     Present(Box<ItemHead>),
@@ -177,7 +181,13 @@ impl Usage {
     /// Usage with these counters.
     #[must_use]
     pub fn new(requests: u64, throttled: u64, retried: u64, bytes_received: u64, bytes_sent: u64) -> Self {
-        Self { requests, throttled, retried, bytes_received, bytes_sent }
+        Self {
+            requests,
+            throttled,
+            retried,
+            bytes_received,
+            bytes_sent,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod error;
 pub mod folder;
 mod fs;
 pub mod progress;
+pub mod recovery;
 pub mod repository;
 pub mod seams;
 pub mod state;

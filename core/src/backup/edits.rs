@@ -38,7 +38,12 @@ pub(crate) struct EditLog {
 
 impl EditLog {
     pub(crate) fn new() -> Self {
-        Self { buffer: BTreeMap::new(), buffered: 0, runs: Vec::new(), in_memory: 0 }
+        Self {
+            buffer: BTreeMap::new(),
+            buffered: 0,
+            runs: Vec::new(),
+            in_memory: 0,
+        }
     }
 
     /// Starts from the runs that an interrupted run left in the repository.
@@ -114,15 +119,25 @@ impl EditLog {
     }
 
     /// All edits in key order, one for each key: the last.
-    pub(crate) async fn merged(mut self, repository: &Repository) -> Result<BoxStream<'static, Result<TreeEdit>>> {
+    pub(crate) async fn merged(
+        mut self,
+        repository: &Repository,
+    ) -> Result<BoxStream<'static, Result<TreeEdit>>> {
         self.seal_buffer()?;
-        let mut merge = Merge { sources: Vec::new(), heap: BinaryHeap::new() };
+        let mut merge = Merge {
+            sources: Vec::new(),
+            heap: BinaryHeap::new(),
+        };
         for run in self.runs {
             let pieces: BoxStream<'static, Result<Bytes>> = match run {
                 Run::Memory(pieces) => stream::iter(pieces).map(|piece| decompress(&piece)).boxed(),
                 Run::Stored(blob) => repository.read_blob(&blob),
             };
-            merge.sources.push(Source { pieces, reader: SequenceReader::new("sorted run of edits"), ahead: VecDeque::new(), ended: false });
+            merge.sources.push(Source {
+                pieces,
+                reader: Some(SequenceReader::new("sorted run of edits")),
+                ahead: VecDeque::new(),
+            });
         }
         for index in 0..merge.sources.len() {
             merge.refill(index).await?;
@@ -136,9 +151,8 @@ impl EditLog {
 
 struct Source {
     pieces: BoxStream<'static, Result<Bytes>>,
-    reader: SequenceReader,
+    reader: Option<SequenceReader<TreeEdit>>,
     ahead: VecDeque<TreeEdit>,
-    ended: bool,
 }
 
 struct Merge {
@@ -151,18 +165,18 @@ impl Merge {
     /// Puts the next key of source `index` on the heap, if it has one.
     async fn refill(&mut self, index: usize) -> Result<()> {
         let source = &mut self.sources[index];
-        while source.ahead.is_empty() && !source.ended {
+        while source.ahead.is_empty()
+            && let Some(mut reader) = source.reader.take()
+        {
             match source.pieces.next().await {
                 Some(piece) => {
-                    source.reader.push(&piece?);
-                    while let Some(edit) = source.reader.next().map_err(bad_run)? {
+                    reader.push(&piece?);
+                    while let Some(edit) = reader.next_value().map_err(bad_run)? {
                         source.ahead.push_back(edit);
                     }
+                    source.reader = Some(reader);
                 }
-                None => {
-                    source.reader.finish().map_err(bad_run)?;
-                    source.ended = true;
-                }
+                None => reader.finish().map_err(bad_run)?,
             }
         }
         if let Some(edit) = source.ahead.front() {
@@ -172,7 +186,9 @@ impl Merge {
     }
 
     async fn next(&mut self) -> Result<Option<TreeEdit>> {
-        let Some(Reverse((key, Reverse(newest)))) = self.heap.pop() else { return Ok(None) };
+        let Some(Reverse((key, Reverse(newest)))) = self.heap.pop() else {
+            return Ok(None);
+        };
         let edit = self.sources[newest].ahead.pop_front();
         self.refill(newest).await?;
         // Older runs may hold the same key: superseded.

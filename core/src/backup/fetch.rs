@@ -13,9 +13,15 @@ use nakivo_repo_format::manifest::ObjectRecord;
 
 /// What one fetch came to. A failure of the repository is no outcome of an item: it ends the run.
 pub(crate) enum FetchOutcome {
-    Stored { head: Box<ItemHead>, parts: Vec<ContentPart> },
+    Stored {
+        head: Box<ItemHead>,
+        parts: Vec<ContentPart>,
+    },
     Gone,
-    Skipped { code: String, message: String },
+    Skipped {
+        code: String,
+        message: String,
+    },
     Failed(Error),
 }
 
@@ -55,9 +61,20 @@ async fn fetch_once(
     if let Some(raw) = &now.raw
         && !stored.iter().any(|part| part.name == "json")
     {
-        stored.push(writer.put_small("json".to_owned(), Some("application/json".to_owned()), raw.clone()).await?);
+        stored.push(
+            writer
+                .put_small(
+                    "json".to_owned(),
+                    Some("application/json".to_owned()),
+                    raw.clone(),
+                )
+                .await?,
+        );
     }
-    Ok(FetchOutcome::Stored { head: now, parts: stored })
+    Ok(FetchOutcome::Stored {
+        head: now,
+        parts: stored,
+    })
 }
 
 /// The outer error is the repository's, the inner one the source's.
@@ -84,7 +101,10 @@ async fn store_part(writer: &Writer, part: PartContent) -> Result<Result<Content
             None => Ok(Ok(part)),
             Some(expected) => Ok(Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("part '{}' ended after {} of {expected} bytes", part.name, part.size),
+                format!(
+                    "part '{}' ended after {} of {expected} bytes",
+                    part.name, part.size
+                ),
             ))),
         },
         Err(error) => match source_error.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -53,7 +53,10 @@ impl Ledger {
             container: item.map(|item| item.container.clone()),
             item: item.and_then(|item| ItemKey::item(item.container.as_str(), item.id.as_str()).ok()),
             path,
-            cause: Cause { code: code.to_owned(), message: message.to_owned() },
+            cause: Cause {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            },
             retry,
         });
     }
@@ -65,12 +68,22 @@ impl Ledger {
 
     /// Warnings so far.
     pub(crate) fn warnings(&self) -> u64 {
-        self.entries.iter().filter(|entry| entry.kind == LedgerKind::Warning).count() as u64
+        self.entries
+            .iter()
+            .filter(|entry| entry.kind == LedgerKind::Warning)
+            .count() as u64
     }
 
     /// I5: nothing that the source named may be unaccounted for.
     pub(crate) fn check(&self) -> Result<()> {
-        let RunCounts { enumerated, stored, unchanged, skipped, failed, .. } = self.counts;
+        let RunCounts {
+            enumerated,
+            stored,
+            unchanged,
+            skipped,
+            failed,
+            ..
+        } = self.counts;
         if enumerated == stored + unchanged + skipped + failed {
             Ok(())
         } else {

@@ -140,7 +140,9 @@ impl Run {
             if progress.base != base || progress.spills.is_empty() {
                 continue;
             }
-            let edits = EditLog::resumed(&progress.spills).merged(&self.repository).await?;
+            let edits = EditLog::resumed(&progress.spills)
+                .merged(&self.repository)
+                .await?;
             self.resumed = self.writer.update_tree(self.resumed, edits).await?;
             self.reporter.event(Event::Note {
                 message: format!("taking over what the interrupted run {} stored", progress.run),
@@ -187,7 +189,10 @@ impl Run {
         if self.cursor.is_none() {
             return Err(Error::new(
                 ErrorKind::Protocol,
-                format!("connector '{}' ended its changes without a cursor", self.connector.name()),
+                format!(
+                    "connector '{}' ended its changes without a cursor",
+                    self.connector.name()
+                ),
             ));
         }
         self.settle_vanished().await
@@ -225,7 +230,13 @@ impl Run {
             Change::Container(head) => self.container(head).await?,
             Change::ContainersComplete => self.containers_complete = true,
             Change::RoundStarted { container, full } => {
-                self.rounds.insert(container, Round { full, seen: HashSet::new() });
+                self.rounds.insert(
+                    container,
+                    Round {
+                        full,
+                        seen: HashSet::new(),
+                    },
+                );
             }
             Change::Item(head) => {
                 // The same item again while it is being fetched: the last occurrence counts, so the first one ends first.
@@ -259,14 +270,21 @@ impl Run {
         let key = container_key(&head.item)?;
         self.containers.insert(
             head.item.id.clone(),
-            ContainerPlace { parent: head.item.container.clone(), name: head.name.clone() },
+            ContainerPlace {
+                parent: head.item.container.clone(),
+                name: head.name.clone(),
+            },
         );
         let base = self.repository.get(self.base_root.as_ref(), &key).await?;
         let mut parts = Vec::new();
         if let Some(raw) = &head.raw {
             parts.push(
                 self.writer
-                    .put_small("json".to_owned(), Some("application/json".to_owned()), raw.clone())
+                    .put_small(
+                        "json".to_owned(),
+                        Some("application/json".to_owned()),
+                        raw.clone(),
+                    )
                     .await?,
             );
         }
@@ -301,7 +319,8 @@ impl Run {
         }
         self.ledger.counts.enumerated += 1;
         let base = self.repository.get(self.base_root.as_ref(), &key).await?;
-        let unchanged = |record: &ItemRecord| record.change_key.is_some() && record.change_key == head.change_key;
+        let unchanged =
+            |record: &ItemRecord| record.change_key.is_some() && record.change_key == head.change_key;
         // An earlier occurrence in this run may have replaced the base's record: then only a fetch tells.
         if !self.whereabouts.is_stored(&head.item) {
             if base.as_ref().is_some_and(unchanged) {
@@ -321,7 +340,8 @@ impl Run {
             }
         }
         self.whereabouts.pending(&head);
-        self.reporter.update(|progress| progress.current = Some(self.path_of(&head)));
+        self.reporter
+            .update(|progress| progress.current = Some(self.path_of(&head)));
         Ok(Some(head))
     }
 
@@ -344,7 +364,12 @@ impl Run {
                     Err(error) => return self.item_failed(&head, &error),
                 };
                 self.ledger.counts.stored += 1;
-                if self.repository.get(self.base_root.as_ref(), &key).await?.is_some() {
+                if self
+                    .repository
+                    .get(self.base_root.as_ref(), &key)
+                    .await?
+                    .is_some()
+                {
                     self.ledger.counts.changed += 1;
                 } else {
                     self.ledger.counts.added += 1;
@@ -375,8 +400,19 @@ impl Run {
                 self.consecutive_failures = 0;
                 self.ledger.counts.skipped += 1;
                 let path = self.path_of(&head);
-                self.reporter.event(Event::Issue { path: path.clone(), code: code.clone(), message: message.clone() });
-                self.ledger.entry(LedgerKind::Skipped, Some(&head.item), path, &code, &message, false);
+                self.reporter.event(Event::Issue {
+                    path: path.clone(),
+                    code: code.clone(),
+                    message: message.clone(),
+                });
+                self.ledger.entry(
+                    LedgerKind::Skipped,
+                    Some(&head.item),
+                    path,
+                    &code,
+                    &message,
+                    false,
+                );
             }
             FetchOutcome::Failed(error) => {
                 if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Unauthorized) {
@@ -411,13 +447,22 @@ impl Run {
         if self.options.fail_fast {
             return Err(error.clone().context(path));
         }
-        self.ledger.entry(LedgerKind::Failed, item, path, error.code(), error.message(), retry);
+        self.ledger.entry(
+            LedgerKind::Failed,
+            item,
+            path,
+            error.code(),
+            error.message(),
+            retry,
+        );
         Ok(())
     }
 
     /// Items of the base's ledger that must be tried again.
     async fn items_to_retry(&self) -> Result<Vec<ItemRef>> {
-        let Some(base) = &self.base else { return Ok(Vec::new()) };
+        let Some(base) = &self.base else {
+            return Ok(Vec::new());
+        };
         Ok(self
             .repository
             .ledger(base)
@@ -425,7 +470,10 @@ impl Run {
             .into_iter()
             .filter(|entry| entry.retry)
             .filter_map(|entry| entry.item)
-            .map(|key| ItemRef { container: key.container().to_owned(), id: key.id().to_owned() })
+            .map(|key| ItemRef {
+                container: key.container().to_owned(),
+                id: key.id().to_owned(),
+            })
             .collect())
     }
 
@@ -490,9 +538,13 @@ impl Run {
             .commit(|_| {
                 let mut operations = Vec::new();
                 if !segments.is_empty() {
-                    operations.push(Operation::AddIndex { segments: segments.clone() });
+                    operations.push(Operation::AddIndex {
+                        segments: segments.clone(),
+                    });
                 }
-                operations.push(Operation::Progress(progress.clone()));
+                operations.push(Operation::Progress {
+                    progress: Box::new(progress.clone()),
+                });
                 Ok(operations)
             })
             .await?;
@@ -523,7 +575,11 @@ impl Run {
         let segments = self.writer.flush().await?;
         let written = self.writer.stats();
         let usage = since(self.connector.usage(), before.0);
-        let outcome = if self.ledger.is_partial() { Outcome::Partial } else { Outcome::Complete };
+        let outcome = if self.ledger.is_partial() {
+            Outcome::Partial
+        } else {
+            Outcome::Complete
+        };
         let counts = self.ledger.counts;
         let before_containers = self.base.as_ref().map_or(0, |base| base.counts.containers);
         let containers = before_containers.saturating_add_signed(self.container_delta);
@@ -564,18 +620,23 @@ impl Run {
             software: concat!("nakivo-core ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let finished_runs = self.resumed_from.clone();
-        let own = self.run;
         self.repository
             .commit(|state| {
                 let mut operations = Vec::new();
                 if !segments.is_empty() {
-                    operations.push(Operation::AddIndex { segments: segments.clone() });
+                    operations.push(Operation::AddIndex {
+                        segments: segments.clone(),
+                    });
                 }
-                operations.push(Operation::AddPoint(Box::new(manifest.clone())));
-                for run in finished_runs.iter().chain(std::iter::once(&own)) {
-                    if state.progress().iter().any(|progress| progress.run == *run) {
-                        operations.push(Operation::DropProgress { run: *run });
-                    }
+                operations.push(Operation::AddPoint {
+                    manifest: Box::new(manifest.clone()),
+                });
+                // The point ends the progress of its own run by itself.
+                for run in finished_runs
+                    .iter()
+                    .filter(|run| state.progress().contains_key(*run))
+                {
+                    operations.push(Operation::DropProgress { run: *run });
                 }
                 Ok(operations)
             })
@@ -619,9 +680,17 @@ pub(super) fn container_key(item: &ItemRef) -> Result<ItemKey> {
 }
 
 fn record_of(head: &ItemHead, parts: Vec<ContentPart>) -> ItemRecord {
-    let content: u64 = parts.iter().filter(|part| part.name != "json").map(|part| part.size).sum();
-    let mut record =
-        ItemRecord::new(head.kind, head.item.container.as_str(), head.item.id.as_str(), head.name.as_str());
+    let content: u64 = parts
+        .iter()
+        .filter(|part| part.name != "json")
+        .map(|part| part.size)
+        .sum();
+    let mut record = ItemRecord::new(
+        head.kind,
+        head.item.container.as_str(),
+        head.item.id.as_str(),
+        head.name.as_str(),
+    );
     record.change_key.clone_from(&head.change_key);
     record.size = match head.kind {
         ItemKind::Container => 0,
@@ -639,12 +708,21 @@ fn record_of(head: &ItemHead, parts: Vec<ContentPart>) -> ItemRecord {
 }
 
 fn put(record: &ItemRecord) -> Result<Edit> {
-    let value = record
-        .encode()
-        .map_err(|error| Error::new(ErrorKind::Protocol, format!("the item's record cannot be stored: {error}")))?;
-    Ok(Edit::Put { size: record.size, value: value.into() })
+    let value = record.encode().map_err(|error| {
+        Error::new(
+            ErrorKind::Protocol,
+            format!("the item's record cannot be stored: {error}"),
+        )
+    })?;
+    Ok(Edit::Put {
+        size: record.size,
+        value: value.into(),
+    })
 }
 
 fn bad_id(error: nakivo_repo_format::FormatError) -> Error {
-    Error::new(ErrorKind::Protocol, format!("the source gave an id that cannot be stored: {error}"))
+    Error::new(
+        ErrorKind::Protocol,
+        format!("the source gave an id that cannot be stored: {error}"),
+    )
 }

@@ -24,15 +24,22 @@ const LOOK_UP_BATCH: usize = 100;
 impl Run {
     /// A full round ended: what the base has there and the round did not name has vanished.
     pub(super) async fn round_ended(&mut self, container: &str) -> Result<()> {
-        let Some(round) = self.rounds.remove(container) else { return Ok(()) };
+        let Some(round) = self.rounds.remove(container) else {
+            return Ok(());
+        };
         if !round.full || self.base_root.is_none() {
             return Ok(());
         }
-        let mut base = self.repository.scan(self.base_root, &ScanRange::container(container));
+        let mut base = self
+            .repository
+            .scan(self.base_root, &ScanRange::container(container));
         while let Some(entry) = base.next().await {
             let (_, record) = entry?;
-            if !record.kind == ItemKind::Container && !round.seen.contains(&IdHash::of(&record.id)) {
-                self.candidates.insert(ItemRef { container: record.container, id: record.id });
+            if record.kind != ItemKind::Container && !round.seen.contains(&IdHash::of(&record.id)) {
+                self.candidates.insert(ItemRef {
+                    container: record.container,
+                    id: record.id,
+                });
             }
         }
         Ok(())
@@ -74,7 +81,11 @@ impl Run {
 
     async fn in_base(&self, item: &ItemRef) -> Result<bool> {
         let key = item_key(item)?;
-        Ok(self.repository.get(self.base_root.as_ref(), &key).await?.is_some())
+        Ok(self
+            .repository
+            .get(self.base_root.as_ref(), &key)
+            .await?
+            .is_some())
     }
 
     /// Takes the item out of the new point at this place.
@@ -94,13 +105,21 @@ impl Run {
         if !head.item.container.is_empty() && !self.containers.contains_key(&head.item.container) {
             // It moved into a container made after the listing. The next run lists that; until then the point keeps the
             // item where it was.
-            let error = Error::new(ErrorKind::Conflict, "moved during the backup into a container not listed yet");
+            let error = Error::new(
+                ErrorKind::Conflict,
+                "moved during the backup into a container not listed yet",
+            );
             return self.keep_unknown(item, &error).await;
         }
         let now = head.item.clone();
         if let Some(head) = self.item(head).await? {
-            let (head, outcome) =
-                fetch(self.connector.clone(), self.object.clone(), self.writer.clone(), head).await?;
+            let (head, outcome) = fetch(
+                self.connector.clone(),
+                self.object.clone(),
+                self.writer.clone(),
+                head,
+            )
+            .await?;
             self.apply(head, outcome).await?;
             // The fetch may find it gone after all, or placing it may show where it was before: both are settled facts.
             for settled in std::mem::take(&mut self.candidates) {
@@ -119,7 +138,14 @@ impl Run {
             Some(record) => record.name,
             None => item.id.clone(),
         };
-        self.ledger.entry(LedgerKind::Warning, Some(item), name, error.code(), error.message(), true);
+        self.ledger.entry(
+            LedgerKind::Warning,
+            Some(item),
+            name,
+            error.code(),
+            error.message(),
+            true,
+        );
         Ok(())
     }
 
@@ -136,19 +162,27 @@ impl Run {
             }
             self.reporter.check()?;
             let lost_parent = !parent.is_empty() && !self.containers.contains_key(&parent);
-            let mut children = self.repository.scan(self.base_root, &ScanRange::container(parent.as_str()));
+            let mut children = self
+                .repository
+                .scan(self.base_root, &ScanRange::container(parent.as_str()));
             while let Some(entry) = children.next().await {
                 let (_, record) = entry?;
                 if record.kind == ItemKind::Container {
                     queue.push_back(record.id.clone());
                     let here = self.containers.get(&record.id).map(|place| place.parent.as_str());
                     if here != Some(record.container.as_str()) {
-                        let lost = ItemRef { container: record.container, id: record.id };
+                        let lost = ItemRef {
+                            container: record.container,
+                            id: record.id,
+                        };
                         self.container_delta -= 1;
                         self.remove(&container_key(&lost)?).await?;
                     }
                 } else if lost_parent {
-                    self.candidates.insert(ItemRef { container: record.container, id: record.id });
+                    self.candidates.insert(ItemRef {
+                        container: record.container,
+                        id: record.id,
+                    });
                 } else {
                     // Containers come first in a listing: no more of them follow.
                     break;

@@ -45,7 +45,9 @@ impl Whereabouts {
 
     /// Whether exactly this state of the item was named before in this run, so that nothing is left to do.
     pub(crate) fn is_repeat(&self, head: &ItemHead) -> bool {
-        let Some(place) = self.places.get(&IdHash::of(&head.item.id)) else { return false };
+        let Some(place) = self.places.get(&IdHash::of(&head.item.id)) else {
+            return false;
+        };
         place.change.is_some()
             && place.change == change_of(head)
             && self.numbers.get(&head.item.container) == Some(&place.container)
@@ -53,23 +55,27 @@ impl Whereabouts {
 
     /// Whether the new point holds the item in this container through this run.
     pub(crate) fn is_stored(&self, item: &ItemRef) -> bool {
-        self.places.get(&IdHash::of(&item.id)).is_some_and(|place| {
-            place.stored && self.numbers.get(&item.container) == Some(&place.container)
-        })
+        self.places
+            .get(&IdHash::of(&item.id))
+            .is_some_and(|place| place.stored && self.numbers.get(&item.container) == Some(&place.container))
     }
 
     /// Whether this run stored the item in another container: here, it has moved away.
     pub(crate) fn is_elsewhere(&self, item: &ItemRef) -> bool {
-        self.places.get(&IdHash::of(&item.id)).is_some_and(|place| {
-            place.stored && self.numbers.get(&item.container) != Some(&place.container)
-        })
+        self.places
+            .get(&IdHash::of(&item.id))
+            .is_some_and(|place| place.stored && self.numbers.get(&item.container) != Some(&place.container))
     }
 
     /// The item was named and is about to be fetched. A place where it is stored already stays until the fetch succeeds.
     pub(crate) fn pending(&mut self, head: &ItemHead) {
         let container = self.number(&head.item.container);
         let change = change_of(head);
-        let place = self.places.entry(IdHash::of(&head.item.id)).or_insert(Place { change, container, stored: false });
+        let place = self.places.entry(IdHash::of(&head.item.id)).or_insert(Place {
+            change,
+            container,
+            stored: false,
+        });
         if !place.stored {
             place.change = change;
             place.container = container;
@@ -79,12 +85,19 @@ impl Whereabouts {
     /// The new point holds the item here. Returns where this run had put it before, if that was elsewhere.
     pub(crate) fn stored(&mut self, head: &ItemHead) -> Option<ItemRef> {
         let container = self.number(&head.item.container);
-        let place = Place { change: change_of(head), container, stored: true };
+        let place = Place {
+            change: change_of(head),
+            container,
+            stored: true,
+        };
         let before = self.places.insert(IdHash::of(&head.item.id), place)?;
         (before.stored && before.container != container)
             .then(|| self.containers.get(before.container as usize))
             .flatten()
-            .map(|container| ItemRef { container: container.clone(), id: head.item.id.clone() })
+            .map(|container| ItemRef {
+                container: container.clone(),
+                id: head.item.id.clone(),
+            })
     }
 }
 
