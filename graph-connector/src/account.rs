@@ -100,7 +100,10 @@ fn default_login_url() -> String {
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
     Secret(Secret),
-    Certificate { certificate_pem: String, private_key_pem: Secret },
+    Certificate {
+        certificate_pem: String,
+        private_key_pem: Secret,
+    },
 }
 
 /// A configuration that was checked.
@@ -163,8 +166,13 @@ impl AccountConfig {
     pub fn from_toml(text: &str) -> Result<Self> {
         let config: Self = toml::from_str(text).map_err(|error| {
             // `message` names keys only; the Display form would quote the line, which may hold the secret.
-            Error::new(ErrorKind::InvalidInput, format!("account settings: {}", error.message()))
-                .with_hint("Use the keys display_name, graph_url, login_url, directory_id, app_id and one credential.")
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("account settings: {}", error.message()),
+            )
+            .with_hint(
+                "Use the keys display_name, graph_url, login_url, directory_id, app_id and one credential.",
+            )
         })?;
         config.check()?;
         Ok(config)
@@ -176,7 +184,8 @@ impl AccountConfig {
     /// `InvalidInput`, naming field, value and what is allowed.
     pub fn check(&self) -> Result<()> {
         check_name("directory_id", &self.directory_id)?;
-        if ["common", "organizations", "consumers"].contains(&self.directory_id.to_ascii_lowercase().as_str()) {
+        if ["common", "organizations", "consumers"].contains(&self.directory_id.to_ascii_lowercase().as_str())
+        {
             return Err(Error::invalid(
                 "directory_id",
                 &self.directory_id,
@@ -195,7 +204,9 @@ impl AccountConfig {
                 ErrorKind::InvalidInput,
                 format!("credential: {given} are given; allowed: exactly one"),
             )
-            .with_hint("Give client_secret, client_secret_file, or certificate_file with private_key_file."));
+            .with_hint(
+                "Give client_secret, client_secret_file, or certificate_file with private_key_file.",
+            ));
         }
         if certificate && (self.certificate_file.is_none() || self.private_key_file.is_none()) {
             return Err(Error::new(
@@ -203,7 +214,11 @@ impl AccountConfig {
                 "certificate_file and private_key_file must be given together",
             ));
         }
-        if self.client_secret.as_ref().is_some_and(|secret| secret.expose().trim().is_empty()) {
+        if self
+            .client_secret
+            .as_ref()
+            .is_some_and(|secret| secret.expose().trim().is_empty())
+        {
             return Err(Error::new(ErrorKind::InvalidInput, "client_secret: is empty"));
         }
         Ok(())
@@ -221,7 +236,9 @@ impl AccountConfig {
         let graph_url = self.graph_root()?;
         let mut token_url = self.login_root()?;
         if let Ok(mut segments) = token_url.path_segments_mut() {
-            segments.pop_if_empty().extend([self.directory_id.as_str(), "oauth2", "v2.0", "token"]);
+            segments
+                .pop_if_empty()
+                .extend([self.directory_id.as_str(), "oauth2", "v2.0", "token"]);
         }
         let scope = if is_loopback(&graph_url) {
             "https://graph.microsoft.com/.default".to_owned()
@@ -255,7 +272,11 @@ impl AccountConfig {
         let mut url = service_url("graph_url", &self.graph_url)?;
         let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
         if !is_loopback(&url) && !GRAPH_HOSTS.contains(&host.as_str()) {
-            return Err(Error::invalid("graph_url", &self.graph_url, "a host of Microsoft Graph, or loopback"));
+            return Err(Error::invalid(
+                "graph_url",
+                &self.graph_url,
+                "a host of Microsoft Graph, or loopback",
+            ));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(if path.is_empty() { "/v1.0" } else { &path });
@@ -298,17 +319,26 @@ fn check_name(field: &str, value: &str) -> Result<()> {
     let good = !value.is_empty()
         && value.len() <= 253
         && !value.starts_with('.')
-        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
     if good {
         Ok(())
     } else {
-        Err(Error::invalid(field, value, "a GUID or a domain name: letters, digits, '-' and '.'"))
+        Err(Error::invalid(
+            field,
+            value,
+            "a GUID or a domain name: letters, digits, '-' and '.'",
+        ))
     }
 }
 
 fn read_text(field: &str, path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| {
-        Error::new(ErrorKind::InvalidInput, format!("{field}: '{}' cannot be read: {error}", path.display()))
+        Error::new(
+            ErrorKind::InvalidInput,
+            format!("{field}: '{}' cannot be read: {error}", path.display()),
+        )
     })
 }
 
@@ -317,7 +347,10 @@ fn read_secret(field: &str, path: &Path) -> Result<Secret> {
     let secret = Secret::new(text.trim());
     text.zeroize();
     if secret.expose().is_empty() {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("{field}: '{}' is empty", path.display())));
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{field}: '{}' is empty", path.display()),
+        ));
     }
     Ok(secret)
 }
@@ -329,7 +362,10 @@ mod tests {
     const BASE: &str = "directory_id = 'contoso.com'\napp_id = '11111111-2222-3333-4444-555555555555'\n";
 
     fn refused(text: &str) -> String {
-        format!("{:?}", AccountConfig::from_toml(&format!("{BASE}{text}")).unwrap_err())
+        format!(
+            "{:?}",
+            AccountConfig::from_toml(&format!("{BASE}{text}")).unwrap_err()
+        )
     }
 
     #[test]

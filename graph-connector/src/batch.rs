@@ -74,10 +74,17 @@ pub(crate) async fn get_all(
             if let Some(wait) = pause {
                 graph.executor.silence(scope, wait);
             }
-            graph.executor.pause(&mut backoff, pause).await.map_err(Fault::Ready)?;
+            graph
+                .executor
+                .pause(&mut backoff, pause)
+                .await
+                .map_err(Fault::Ready)?;
         }
     }
-    Ok(results.into_iter().map(|result| result.unwrap_or_else(missing)).collect())
+    Ok(results
+        .into_iter()
+        .map(|result| result.unwrap_or_else(missing))
+        .collect())
 }
 
 fn missing() -> MemberResult {
@@ -92,7 +99,7 @@ fn passing(answer: &MemberResult) -> Option<Option<Duration>> {
     match answer {
         Err(Fault::Refused(refusal)) if refusal.throttled() => Some(refusal.retry_after),
         Err(Fault::Refused(refusal)) if refusal.item_unreadable() => None,
-        Err(Fault::Refused(refusal)) => matches!(refusal.status, 408 | 500 | 502..=504).then_some(None),
+        Err(Fault::Refused(refusal)) => matches!(refusal.status, 401 | 408 | 500 | 502..=504).then_some(None),
         Err(Fault::Transport { .. }) => Some(None),
         _ => None,
     }
@@ -124,28 +131,49 @@ async fn send(
     call.shrinkable = chunk.len() > 1;
     let text = graph.executor.json(&call).await?;
     let mut answers = HashMap::new();
-    let list = Fields::parse(&text).and_then(|fields| fields.list("responses")).unwrap_or_default();
+    let list = Fields::parse(&text)
+        .and_then(|fields| fields.list("responses"))
+        .unwrap_or_default();
     for raw in list {
-        let Some(fields) = Fields::parse(raw.get()) else { continue };
+        let Some(fields) = Fields::parse(raw.get()) else {
+            continue;
+        };
         let index = fields.text("id").and_then(|id| id.parse::<usize>().ok());
-        let Some(index) = index.filter(|index| chunk.contains(index)) else { continue };
+        let Some(index) = index.filter(|index| chunk.contains(index)) else {
+            continue;
+        };
         answers.insert(index, member(graph, &fields));
     }
     Ok(answers)
 }
 
 fn member(graph: &Graph, fields: &Fields<'_>) -> MemberResult {
-    let status = fields.number("status").and_then(|status| u16::try_from(status).ok()).unwrap_or(500);
+    let status = fields
+        .number("status")
+        .and_then(|status| u16::try_from(status).ok())
+        .unwrap_or(500);
     let body = fields.raw("body").unwrap_or("null");
     if (200..300).contains(&status) {
+        // A page that a gateway put in the member's place is a text, not an object.
+        if !body.starts_with('{') {
+            return Err(Fault::Transport {
+                error: HttpError::Broken("a member of a batch is no JSON object".to_owned()),
+                ambiguous: true,
+            });
+        }
         return Ok(body.to_owned());
     }
-    let headers: Map<String, Value> =
-        fields.raw("headers").and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
-    let wait = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after")).and_then(|(_, value)| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        parse_retry_after(&text, graph.executor.now())
-    });
+    let headers: Map<String, Value> = fields
+        .raw("headers")
+        .and_then(|raw| serde_json::from_str(raw).ok())
+        .unwrap_or_default();
+    let wait = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
+        .and_then(|(_, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            parse_retry_after(&text, graph.executor.now())
+        });
     let body = serde_json::from_str(body).unwrap_or(Value::Null);
     Err(Fault::Refused(Refusal::member(status, &body, wait)))
 }
@@ -154,5 +182,10 @@ fn member(graph: &Graph, fields: &Fields<'_>) -> MemberResult {
 pub(crate) fn collection(body: &str) -> Option<(Vec<String>, Option<String>)> {
     let fields = Fields::parse(body)?;
     let list = fields.list("value")?;
-    Some((list.into_iter().map(|raw: &RawValue| raw.get().to_owned()).collect(), fields.text("@odata.nextLink")))
+    Some((
+        list.into_iter()
+            .map(|raw: &RawValue| raw.get().to_owned())
+            .collect(),
+        fields.text("@odata.nextLink"),
+    ))
 }

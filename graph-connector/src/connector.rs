@@ -41,7 +41,12 @@ impl M365Connector {
     pub fn new(config: &AccountConfig, http: Arc<dyn Http>, env: &Environment) -> Result<Self> {
         let account = config.resolve()?;
         let requests = RequestBuilder::new(&account.graph_url);
-        let tokens = TokenSource::new(account, Arc::clone(&http), Arc::clone(&env.clock), Arc::clone(&env.rng))?;
+        let tokens = TokenSource::new(
+            account,
+            Arc::clone(&http),
+            Arc::clone(&env.clock),
+            Arc::clone(&env.rng),
+        )?;
         let executor = Executor::new(http, tokens, Arc::clone(&env.clock), Arc::clone(&env.rng));
         let graph = Arc::new(Graph { executor, requests });
         Ok(Self {

@@ -83,23 +83,35 @@ impl User {
         let principal = fields.text("userPrincipalName").unwrap_or_default();
         let mail = fields.text("mail").filter(|mail| !mail.is_empty());
         Some(Self {
-            name: fields.text("displayName").filter(|name| !name.is_empty()).unwrap_or_else(|| principal.clone()),
+            name: fields
+                .text("displayName")
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| principal.clone()),
             address: mail.or_else(|| Some(principal.clone()).filter(|name| name.contains('@'))),
             enabled: fields.flag("accountEnabled").unwrap_or(true),
-            guest: fields.text("userType").is_some_and(|kind| kind.eq_ignore_ascii_case("guest")),
+            guest: fields
+                .text("userType")
+                .is_some_and(|kind| kind.eq_ignore_ascii_case("guest")),
             principal,
             id,
         })
     }
 
     fn matches(&self, name: &str) -> bool {
-        [&self.id, &self.principal, &self.name].into_iter().chain(&self.address).any(|known| same(known, name))
+        [&self.id, &self.principal, &self.name]
+            .into_iter()
+            .chain(&self.address)
+            .any(|known| same(known, name))
             || same(&format!("{CONNECTOR_NAME}/mailbox/{}", self.id), name)
     }
 
     fn object(&self, account: &str) -> Result<ObjectRecord> {
-        let id = ObjectId::new(format!("{CONNECTOR_NAME}/mailbox/{}", self.id))
-            .map_err(|error| Error::new(ErrorKind::Protocol, format!("a user's id cannot be used: {error}")))?;
+        let id = ObjectId::new(format!("{CONNECTOR_NAME}/mailbox/{}", self.id)).map_err(|error| {
+            Error::new(
+                ErrorKind::Protocol,
+                format!("a user's id cannot be used: {error}"),
+            )
+        })?;
         Ok(ObjectRecord {
             id,
             kind: ObjectKind::Mailbox,
@@ -160,7 +172,10 @@ async fn probe(graph: &Graph, user: &str) -> Result<Option<MailboxPurpose>> {
         // The purpose may be withheld while the mail may be read: ask for the inbox instead.
         Err(fault) if fault.refused_as(|refusal| refusal.status == 403) => match inbox(graph, user).await {
             Ok(exists) => Ok(exists.then_some(MailboxPurpose::Other)),
-            Err(fault) => Err(fault.into_error("looking for the mailbox", Some("MailboxSettings.Read or Mail.Read"))),
+            Err(fault) => Err(fault.into_error(
+                "looking for the mailbox",
+                Some("MailboxSettings.Read or Mail.Read"),
+            )),
         },
         Err(fault) => Err(fault.into_error("looking for the mailbox", Some("MailboxSettings.Read"))),
     }
@@ -178,7 +193,12 @@ async fn purpose(graph: &Graph, user: &str) -> Result<Option<MailboxPurpose>, Fa
 
 async fn inbox(graph: &Graph, user: &str) -> Result<bool, Fault> {
     let scope = Scope::Mailbox(user.into());
-    let call = graph.call(&scope, Operation::MailFolder, &[user, "inbox"], &[("$select", "id")])?;
+    let call = graph.call(
+        &scope,
+        Operation::MailFolder,
+        &[user, "inbox"],
+        &[("$select", "id")],
+    )?;
     match graph.executor.json(&call).await {
         Ok(_) => Ok(true),
         Err(fault) if fault.refused_as(|refusal| refusal.no_mailbox() || refusal.item_gone()) => Ok(false),
@@ -197,7 +217,11 @@ fn read_purpose(text: &str) -> MailboxPurpose {
             None => lenient_string(raw),
         }
     }
-    match word(text.trim()).unwrap_or_default().to_ascii_lowercase().as_str() {
+    match word(text.trim())
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "user" | "linked" => MailboxPurpose::User,
         "shared" => MailboxPurpose::Shared,
         "room" => MailboxPurpose::Room,
@@ -221,7 +245,10 @@ pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<Obj
             if let Some(other) = &found {
                 return Err(Error::new(
                     ErrorKind::InvalidInput,
-                    format!("'{name}' names several mailboxes: {} and {}", other.principal, user.principal),
+                    format!(
+                        "'{name}' names several mailboxes: {} and {}",
+                        other.principal, user.principal
+                    ),
                 )
                 .with_hint("Name it by its address."));
             }
@@ -244,19 +271,31 @@ pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<Obj
 
 fn looks_like(user: &User, name: &str) -> bool {
     let name = name.to_lowercase();
-    let start: String = name.split('@').next().unwrap_or_default().chars().take(4).collect();
+    let start: String = name
+        .split('@')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(4)
+        .collect();
     !start.is_empty()
         && (user.principal.to_lowercase().contains(&start) || user.name.to_lowercase().contains(&start))
 }
 
 async fn by_id(graph: &Graph, id: &str) -> Result<Option<User>> {
     // Anything with white space is a display name.
-    if id.is_empty() || id.chars().any(|c| c.is_whitespace() || c == '/') {
+    if id.chars().all(|c| c == '.') || id.chars().any(|c| c.is_whitespace() || c == '/') {
         return Ok(None);
     }
     let failed = |fault: Fault| fault.into_error("looking for a user", Some("User.Read.All"));
-    let call =
-        graph.call(&Scope::Directory, Operation::GetUser, &[id], &[("$select", USER_FIELDS)]).map_err(failed)?;
+    let call = graph
+        .call(
+            &Scope::Directory,
+            Operation::GetUser,
+            &[id],
+            &[("$select", USER_FIELDS)],
+        )
+        .map_err(failed)?;
     match graph.executor.json(&call).await {
         Ok(text) => Ok(User::parse(&text)),
         Err(fault) if fault.refused_as(|refusal| matches!(refusal.status, 400 | 404)) => Ok(None),
@@ -291,14 +330,22 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         }
     }
     checks.push(match &listing {
-        None => check("User.Read.All", "discovery of every service", Some(true), "users can be listed"),
+        None => check(
+            "User.Read.All",
+            "discovery of every service",
+            Some(true),
+            "users can be listed",
+        ),
         Some(error) => refused("User.Read.All", "discovery of every service", error)?,
     });
     let (mut settings, mut mail) = (None, None);
     // A user without a mailbox says nothing about permissions: the first who has one decides.
     for user in list.iter().filter(|user| !user.guest) {
         if settings.is_none() {
-            settings = verdict(purpose(graph, &user.id).await.map(|purpose| purpose.is_some()), "MailboxSettings.Read")?;
+            settings = verdict(
+                purpose(graph, &user.id).await.map(|purpose| purpose.is_some()),
+                "MailboxSettings.Read",
+            )?;
         }
         if mail.is_none() {
             mail = verdict(inbox(graph, &user.id).await, "Mail.Read")?;
@@ -318,8 +365,18 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         settings,
         &tried(settings, "mailbox settings can be read"),
     ));
-    checks.push(check("Mail.Read", "backup of mail", mail, &tried(mail, "mail can be read")));
-    checks.push(check("Mail.ReadWrite", "recovery of mail", None, "needed for recovery only; it is not tried"));
+    checks.push(check(
+        "Mail.Read",
+        "backup of mail",
+        mail,
+        &tried(mail, "mail can be read"),
+    ));
+    checks.push(check(
+        "Mail.ReadWrite",
+        "recovery of mail",
+        None,
+        "needed for recovery only; it is not tried",
+    ));
     Ok(checks)
 }
 
@@ -333,8 +390,18 @@ fn verdict(result: Result<bool, Fault>, permission: &str) -> Result<Option<bool>
     }
 }
 
-fn check(permission: &'static str, blocks: &'static str, granted: Option<bool>, message: &str) -> PermissionCheck {
-    PermissionCheck { permission, blocks, granted, message: message.to_owned() }
+fn check(
+    permission: &'static str,
+    blocks: &'static str,
+    granted: Option<bool>,
+    message: &str,
+) -> PermissionCheck {
+    PermissionCheck {
+        permission,
+        blocks,
+        granted,
+        message: message.to_owned(),
+    }
 }
 
 fn refused(permission: &'static str, blocks: &'static str, error: &Error) -> Result<PermissionCheck> {
@@ -371,6 +438,9 @@ mod tests {
         ] {
             assert_eq!(read_purpose(text), MailboxPurpose::Shared, "{text}");
         }
-        assert_eq!(read_purpose(r#"{"value":"unknownFutureValue"}"#), MailboxPurpose::Other);
+        assert_eq!(
+            read_purpose(r#"{"value":"unknownFutureValue"}"#),
+            MailboxPurpose::Other
+        );
     }
 }

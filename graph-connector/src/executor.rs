@@ -28,7 +28,7 @@ use crate::request::Target;
 use crate::token::TokenSource;
 
 /// Decorated as SharePoint and Exchange ask of vendors (contract 2.1).
-const AGENT: &str = concat!("ISV|Nakivo|NakivoSdk/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("ISV|Nakivo|NakivoSdk/", env!("CARGO_PKG_VERSION"));
 /// Largest JSON answer. A page that would be larger is asked for again with fewer items.
 pub(crate) const MAX_JSON_BYTES: u64 = 32 << 20;
 /// Largest body of an error answer that is looked at.
@@ -143,9 +143,21 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub(crate) fn new(http: Arc<dyn Http>, tokens: TokenSource, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+    pub(crate) fn new(
+        http: Arc<dyn Http>,
+        tokens: TokenSource,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
         let governor = Governor::new(Arc::clone(&clock));
-        Self { http, tokens, governor, clock, rng, counters: Counters::default() }
+        Self {
+            http,
+            tokens,
+            governor,
+            clock,
+            rng,
+            counters: Counters::default(),
+        }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -213,7 +225,11 @@ impl Executor {
 
     async fn retrying(&self, patience: &mut Patience, wait: Option<Duration>) -> Result<(), Fault> {
         self.counters.retried.fetch_add(1, Ordering::Relaxed);
-        patience.backoff.pause(&*self.clock, &*self.rng, wait).await.map_err(Fault::Ready)
+        patience
+            .backoff
+            .pause(&*self.clock, &*self.rng, wait)
+            .await
+            .map_err(Fault::Ready)
     }
 
     /// Sends until an answer with a good status comes, or until there is no sense in trying again.
@@ -234,7 +250,10 @@ impl Executor {
                 }
                 Fault::Refused(refusal) if refusal.status == 401 && call.with_token && !patience.renewed => {
                     patience.renewed = true;
-                    self.tokens.renew(patience.generation).await.map_err(Fault::Ready)?;
+                    self.tokens
+                        .renew(patience.generation)
+                        .await
+                        .map_err(Fault::Ready)?;
                     self.counters.retried.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
@@ -293,7 +312,9 @@ impl Executor {
         let permit = self.governor.enter(&call.scope, call.slots).await;
         let request = self.request(call, patience).await.map_err(Fault::Ready)?;
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
-        self.counters.sent.fetch_add(request.body.len() as u64, Ordering::Relaxed);
+        self.counters
+            .sent
+            .fetch_add(request.body.len() as u64, Ordering::Relaxed);
         let response = self.http.send(request).await.map_err(|error| {
             let ambiguous = !matches!(error, HttpError::NotSent(_));
             Fault::Transport { error, ambiguous }
@@ -305,7 +326,10 @@ impl Executor {
         let mut headers = call.target.headers.clone();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let id = uuid_text(random_bytes(&*self.rng)?);
-        headers.insert(CLIENT_REQUEST_ID, HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("0")));
+        headers.insert(
+            CLIENT_REQUEST_ID,
+            HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("0")),
+        );
         match call.accept {
             Accept::Json => headers.insert(ACCEPT, HeaderValue::from_static("application/json")),
             Accept::Bytes => {
@@ -327,7 +351,12 @@ impl Executor {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
             body = bytes.clone();
         }
-        Ok(HttpRequest { method: call.target.method.clone(), url: call.target.url.clone(), headers, body })
+        Ok(HttpRequest {
+            method: call.target.method.clone(),
+            url: call.target.url.clone(),
+            headers,
+            body,
+        })
     }
 
     /// Turns an error status into a fault, and counts and guards the body of a good one.
@@ -338,7 +367,11 @@ impl Executor {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Answer, Fault> {
         let received = Arc::clone(&self.counters.received);
-        let HttpResponse { status, headers, body } = response;
+        let HttpResponse {
+            status,
+            headers,
+            body,
+        } = response;
         let body = body.inspect(move |piece| {
             if let Ok(piece) = piece {
                 received.fetch_add(piece.len() as u64, Ordering::Relaxed);
@@ -356,13 +389,21 @@ impl Executor {
                 let _ = &permit;
                 piece
             });
-            return Ok(Answer { headers, body: guarded.boxed() });
+            return Ok(Answer {
+                headers,
+                body: guarded.boxed(),
+            });
         }
         let wait = retry_after(&headers, self.clock.now());
         let request_id = headers
             .get(&REQUEST_ID)
             .and_then(|value| value.to_str().ok())
-            .map(|id| id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect());
+            .map(|id| {
+                id.chars()
+                    .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+                    .take(64)
+                    .collect()
+            });
         let body = collect(body.boxed(), MAX_ERROR_BYTES).await.unwrap_or_default();
         drop(permit);
         let refusal = Refusal::read(status, &body, request_id, wait);
@@ -406,14 +447,21 @@ impl Backoff {
 
     /// The next pause: between half and all of 0.5 s, 1 s, 2 s ... 60 s.
     fn next(&mut self, rng: &dyn Rng) -> Result<Duration> {
-        let full = FIRST_PAUSE.saturating_mul(1 << self.tries.min(10)).min(LONGEST_PAUSE);
+        let full = FIRST_PAUSE
+            .saturating_mul(1 << self.tries.min(10))
+            .min(LONGEST_PAUSE);
         self.tries += 1;
         let random = u32::from_le_bytes(random_bytes(rng)?);
         Ok(full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX)))
     }
 
     /// Waits for the next pause, or for `wait` if that is longer.
-    pub(crate) async fn pause(&mut self, clock: &dyn Clock, rng: &dyn Rng, wait: Option<Duration>) -> Result<()> {
+    pub(crate) async fn pause(
+        &mut self,
+        clock: &dyn Clock,
+        rng: &dyn Rng,
+        wait: Option<Duration>,
+    ) -> Result<()> {
         let pause = match wait {
             Some(wait) if wait > Duration::ZERO => {
                 self.tries += 1;
@@ -454,7 +502,10 @@ pub(crate) async fn collect(
 ) -> Result<Bytes, Fault> {
     let mut out = BytesMut::new();
     while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|error| Fault::Transport { error, ambiguous: true })?;
+        let piece = piece.map_err(|error| Fault::Transport {
+            error,
+            ambiguous: true,
+        })?;
         if out.len() as u64 + piece.len() as u64 > limit {
             return Err(Fault::TooLarge { limit });
         }
@@ -471,7 +522,9 @@ pub(crate) fn is_html(headers: &HeaderMap) -> bool {
 }
 
 fn json_text(headers: &HeaderMap, body: &[u8]) -> Result<String, Fault> {
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace() && **byte != 0xEF);
+    let first = body
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace() && **byte != 0xEF);
     if is_html(headers) || first == Some(&b'<') {
         return Err(Fault::Protocol {
             code: "html_instead_of_json",
@@ -486,7 +539,10 @@ fn json_text(headers: &HeaderMap, body: &[u8]) -> Result<String, Fault> {
         message: "the answer is nested too deeply".to_owned(),
     })?;
     if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_err() {
-        return Err(Fault::Protocol { code: "bad_json", message: "the answer is not complete JSON".to_owned() });
+        return Err(Fault::Protocol {
+            code: "bad_json",
+            message: "the answer is not complete JSON".to_owned(),
+        });
     }
     Ok(Cow::into_owned(text))
 }
@@ -496,7 +552,14 @@ pub(crate) fn uuid_text(mut bytes: [u8; 16]) -> String {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 #[cfg(test)]
@@ -505,11 +568,16 @@ mod tests {
 
     #[test]
     fn retry_after_in_every_form() {
-        let now = DateTime::parse_from_rfc3339("2026-01-02T03:04:05Z").unwrap().with_timezone(&Utc);
+        let now = DateTime::parse_from_rfc3339("2026-01-02T03:04:05Z")
+            .unwrap()
+            .with_timezone(&Utc);
         let parse = |text| parse_retry_after(text, now);
         assert_eq!(parse("0"), Some(Duration::ZERO));
         assert_eq!(parse(" 120 "), Some(Duration::from_secs(120)));
-        assert_eq!(parse("Fri, 02 Jan 2026 03:05:05 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(
+            parse("Fri, 02 Jan 2026 03:05:05 GMT"),
+            Some(Duration::from_secs(60))
+        );
         assert_eq!(parse("Fri, 02 Jan 2026 03:00:05 GMT"), Some(Duration::ZERO));
         assert!(parse("99999999999999999").unwrap() > Duration::from_secs(1 << 30));
         for junk in ["", "soon", "-5", "NaN", "1e999"] {

@@ -72,12 +72,21 @@ impl Refusal {
         request_id: Option<String>,
         retry_after: Option<Duration>,
     ) -> Self {
-        let envelope = serde_json::from_slice::<Value>(body).ok().and_then(|value| value.get("error").cloned());
+        let envelope = serde_json::from_slice::<Value>(body)
+            .ok()
+            .and_then(|value| value.get("error").cloned());
         let (code, message) = match &envelope {
             Some(error) => (deepest_code(error), text(error, "message")),
             None => (String::new(), String::new()),
         };
-        Self { status, code, envelope: envelope.is_some(), message: clean(&message), request_id, retry_after }
+        Self {
+            status,
+            code,
+            envelope: envelope.is_some(),
+            message: clean(&message),
+            request_id,
+            retry_after,
+        }
     }
 
     /// A refusal that came as a member of a batch, its body already parsed.
@@ -104,7 +113,12 @@ impl Refusal {
     /// The item is not there. A bare 404 (no envelope) may be a gateway's and does not count.
     pub(crate) fn item_gone(&self) -> bool {
         self.status == 404
-            && self.is_any(&["itemNotFound", "ErrorItemNotFound", "ResourceNotFound", "ErrorFolderNotFound"])
+            && self.is_any(&[
+                "itemNotFound",
+                "ErrorItemNotFound",
+                "ResourceNotFound",
+                "ErrorFolderNotFound",
+            ])
     }
 
     /// The user exists and has no mailbox in Exchange Online (contract 2.4 and 3).
@@ -161,10 +175,12 @@ impl Refusal {
             413 | 400 | 405 | 406 | 411 | 415 | 416 => ErrorKind::InvalidInput,
             423 => ErrorKind::Busy,
             507 => ErrorKind::StorageFull,
-            429 | 509 => ErrorKind::Throttled { retry_after: self.retry_after.unwrap_or(Duration::from_secs(60)) },
-            503 if self.retry_after.is_some() => {
-                ErrorKind::Throttled { retry_after: self.retry_after.unwrap_or_default() }
-            }
+            429 | 509 => ErrorKind::Throttled {
+                retry_after: self.retry_after.unwrap_or(Duration::from_secs(60)),
+            },
+            503 if self.retry_after.is_some() => ErrorKind::Throttled {
+                retry_after: self.retry_after.unwrap_or_default(),
+            },
             _ if self.item_unreadable() => ErrorKind::Protocol,
             408 | 500 | 502..=504 => ErrorKind::Unavailable,
             _ => ErrorKind::Protocol,
@@ -209,9 +225,9 @@ impl Fault {
                              application access policy excludes this mailbox."
                         ))
                     }
-                    ErrorKind::Unauthorized => {
-                        error.with_hint("Check that the app registration still exists and its credential is valid.")
-                    }
+                    ErrorKind::Unauthorized => error.with_hint(
+                        "Check that the app registration still exists and its credential is valid.",
+                    ),
                     _ => error,
                 }
             }
@@ -225,7 +241,11 @@ impl Fault {
 }
 
 fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Inner errors may nest; the deepest code is the most telling one. Spelled `innerError` in answers and `innererror` in
@@ -234,7 +254,9 @@ fn deepest_code(error: &Value) -> String {
     let mut code = text(error, "code");
     let mut current = error;
     for _ in 0..16 {
-        let Some(inner) = current.get("innerError").or_else(|| current.get("innererror")) else { break };
+        let Some(inner) = current.get("innerError").or_else(|| current.get("innererror")) else {
+            break;
+        };
         let inner_code = text(inner, "code");
         // Generic outer codes are refined by inner ones; Exchange's own codes are final.
         if !inner_code.is_empty() && !code.starts_with("Error") {
@@ -242,13 +264,25 @@ fn deepest_code(error: &Value) -> String {
         }
         current = inner;
     }
-    code.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).take(80).collect()
+    // The longest known codes have 40 characters; what is longer may be something that was sent, quoted back.
+    let code: String = code
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        .collect();
+    if code.len() > 60 {
+        "unreadable".to_owned()
+    } else {
+        code
+    }
 }
 
 /// One line without anything long enough to be a token, a signature or an id.
 pub(crate) fn clean(message: &str) -> String {
     let mut out = String::new();
-    for word in message.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in message
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+    {
         if out.len() > 160 {
             out.push('…');
             break;
@@ -256,7 +290,11 @@ pub(crate) fn clean(message: &str) -> String {
         if !out.is_empty() {
             out.push(' ');
         }
-        if word.chars().count() > 32 { out.push('…') } else { out.push_str(word) }
+        if word.chars().count() > 32 {
+            out.push('…')
+        } else {
+            out.push_str(word)
+        }
     }
     out
 }
@@ -271,17 +309,27 @@ mod tests {
 
     #[test]
     fn envelopes_of_every_shape_are_read() {
-        let nested = r#"{"error":{"code":"accessDenied","message":"x","innererror":{"code":"sharingDisabled"}}}"#;
+        let nested =
+            r#"{"error":{"code":"accessDenied","message":"x","innererror":{"code":"sharingDisabled"}}}"#;
         assert_eq!(read(403, nested).code, "sharingDisabled");
         assert!(read(404, r#"{"error":{"code":"erroritemnotfound","message":""}}"#).item_gone());
-        for body in ["", "<html>not here</html>", "{\"error\":", "null", "{\"error\":{\"code\":\"\"}}"] {
+        for body in [
+            "",
+            "<html>not here</html>",
+            "{\"error\":",
+            "null",
+            "{\"error\":{\"code\":\"\"}}",
+        ] {
             assert!(!read(404, body).item_gone());
             assert!(matches!(read(503, body).kind(), ErrorKind::Unavailable));
         }
         assert!(read(410, "").resync());
         assert!(read(404, r#"{"error":{"code":"SyncStateNotFound"}}"#).resync());
         assert!(!read(404, r#"{"error":{"code":"ErrorItemNotFound"}}"#).resync());
-        assert!(matches!(read(500, r#"{"error":{"code":"ErrorCorruptData"}}"#).kind(), ErrorKind::Protocol));
+        assert!(matches!(
+            read(500, r#"{"error":{"code":"ErrorCorruptData"}}"#).kind(),
+            ErrorKind::Protocol
+        ));
     }
 
     #[test]

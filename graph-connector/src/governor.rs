@@ -38,7 +38,10 @@ pub(crate) struct Governor {
 
 impl Governor {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, budgets: Mutex::new(HashMap::new()) }
+        Self {
+            clock,
+            budgets: Mutex::new(HashMap::new()),
+        }
     }
 
     fn budget(&self, scope: &Scope) -> Arc<Budget> {
@@ -55,7 +58,10 @@ impl Governor {
     pub(crate) async fn enter(&self, scope: &Scope, slots: u32) -> Option<OwnedSemaphorePermit> {
         let budget = self.budget(scope);
         // The semaphore is never closed, so the error cannot happen; without a permit we would still be correct.
-        let permit = Arc::clone(&budget.slots).acquire_many_owned(slots.clamp(1, MAILBOX_SLOTS)).await.ok();
+        let permit = Arc::clone(&budget.slots)
+            .acquire_many_owned(slots.clamp(1, MAILBOX_SLOTS))
+            .await
+            .ok();
         loop {
             let until = *budget.silent_until.lock().unwrap_or_else(PoisonError::into_inner);
             let now = self.clock.monotonic();

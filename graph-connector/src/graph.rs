@@ -44,7 +44,10 @@ impl Graph {
         ids: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Call, Fault> {
-        let target = self.requests.target(operation, ids, query).map_err(Fault::Ready)?;
+        let target = self
+            .requests
+            .target(operation, ids, query)
+            .map_err(Fault::Ready)?;
         Ok(Call::new(target, scope.clone()))
     }
 
@@ -56,13 +59,17 @@ impl Graph {
         ids: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Call, Fault> {
-        Ok(self.call(scope, operation, ids, query)?.header(PREFER, IMMUTABLE_IDS))
+        Ok(self
+            .call(scope, operation, ids, query)?
+            .header(PREFER, IMMUTABLE_IDS))
     }
 
     /// Whether a next or delta link leads to this Graph: same scheme, host and port.
     pub(crate) fn is_ours(&self, link: &str) -> bool {
         Url::parse(link).is_ok_and(|url| {
-            url.origin() == self.requests.root().origin() && url.username().is_empty() && url.password().is_none()
+            url.origin() == self.requests.root().origin()
+                && url.username().is_empty()
+                && url.password().is_none()
         })
     }
 
@@ -78,7 +85,14 @@ impl Graph {
             return Err(host_not_allowed(link));
         }
         let url = Url::parse(link).map_err(|_| host_not_allowed(link))?;
-        Ok(Call::new(Target { method: Method::GET, url, headers: Default::default() }, scope.clone()))
+        Ok(Call::new(
+            Target {
+                method: Method::GET,
+                url,
+                headers: Default::default(),
+            },
+            scope.clone(),
+        ))
     }
 
     /// A call to a pre-authenticated upload address: no token goes along.
@@ -90,15 +104,25 @@ impl Graph {
         if !(known || local || self.is_ours(link)) || link.len() > MAX_LINK_BYTES {
             return Err(host_not_allowed(link));
         }
-        let mut call =
-            Call::new(Target { method: Method::PUT, url, headers: Default::default() }, scope.clone()).repeatable();
+        let mut call = Call::new(
+            Target {
+                method: Method::PUT,
+                url,
+                headers: Default::default(),
+            },
+            scope.clone(),
+        )
+        .repeatable();
         call.with_token = false;
         Ok(call)
     }
 }
 
 fn host_not_allowed(link: &str) -> Fault {
-    let host = Url::parse(link).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let host = Url::parse(link)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_default();
     let host: String = host.chars().take(100).collect();
     Fault::Protocol {
         code: "host_not_allowed",

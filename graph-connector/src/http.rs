@@ -34,7 +34,13 @@ pub struct HttpRequest {
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Neither headers (tokens) nor body (secrets, mail) nor query (upload and download URLs carry signatures).
-        write!(f, "{} {}{}", self.method, self.url.host_str().unwrap_or_default(), self.url.path())
+        write!(
+            f,
+            "{} {}{}",
+            self.method,
+            self.url.host_str().unwrap_or_default(),
+            self.url.path()
+        )
     }
 }
 
@@ -50,7 +56,9 @@ pub struct HttpResponse {
 
 impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpResponse").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,7 +118,12 @@ impl ReqwestHttp {
 #[async_trait]
 impl Http for ReqwestHttp {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let HttpRequest { method, url, headers, body } = request;
+        let HttpRequest {
+            method,
+            url,
+            headers,
+            body,
+        } = request;
         let mut builder = self.client.request(method.clone(), url).headers(headers);
         if !body.is_empty() || method == Method::POST || method == Method::PUT || method == Method::PATCH {
             builder = builder.body(body);
@@ -136,5 +149,9 @@ fn cause(error: reqwest::Error) -> HttpError {
         innermost = source;
     }
     let text = innermost.to_string();
-    if connect { HttpError::NotSent(text) } else { HttpError::Broken(text) }
+    if connect {
+        HttpError::NotSent(text)
+    } else {
+        HttpError::Broken(text)
+    }
 }

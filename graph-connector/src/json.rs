@@ -64,9 +64,14 @@ impl<'a> Fields<'a> {
 
 /// ISO 8601 in UTC with a fraction of 0 to 7 digits; the year 1 means none (contract 2.2).
 pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    let time = DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc)).ok().or_else(|| {
-        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok().map(|time| time.and_utc())
-    })?;
+    let time = DateTime::parse_from_rfc3339(text)
+        .map(|time| time.with_timezone(&Utc))
+        .ok()
+        .or_else(|| {
+            NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
+                .ok()
+                .map(|time| time.and_utc())
+        })?;
     (!text.starts_with("0001-")).then_some(time)
 }
 
@@ -74,7 +79,9 @@ pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
 pub(crate) fn repair(body: &[u8]) -> Option<Cow<'_, str>> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let text = String::from_utf8_lossy(body);
-    let text = if text.bytes().any(|byte| byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t'))
+    let text = if text
+        .bytes()
+        .any(|byte| byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t'))
         || serde_json::from_str::<&RawValue>(&text).is_err()
     {
         Cow::Owned(escape_controls(&text))
@@ -139,7 +146,11 @@ pub(crate) fn lenient_string(raw: &str) -> Option<String> {
     }
     // Half of a surrogate pair is all that can be wrong in a string that the parser skipped over.
     let units = unescape_units(raw.get(1..raw.len().checked_sub(1)?)?);
-    Some(char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{FFFD}')).collect())
+    Some(
+        char::decode_utf16(units)
+            .map(|unit| unit.unwrap_or('\u{FFFD}'))
+            .collect(),
+    )
 }
 
 fn unescape_units(inner: &str) -> Vec<u16> {
@@ -186,7 +197,11 @@ mod tests {
         assert_eq!(fields.text("a").unwrap(), "last");
         assert_eq!(fields.text("b").unwrap(), "t\u{1f}");
 
-        let deep = format!("{{\"id\":\"x\",\"deep\":{}{}}}", "[".repeat(3000), "]".repeat(3000));
+        let deep = format!(
+            "{{\"id\":\"x\",\"deep\":{}{}}}",
+            "[".repeat(3000),
+            "]".repeat(3000)
+        );
         let text = repair(deep.as_bytes()).unwrap();
         assert_eq!(Fields::parse(&text).unwrap().text("id").unwrap(), "x");
         assert!(repair(format!("{}{}", "[".repeat(5000), "]".repeat(5000)).as_bytes()).is_none());

@@ -12,7 +12,7 @@ use crate::graph::{Graph, IMMUTABLE_IDS, PREFER};
 use crate::json::Fields;
 
 /// Items asked for in one page.
-pub(crate) const PAGE_SIZE: u32 = 50;
+pub(crate) const PAGE_SIZE: u32 = 100;
 
 /// One page, its elements verbatim.
 #[derive(Debug)]
@@ -33,12 +33,18 @@ impl Page {
     pub(crate) fn parse(text: String) -> Result<Self, Fault> {
         let fields = Fields::parse(&text).filter(|fields| fields.has("value"));
         let Some(fields) = fields else {
-            return Err(Fault::Protocol { code: "no_collection", message: "the answer has no 'value'".to_owned() });
+            return Err(Fault::Protocol {
+                code: "no_collection",
+                message: "the answer has no 'value'".to_owned(),
+            });
         };
         let next = fields.text("@odata.nextLink");
         let delta = fields.text("@odata.deltaLink");
         if serde_json::from_str::<Vec<&RawValue>>(fields.raw("value").unwrap_or_default()).is_err() {
-            return Err(Fault::Protocol { code: "no_collection", message: "'value' is not a list".to_owned() });
+            return Err(Fault::Protocol {
+                code: "no_collection",
+                message: "'value' is not a list".to_owned(),
+            });
         }
         Ok(Self { text, next, delta })
     }
@@ -70,12 +76,21 @@ pub(crate) struct PageReader {
 
 impl PageReader {
     pub(crate) fn new(scope: &Scope) -> Self {
-        Self { scope: scope.clone(), size: PAGE_SIZE, outlook: true, followed: HashSet::new() }
+        Self {
+            scope: scope.clone(),
+            size: PAGE_SIZE,
+            outlook: true,
+            followed: HashSet::new(),
+        }
     }
 
     /// For collections outside Outlook, whose page size is in the query.
     pub(crate) fn plain(scope: &Scope) -> Self {
-        Self { outlook: false, size: 1, ..Self::new(scope) }
+        Self {
+            outlook: false,
+            size: 1,
+            ..Self::new(scope)
+        }
     }
 
     /// The page that `first` asks for.
@@ -100,7 +115,10 @@ impl PageReader {
         loop {
             let mut call = call.clone();
             if self.outlook {
-                call = call.header(PREFER, &format!("{IMMUTABLE_IDS}, odata.maxpagesize={}", self.size));
+                call = call.header(
+                    PREFER,
+                    &format!("{IMMUTABLE_IDS}, odata.maxpagesize={}", self.size),
+                );
             }
             call.shrinkable = self.size > 1;
             match graph.executor.json(&call).await {
@@ -119,7 +137,12 @@ impl PageReader {
 }
 
 /// All elements of a collection that is known to be small, such as the folders of a mailbox.
-pub(crate) async fn all(graph: &Graph, scope: &Scope, first: Call, limit: usize) -> Result<Vec<String>, Fault> {
+pub(crate) async fn all(
+    graph: &Graph,
+    scope: &Scope,
+    first: Call,
+    limit: usize,
+) -> Result<Vec<String>, Fault> {
     let mut reader = PageReader::new(scope);
     let mut page = reader.first(graph, first).await?;
     let mut out = Vec::new();

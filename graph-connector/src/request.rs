@@ -71,7 +71,9 @@ pub(crate) struct RequestBuilder {
 
 impl std::fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RequestBuilder").field("root", &self.root.as_str()).finish_non_exhaustive()
+        f.debug_struct("RequestBuilder")
+            .field("root", &self.root.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,14 +81,20 @@ impl RequestBuilder {
     /// `root` was checked by the account: a Graph host or loopback, with version and without a slash at the end.
     pub(crate) fn new(root: &Url) -> Self {
         let mut client = GraphClient::from(
-            GraphClientConfiguration::new().access_token(NO_TOKEN).https_only(!is_loopback(root)),
+            GraphClientConfiguration::new()
+                .access_token(NO_TOKEN)
+                .https_only(!is_loopback(root)),
         );
         if is_loopback(root) {
             client.use_test_endpoint(root);
         } else {
             client.use_endpoint(root);
         }
-        Self { client, root: root.clone(), templates: Mutex::new(HashMap::new()) }
+        Self {
+            client,
+            root: root.clone(),
+            templates: Mutex::new(HashMap::new()),
+        }
     }
 
     /// The Graph root, with the version.
@@ -95,7 +103,12 @@ impl RequestBuilder {
     }
 
     /// Method and address of `operation` with these ids, percent-encoded, and this query.
-    pub(crate) fn target(&self, operation: Operation, ids: &[&str], query: &[(&str, &str)]) -> Result<Target> {
+    pub(crate) fn target(
+        &self,
+        operation: Operation,
+        ids: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Target> {
         let template = self.template(operation)?;
         let mut url = template.url;
         for (slot, id) in SLOTS.iter().zip(ids) {
@@ -104,11 +117,17 @@ impl RequestBuilder {
         let mut url = Url::parse(&url)
             .map_err(|error| Error::internal(format!("address of {operation:?} cannot be built: {error}")))?;
         if !query.is_empty() {
-            let text: Vec<String> =
-                query.iter().map(|(key, value)| format!("{key}={}", encode_query(value))).collect();
+            let text: Vec<String> = query
+                .iter()
+                .map(|(key, value)| format!("{key}={}", encode_query(value)))
+                .collect();
             url.set_query(Some(&text.join("&")));
         }
-        Ok(Target { method: template.method, url, headers: template.headers })
+        Ok(Target {
+            method: template.method,
+            url,
+            headers: template.headers,
+        })
     }
 
     /// The address relative to the version root, as a member of a batch wants it.
@@ -136,36 +155,53 @@ impl RequestBuilder {
             Operation::GetUser => client.user(one).get_user(),
             Operation::UserPurpose => client.user(one).mailbox_settings().get_user_purpose(),
             Operation::MailFolders => client.user(one).mail_folders().list_mail_folders(),
-            Operation::ChildFolders => client.user(one).mail_folder(two).child_folders().list_child_folders(),
+            Operation::ChildFolders => client
+                .user(one)
+                .mail_folder(two)
+                .child_folders()
+                .list_child_folders(),
             Operation::MailFolder => client.user(one).mail_folder(two).get_mail_folders(),
             Operation::CreateMailFolder => client.user(one).mail_folders().create_mail_folders(nothing),
-            Operation::CreateChildFolder => {
-                client.user(one).mail_folder(two).child_folders().create_child_folders(nothing)
-            }
+            Operation::CreateChildFolder => client
+                .user(one)
+                .mail_folder(two)
+                .child_folders()
+                .create_child_folders(nothing),
             Operation::FolderMessages => client.user(one).mail_folder(two).messages().list_messages(),
             Operation::FolderMessagesDelta => client.user(one).mail_folder(two).messages().delta(),
-            Operation::CreateFolderMessage => {
-                client.user(one).mail_folder(two).messages().create_messages(nothing)
-            }
+            Operation::CreateFolderMessage => client
+                .user(one)
+                .mail_folder(two)
+                .messages()
+                .create_messages(nothing),
             Operation::Message => client.user(one).message(two).get_messages(),
             Operation::MessageMime => client.user(one).message(two).get_messages_content(),
             Operation::UpdateMessage => client.user(one).message(two).update_messages(nothing),
             Operation::MoveMessage => client.user(one).message(two).move_message(nothing),
             Operation::DeleteMessage => client.user(one).message(two).delete_messages(),
             Operation::Attachments => client.user(one).message(two).attachments().list_attachments(),
-            Operation::AttachmentContent => {
-                client.user(one).message(two).attachment(three).get_attachments_content()
-            }
-            Operation::CreateAttachment => {
-                client.user(one).message(two).attachments().create_attachments(nothing)
-            }
-            Operation::CreateUploadSession => {
-                client.user(one).message(two).attachments().create_upload_session(nothing)
-            }
+            Operation::AttachmentContent => client
+                .user(one)
+                .message(two)
+                .attachment(three)
+                .get_attachments_content(),
+            Operation::CreateAttachment => client
+                .user(one)
+                .message(two)
+                .attachments()
+                .create_attachments(nothing),
+            Operation::CreateUploadSession => client
+                .user(one)
+                .message(two)
+                .attachments()
+                .create_upload_session(nothing),
             Operation::Batch => client.batch(nothing),
         };
         let failed = |message: String| {
-            Error::new(ErrorKind::Internal, format!("request for {operation:?} cannot be built: {message}"))
+            Error::new(
+                ErrorKind::Internal,
+                format!("request for {operation:?} cannot be built: {message}"),
+            )
         };
         // The token is at hand, so the future is ready at its first poll.
         let request = handler
@@ -178,7 +214,11 @@ impl RequestBuilder {
         let mut headers = request.headers().clone();
         headers.remove(reqwest::header::AUTHORIZATION);
         headers.remove(CONTENT_TYPE);
-        Ok(Template { method: request.method().clone(), url: request.url().to_string(), headers })
+        Ok(Template {
+            method: request.method().clone(),
+            url: request.url().to_string(),
+            headers,
+        })
     }
 }
 
@@ -186,7 +226,10 @@ impl RequestBuilder {
 pub(crate) fn encode_segment(id: &str) -> Result<String> {
     if id.is_empty() || id == "." || id == ".." || id.len() > 1024 {
         // An URL cannot carry these as a segment: dots vanish, and an empty id would address the collection.
-        return Err(Error::new(ErrorKind::InvalidInput, "an id is empty, too long or made of dots only"));
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "an id is empty, too long or made of dots only",
+        ));
     }
     Ok(percent_encode(id))
 }
@@ -218,15 +261,23 @@ mod tests {
     #[test]
     fn paths_are_the_contracts_and_ids_are_encoded() {
         let builder = builder("https://graph.microsoft.com/v1.0");
-        let target =
-            builder.target(Operation::FolderMessagesDelta, &["u/1", "f+/=.."], &[("$select", "a,b")]).unwrap();
+        let target = builder
+            .target(
+                Operation::FolderMessagesDelta,
+                &["u/1", "f+/=.."],
+                &[("$select", "a,b")],
+            )
+            .unwrap();
         assert_eq!(
             target.url.as_str(),
             "https://graph.microsoft.com/v1.0/users/u%2F1/mailFolders/f%2B%2F%3D../messages/delta()?$select=a%2Cb"
         );
         assert_eq!(target.method, Method::GET);
         assert!(target.headers.get("authorization").is_none());
-        assert_eq!(builder.relative(&target).split('?').next(), Some("/users/u%2F1/mailFolders/f%2B%2F%3D../messages/delta()"));
+        assert_eq!(
+            builder.relative(&target).split('?').next(),
+            Some("/users/u%2F1/mailFolders/f%2B%2F%3D../messages/delta()")
+        );
         assert!(builder.target(Operation::Message, &["u", ".."], &[]).is_err());
     }
 
@@ -236,24 +287,60 @@ mod tests {
         for (operation, method, path) in [
             (Operation::ListUsers, "GET", "/users"),
             (Operation::GetUser, "GET", "/users/A"),
-            (Operation::UserPurpose, "GET", "/users/A/mailboxSettings/userPurpose"),
+            (
+                Operation::UserPurpose,
+                "GET",
+                "/users/A/mailboxSettings/userPurpose",
+            ),
             (Operation::MailFolders, "GET", "/users/A/mailFolders"),
-            (Operation::ChildFolders, "GET", "/users/A/mailFolders/B/childFolders"),
+            (
+                Operation::ChildFolders,
+                "GET",
+                "/users/A/mailFolders/B/childFolders",
+            ),
             (Operation::MailFolder, "GET", "/users/A/mailFolders/B"),
             (Operation::CreateMailFolder, "POST", "/users/A/mailFolders"),
-            (Operation::CreateChildFolder, "POST", "/users/A/mailFolders/B/childFolders"),
-            (Operation::FolderMessages, "GET", "/users/A/mailFolders/B/messages"),
-            (Operation::FolderMessagesDelta, "GET", "/users/A/mailFolders/B/messages/delta()"),
-            (Operation::CreateFolderMessage, "POST", "/users/A/mailFolders/B/messages"),
+            (
+                Operation::CreateChildFolder,
+                "POST",
+                "/users/A/mailFolders/B/childFolders",
+            ),
+            (
+                Operation::FolderMessages,
+                "GET",
+                "/users/A/mailFolders/B/messages",
+            ),
+            (
+                Operation::FolderMessagesDelta,
+                "GET",
+                "/users/A/mailFolders/B/messages/delta()",
+            ),
+            (
+                Operation::CreateFolderMessage,
+                "POST",
+                "/users/A/mailFolders/B/messages",
+            ),
             (Operation::Message, "GET", "/users/A/messages/B"),
             (Operation::MessageMime, "GET", "/users/A/messages/B/$value"),
             (Operation::UpdateMessage, "PATCH", "/users/A/messages/B"),
             (Operation::MoveMessage, "POST", "/users/A/messages/B/move"),
             (Operation::DeleteMessage, "DELETE", "/users/A/messages/B"),
             (Operation::Attachments, "GET", "/users/A/messages/B/attachments"),
-            (Operation::AttachmentContent, "GET", "/users/A/messages/B/attachments/C/$value"),
-            (Operation::CreateAttachment, "POST", "/users/A/messages/B/attachments"),
-            (Operation::CreateUploadSession, "POST", "/users/A/messages/B/attachments/createUploadSession"),
+            (
+                Operation::AttachmentContent,
+                "GET",
+                "/users/A/messages/B/attachments/C/$value",
+            ),
+            (
+                Operation::CreateAttachment,
+                "POST",
+                "/users/A/messages/B/attachments",
+            ),
+            (
+                Operation::CreateUploadSession,
+                "POST",
+                "/users/A/messages/B/attachments/createUploadSession",
+            ),
             (Operation::Batch, "POST", "/$batch"),
         ] {
             let target = builder.target(operation, &["A", "B", "C"], &[]).unwrap();

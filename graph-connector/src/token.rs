@@ -13,12 +13,12 @@ use futures::StreamExt;
 use nakivo_core::seams::{Clock, Rng};
 use nakivo_core::{Error, ErrorKind, Result};
 use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::account::{Account, Credential, Secret};
-use crate::executor::{Backoff, retry_after};
+use crate::executor::{AGENT, Backoff, retry_after};
 use crate::http::{Http, HttpError, HttpRequest};
 use assertion::Signer;
 
@@ -90,11 +90,19 @@ impl TokenSource {
     ) -> Result<Self> {
         let signer = match &account.credential {
             Credential::Secret(_) => None,
-            Credential::Certificate { certificate_pem, private_key_pem } => {
-                Some(Signer::new(certificate_pem, private_key_pem.expose())?)
-            }
+            Credential::Certificate {
+                certificate_pem,
+                private_key_pem,
+            } => Some(Signer::new(certificate_pem, private_key_pem.expose())?),
         };
-        Ok(Self { account, signer, http, clock, rng, cached: Mutex::new(None) })
+        Ok(Self {
+            account,
+            signer,
+            http,
+            clock,
+            rng,
+            cached: Mutex::new(None),
+        })
     }
 
     /// A token that is valid for a while yet.
@@ -119,7 +127,10 @@ impl TokenSource {
         }
         let (value, lifetime) = self.request().await?;
         let early = EARLY.min(lifetime / 2);
-        let token = Token { value: Arc::new(value), generation: generation + 1 };
+        let token = Token {
+            value: Arc::new(value),
+            generation: generation + 1,
+        };
         *cached = Some(Cached {
             token: token.clone(),
             renew_at: self.clock.monotonic() + lifetime.saturating_sub(early),
@@ -147,7 +158,10 @@ impl TokenSource {
                 ));
             }
             if backoff.tries() + 1 >= MAX_TRIES {
-                return Err(Error::new(ErrorKind::Unavailable, format!("token service: {cause}")));
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("token service: {cause}"),
+                ));
             }
             backoff.pause(&*self.clock, &*self.rng, wait).await?;
         }
@@ -155,8 +169,12 @@ impl TokenSource {
 
     async fn attempt(&self) -> Result<Attempt> {
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let request = HttpRequest {
             method: Method::POST,
             url: self.account.token_url.clone(),
@@ -185,7 +203,10 @@ impl TokenSource {
         if status == 429 || status == 408 || status >= 500 {
             return Ok(Attempt::Passing(format!("it answered {status}"), wait));
         }
-        Ok(Attempt::Denied(status, serde_json::from_slice(&body).unwrap_or_default()))
+        Ok(Attempt::Denied(
+            status,
+            serde_json::from_slice(&body).unwrap_or_default(),
+        ))
     }
 
     fn form(&self) -> Result<Bytes> {
@@ -210,7 +231,9 @@ impl TokenSource {
                 )
                 .append_pair("client_assertion", &assertion);
             }
-            (Credential::Certificate { .. }, None) => return Err(Error::internal("no signer for the certificate")),
+            (Credential::Certificate { .. }, None) => {
+                return Err(Error::internal("no signer for the certificate"));
+            }
         }
         Ok(Bytes::from(form.finish()))
     }
@@ -219,12 +242,26 @@ impl TokenSource {
     /// sent.
     fn denied(&self, status: u16, denied: &Denied) -> Error {
         let (kind, message, hint) = meaning(&denied.error_codes);
-        let codes: Vec<String> = denied.error_codes.iter().map(|code| format!("AADSTS{code}")).collect();
-        let oauth: String = denied.error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(60).collect();
+        let codes: Vec<String> = denied
+            .error_codes
+            .iter()
+            .map(|code| format!("AADSTS{code}"))
+            .collect();
+        let oauth: String = denied
+            .error
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .take(60)
+            .collect();
         let mut details = vec![format!("HTTP {status}")];
         details.extend(codes);
         details.extend((!oauth.is_empty()).then_some(oauth));
-        let trace: String = denied.trace_id.chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').take(36).collect();
+        let trace: String = denied
+            .trace_id
+            .chars()
+            .filter(|c| c.is_ascii_hexdigit() || *c == '-')
+            .take(36)
+            .collect();
         details.extend((!trace.is_empty()).then(|| format!("trace {trace}")));
         Error::new(
             kind,

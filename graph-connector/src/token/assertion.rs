@@ -23,14 +23,19 @@ pub(super) struct Signer {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("thumbprint", &self.thumbprint).finish_non_exhaustive()
+        f.debug_struct("Signer")
+            .field("thumbprint", &self.thumbprint)
+            .finish_non_exhaustive()
     }
 }
 
 impl Signer {
     pub(super) fn new(certificate_pem: &str, private_key_pem: &str) -> Result<Self> {
         let certificate = pem("CERTIFICATE", certificate_pem).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, "certificate_file: holds no PEM block 'CERTIFICATE'")
+            Error::new(
+                ErrorKind::InvalidInput,
+                "certificate_file: holds no PEM block 'CERTIFICATE'",
+            )
         })?;
         let bad = |what: &str| {
             Error::new(ErrorKind::InvalidInput, format!("private_key_file: {what}"))
@@ -47,7 +52,13 @@ impl Signer {
         Ok(Self { key, thumbprint })
     }
 
-    pub(super) fn sign(&self, app_id: &str, audience: &str, now: DateTime<Utc>, rng: &dyn Rng) -> Result<String> {
+    pub(super) fn sign(
+        &self,
+        app_id: &str,
+        audience: &str,
+        now: DateTime<Utc>,
+        rng: &dyn Rng,
+    ) -> Result<String> {
         let id = random_bytes::<16>(rng)?;
         let header = json!({ "alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint });
         let now = now.timestamp();
@@ -60,12 +71,20 @@ impl Signer {
             "iat": now,
             "exp": now + VALID_SECONDS,
         });
-        let signed =
-            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let signed = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header.to_string()),
+            URL_SAFE_NO_PAD.encode(claims.to_string())
+        );
         let mut signature = vec![0; self.key.public().modulus_len()];
         // The salt of PSS is the library's: it accepts no other source. Nothing repeatable depends on it.
         self.key
-            .sign(&signature::RSA_PSS_SHA256, &rand::SystemRandom::new(), signed.as_bytes(), &mut signature)
+            .sign(
+                &signature::RSA_PSS_SHA256,
+                &rand::SystemRandom::new(),
+                signed.as_bytes(),
+                &mut signature,
+            )
             .map_err(|_| Error::internal("the assertion could not be signed"))?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
@@ -77,7 +96,11 @@ fn pem(label: &str, text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let end = format!("-----END {label}-----");
     let start = text.find(&begin)? + begin.len();
     let stop = start + text.get(start..)?.find(&end)?;
-    let body: Zeroizing<String> =
-        Zeroizing::new(text.get(start..stop)?.chars().filter(|c| !c.is_whitespace()).collect());
+    let body: Zeroizing<String> = Zeroizing::new(
+        text.get(start..stop)?
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .collect(),
+    );
     STANDARD.decode(body.as_bytes()).ok().map(Zeroizing::new)
 }

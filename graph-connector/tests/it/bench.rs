@@ -86,7 +86,10 @@ impl Rng for TestRng {
 }
 
 pub(crate) fn seed() -> u64 {
-    let seed = std::env::var("NAKIVO_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_102);
+    let seed = std::env::var("NAKIVO_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20_260_102);
     println!("NAKIVO_SEED={seed}");
     seed
 }
@@ -106,9 +109,17 @@ impl Bench {
     pub(crate) async fn with(builder: EmulatorBuilder) -> Self {
         let clock = Arc::new(JumpClock::default());
         let emulator_clock = Arc::clone(&clock);
-        let emulator = builder.clock(move || emulator_clock.time()).start().await.unwrap();
+        let emulator = builder
+            .clock(move || emulator_clock.time())
+            .start()
+            .await
+            .unwrap();
         let connector = connect(&emulator, &clock);
-        Self { emulator, clock, connector }
+        Self {
+            emulator,
+            clock,
+            connector,
+        }
     }
 
     /// Another connector, as a new process would have it.
@@ -121,7 +132,10 @@ impl Bench {
     }
 
     pub(crate) async fn object(&self) -> ObjectRecord {
-        self.connector.find_object(self.mailbox().address()).await.unwrap()
+        self.connector
+            .find_object(self.mailbox().address())
+            .await
+            .unwrap()
     }
 }
 
@@ -164,13 +178,18 @@ pub(crate) struct Model {
     pub(crate) retry: Vec<ItemRef>,
     pub(crate) fetched: usize,
     pub(crate) full_rounds: usize,
+    /// What was heard of each item, for the message of a failed test.
+    pub(crate) heard: HashMap<String, Vec<String>>,
 }
 
 impl Model {
     /// One run. Content is read as it is listed.
     pub(crate) async fn run(&mut self, connector: &dyn Connector, object: &ObjectRecord) -> Result<()> {
         let reporter = Reporter::silent();
-        let request = ChangesRequest { cursor: self.cursor.clone(), retry: std::mem::take(&mut self.retry) };
+        let request = ChangesRequest {
+            cursor: self.cursor.clone(),
+            retry: std::mem::take(&mut self.retry),
+        };
         let mut changes = connector.changes(object, request, &reporter);
         let mut next = self.clone();
         next.failed.clear();
@@ -182,6 +201,9 @@ impl Model {
         let mut rounds: HashMap<String, (bool, HashSet<String>)> = HashMap::new();
         let mut suspects: HashSet<ItemRef> = HashSet::new();
         let mut cursor = None;
+        for heard in next.heard.values_mut() {
+            heard.push("--".to_owned());
+        }
         while let Some(change) = changes.try_next().await? {
             assert!(cursor.is_none(), "the cursor is the last change");
             match change {
@@ -194,6 +216,7 @@ impl Model {
                     rounds.insert(container, (full, HashSet::new()));
                 }
                 Change::Item(head) => {
+                    next.hear(&head.item, "item");
                     if let Some((_, ids)) = rounds.get_mut(&head.item.container) {
                         ids.insert(head.item.id.clone());
                     }
@@ -202,6 +225,7 @@ impl Model {
                     next.take(connector, object, head).await;
                 }
                 Change::Vanished(item) => {
+                    next.hear(&item, "vanished");
                     suspects.insert(item);
                 }
                 Change::RoundEnded { container } => {
@@ -234,9 +258,15 @@ impl Model {
         } else {
             next.containers.extend(containers);
         }
-        let suspects: Vec<ItemRef> =
-            suspects.into_iter().filter(|item| seen.get(&item.id).is_none_or(|at| *at == item.container)).collect();
+        let suspects: Vec<ItemRef> = suspects
+            .into_iter()
+            .filter(|item| seen.get(&item.id).is_none_or(|at| *at == item.container))
+            .collect();
         for (item, presence) in suspects.iter().zip(connector.look_up(object, &suspects).await?) {
+            next.hear(
+                item,
+                &format!("{presence:?}").chars().take(200).collect::<String>(),
+            );
             match presence {
                 Presence::Gone => {
                     next.items.remove(&item.id);
@@ -253,6 +283,15 @@ impl Model {
         next.cursor = Some(cursor.expect("a round ends with its cursor"));
         *self = next;
         Ok(())
+    }
+
+    fn hear(&mut self, item: &ItemRef, what: &str) {
+        let folder = self
+            .containers
+            .get(&item.container)
+            .map_or(item.container.as_str(), |head| head.name.as_str());
+        let line = format!("{what} in {folder}");
+        self.heard.entry(item.id.clone()).or_default().push(line);
     }
 
     async fn take(&mut self, connector: &dyn Connector, object: &ObjectRecord, head: ItemHead) {
@@ -279,8 +318,10 @@ impl Model {
     /// Compares with what the emulator knows; byte for byte.
     pub(crate) fn assert_truth(&self, mailbox: &Mailbox) {
         let truth = mailbox.messages().unwrap();
-        let mut expected: Vec<(String, String)> =
-            truth.iter().map(|message| (message.folder_id.clone(), message.id.clone())).collect();
+        let mut expected: Vec<(String, String)> = truth
+            .iter()
+            .map(|message| (message.folder_id.clone(), message.id.clone()))
+            .collect();
         let mut found: Vec<(String, String)> = self
             .items
             .values()
@@ -288,13 +329,44 @@ impl Model {
             .collect();
         expected.sort();
         found.sort();
-        assert_eq!(found.len(), expected.len(), "number of messages");
-        assert_eq!(found, expected);
+        let name = |(folder, id): &(String, String)| {
+            let folder = self
+                .containers
+                .get(folder)
+                .map_or(folder.as_str(), |head| head.name.as_str());
+            let name = self
+                .items
+                .get(id)
+                .map_or(id.as_str(), |stored| stored.head.name.as_str());
+            format!("{name} in {folder}, of which was heard: {:?}", self.heard.get(id))
+        };
+        let extra: Vec<String> = found
+            .iter()
+            .filter(|one| !expected.contains(one))
+            .map(name)
+            .collect();
+        let missing: Vec<String> = expected
+            .iter()
+            .filter(|one| !found.contains(one))
+            .map(name)
+            .collect();
+        assert!(
+            extra.is_empty() && missing.is_empty(),
+            "too many: {extra:#?}\nmissing: {missing:#?}"
+        );
         for message in &truth {
             let stored = &self.items[&message.id];
             assert_eq!(stored.head.name, message.subject);
-            assert_eq!(stored.head.change_key.as_deref(), Some(message.change_key.as_str()));
-            assert_eq!(stored.mime, mailbox.mime(&message.id).unwrap(), "MIME of '{}'", message.subject);
+            assert_eq!(
+                stored.head.change_key.as_deref(),
+                Some(message.change_key.as_str())
+            );
+            assert_eq!(
+                stored.mime,
+                mailbox.mime(&message.id).unwrap(),
+                "MIME of '{}'",
+                message.subject
+            );
             let json: serde_json::Value = serde_json::from_slice(&stored.json).unwrap();
             assert_eq!(json["isRead"], message.is_read);
             assert_eq!(json["id"], message.id.as_str());
@@ -334,7 +406,11 @@ pub(crate) async fn read(
                 }
             }
             let json = head.raw.clone().expect("the JSON comes with the head");
-            Ok(Some(Stored { head: *head, mime: mime.expect("a message has MIME"), json }))
+            Ok(Some(Stored {
+                head: *head,
+                mime: mime.expect("a message has MIME"),
+                json,
+            }))
         }
         Fetched::Gone => Ok(None),
         Fetched::Skipped { .. } => panic!("nothing is skipped"),

@@ -12,20 +12,40 @@ use crate::bench::{Bench, seed};
 async fn mailboxes_are_found_and_users_without_one_are_told_apart() {
     for object_shape in [false, true] {
         let bench = Bench::with(
-            Emulator::builder().seed(seed()).users(4).items_per_user(2).shared_mailboxes(2).users_without_mailbox(2),
+            Emulator::builder()
+                .seed(seed())
+                .users(4)
+                .items_per_user(2)
+                .shared_mailboxes(2)
+                .users_without_mailbox(2),
         )
         .await;
-        bench.emulator.set(|settings| settings.user_purpose_object = object_shape);
+        bench
+            .emulator
+            .set(|settings| settings.user_purpose_object = object_shape);
         let objects: Vec<_> = bench.connector.discover().try_collect().await.unwrap();
-        let mut found: Vec<String> = objects.iter().map(|object| object.address.clone().unwrap()).collect();
-        let mut expected: Vec<String> =
-            bench.emulator.mailboxes().iter().map(|mailbox| mailbox.address().to_owned()).collect();
+        let mut found: Vec<String> = objects
+            .iter()
+            .map(|object| object.address.clone().unwrap())
+            .collect();
+        let mut expected: Vec<String> = bench
+            .emulator
+            .mailboxes()
+            .iter()
+            .map(|mailbox| mailbox.address().to_owned())
+            .collect();
         found.sort();
         expected.sort();
         assert_eq!(found, expected);
         let users: Vec<_> = bench.connector.users().try_collect().await.unwrap();
         assert_eq!(users.iter().filter(|user| user.purpose.is_none()).count(), 2);
-        assert_eq!(users.iter().filter(|user| user.purpose == Some(MailboxPurpose::Shared)).count(), 2);
+        assert_eq!(
+            users
+                .iter()
+                .filter(|user| user.purpose == Some(MailboxPurpose::Shared))
+                .count(),
+            2
+        );
         assert!(bench.emulator.requests().writes().is_empty());
     }
 }
@@ -42,7 +62,11 @@ async fn objects_are_found_by_every_name() {
         mailbox.user_id().to_owned(),
         object.id.to_string(),
     ] {
-        assert_eq!(bench.connector.find_object(&name).await.unwrap().id, object.id, "{name}");
+        assert_eq!(
+            bench.connector.find_object(&name).await.unwrap().id,
+            object.id,
+            "{name}"
+        );
     }
     for name in ["nobody@nowhere.example", "No Body", "..", "", "x/y"] {
         let error = bench.connector.find_object(name).await.unwrap_err();
@@ -54,6 +78,11 @@ async fn objects_are_found_by_every_name() {
 async fn all_permissions_are_seen() {
     let bench = Bench::small().await;
     let checks = bench.connector.check_permissions().await.unwrap();
-    assert!(checks.iter().filter(|check| check.permission != "Mail.ReadWrite").all(|check| check.granted == Some(true)));
+    assert!(
+        checks
+            .iter()
+            .filter(|check| check.permission != "Mail.ReadWrite")
+            .all(|check| check.granted == Some(true))
+    );
     assert!(bench.emulator.requests().writes().is_empty());
 }

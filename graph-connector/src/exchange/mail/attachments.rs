@@ -42,9 +42,15 @@ pub(crate) struct Mime {
 
 /// Reads a stored message. Never fails: whatever is malformed is read as far as it goes.
 pub(crate) fn read(mime: &[u8]) -> Mime {
-    let Some(message) = MessageParser::new().parse(mime) else { return Mime::default() };
-    let raw_header =
-        |name: &'static str| message.header_raw(name).map(unfold).filter(|value| !value.is_empty());
+    let Some(message) = MessageParser::new().parse(mime) else {
+        return Mime::default();
+    };
+    let raw_header = |name: &'static str| {
+        message
+            .header_raw(name)
+            .map(unfold)
+            .filter(|value| !value.is_empty())
+    };
     Mime {
         headers: header_block(mime),
         in_reply_to: raw_header("In-Reply-To"),
@@ -55,7 +61,11 @@ pub(crate) fn read(mime: &[u8]) -> Mime {
 
 /// Hash by which contents are compared.
 pub(crate) fn hash(bytes: &[u8]) -> String {
-    digest::digest(&digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::digest(&digest::SHA256, bytes)
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn header_block(mime: &[u8]) -> String {
@@ -64,7 +74,11 @@ fn header_block(mime: &[u8]) -> String {
         .position(|pair| pair == b"\n\n")
         .map(|at| at + 1)
         .into_iter()
-        .chain(mime.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 2))
+        .chain(
+            mime.windows(4)
+                .position(|four| four == b"\r\n\r\n")
+                .map(|at| at + 2),
+        )
         .min()
         .unwrap_or(mime.len());
     String::from_utf8_lossy(&mime[..end]).into_owned()
@@ -83,10 +97,13 @@ fn attachment(mime: &[u8], part: &MessagePart<'_>) -> Attachment {
             None => kind.c_type.to_string(),
         },
     );
-    let content_id = part.content_id().map(|id| id.trim_matches(['<', '>', ' ']).to_owned());
+    let content_id = part
+        .content_id()
+        .map(|id| id.trim_matches(['<', '>', ' ']).to_owned());
     let declared = part.content_disposition();
     let inline = declared.is_some_and(|kind| kind.c_type.eq_ignore_ascii_case("inline"))
-        || (content_id.is_some() && !declared.is_some_and(|kind| kind.c_type.eq_ignore_ascii_case("attachment")));
+        || (content_id.is_some()
+            && !declared.is_some_and(|kind| kind.c_type.eq_ignore_ascii_case("attachment")));
     let nested = match &part.body {
         PartType::Message(message) => Some(message),
         _ => None,
@@ -103,7 +120,9 @@ fn attachment(mime: &[u8], part: &MessagePart<'_>) -> Attachment {
         content_id,
         inline,
         bytes,
-        message: nested.filter(|message| message.attachment_count() == 0).map(nested_message),
+        message: nested
+            .filter(|message| message.attachment_count() == 0)
+            .map(nested_message),
     }
 }
 
@@ -168,10 +187,14 @@ fn nested_message(message: &Message<'_>) -> Nested {
             })
             .unwrap_or_default()
     };
-    let is_html = message.html_part(0).is_some_and(|part| matches!(part.body, PartType::Html(_)));
+    let is_html = message
+        .html_part(0)
+        .is_some_and(|part| matches!(part.body, PartType::Html(_)));
     Nested {
         subject: message.subject().unwrap_or_default().to_owned(),
-        html: is_html.then(|| message.body_html(0).map(|text| text.into_owned())).flatten(),
+        html: is_html
+            .then(|| message.body_html(0).map(|text| text.into_owned()))
+            .flatten(),
         text: message.body_text(0).map(|text| text.into_owned()),
         from: list(message.from()).into_iter().next(),
         to: list(message.to()),
@@ -197,14 +220,23 @@ mod tests {
         assert!(mime.headers.starts_with("From: a@x.org\r\n") && mime.headers.ends_with("boundary=b\r\n"));
         let names: Vec<&str> = mime.attachments.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["t.csv", "Inner"]);
-        assert_eq!(&mime.attachments[0].bytes[..], b"a;\xe4;b", "latin-1 bytes stay latin-1");
+        assert_eq!(
+            &mime.attachments[0].bytes[..],
+            b"a;\xe4;b",
+            "latin-1 bytes stay latin-1"
+        );
         assert_eq!(mime.attachments[1].message.as_ref().unwrap().subject, "Inner");
         assert!(mime.attachments[1].bytes.starts_with(b"From: n@x.org"));
     }
 
     #[test]
     fn garbage_is_survived() {
-        for mime in [&b""[..], b"\x00\xff", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b", b":::\n\n\n"] {
+        for mime in [
+            &b""[..],
+            b"\x00\xff",
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b",
+            b":::\n\n\n",
+        ] {
             let _ = read(mime);
         }
     }

@@ -9,10 +9,17 @@ use crate::json::{Fields, parse_time};
 /// An attachment as it is compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AttachmentPrint {
-    File { name: String, hash: String },
+    File {
+        name: String,
+        hash: String,
+    },
     /// Content of items and links is not comparable: Graph renders it anew each time.
-    Item { name: String },
-    Link { name: String },
+    Item {
+        name: String,
+    },
+    Link {
+        name: String,
+    },
 }
 
 /// A message without what depends on where and when it was filed.
@@ -126,7 +133,10 @@ impl Projection {
         check(self.importance == other.importance, "importance");
         check(same_body(self, other), "body");
         if self.internet_message_id.is_some() {
-            check(self.internet_message_id == other.internet_message_id, "internet message id");
+            check(
+                self.internet_message_id == other.internet_message_id,
+                "internet message id",
+            );
         }
         let attachments = attachment_difference(&self.attachments, &other.attachments);
         out.extend(attachments);
@@ -158,7 +168,12 @@ fn visible(html: &str) -> String {
             out.push_str(tag.split("src=").nth(1).unwrap_or_default());
         }
         rest = &rest[tag_end..];
-        for (open, close) in [("<style", "</style>"), ("<script", "</script>"), ("<head", "</head>"), ("<!--", "-->")] {
+        for (open, close) in [
+            ("<style", "</style>"),
+            ("<script", "</script>"),
+            ("<head", "</head>"),
+            ("<!--", "-->"),
+        ] {
             if lower.starts_with(open) && !(open == "<head" && lower.starts_with("<header")) {
                 // An unclosed one hides nothing.
                 if open == "<!--" && lower.ends_with("-->") {
@@ -184,7 +199,11 @@ fn attachment_difference(expected: &[AttachmentPrint], found: &[AttachmentPrint]
         return None;
     }
     if expected.len() != found.len() {
-        return Some(format!("{} attachments instead of {}", found.len(), expected.len()));
+        return Some(format!(
+            "{} attachments instead of {}",
+            found.len(),
+            expected.len()
+        ));
     }
     Some("content or names of attachments".to_owned())
 }
@@ -199,14 +218,18 @@ fn address(fields: &Fields<'_>, key: &str) -> Option<String> {
 
 fn addresses(fields: &Fields<'_>, key: &str) -> BTreeSet<String> {
     let list = fields.list(key).unwrap_or_default();
-    list.into_iter().filter_map(|raw| address_in(&Fields::parse(raw.get())?)).collect()
+    list.into_iter()
+        .filter_map(|raw| address_in(&Fields::parse(raw.get())?))
+        .collect()
 }
 
 /// Addresses are compared, names are not: a directory fills them in.
 fn address_in(recipient: &Fields<'_>) -> Option<String> {
     let email = recipient.object("emailAddress")?;
     let address = email.text("address").filter(|address| !address.is_empty());
-    address.or_else(|| email.text("name").filter(|name| !name.is_empty())).map(|text| text.to_lowercase())
+    address
+        .or_else(|| email.text("name").filter(|name| !name.is_empty()))
+        .map(|text| text.to_lowercase())
 }
 
 #[cfg(test)]
@@ -223,15 +246,23 @@ mod tests {
 
     #[test]
     fn frames_do_not_count_and_text_does() {
-        let framed = of("<html><head>\r\n<meta charset=utf-8><style>p{}</style></head><body><p>Hi  you</p></body></html>");
+        let framed = of(
+            "<html><head>\r\n<meta charset=utf-8><style>p{}</style></head><body><p>Hi  you</p></body></html>",
+        );
         assert!(of("<p>Hi you</p>").differences(&framed).is_empty());
         assert_eq!(of("<p>Hi me</p>").differences(&framed), ["body"]);
-        assert_eq!(of("<img src=cid:1>").differences(&of("<img src=cid:2>")), ["body"]);
+        assert_eq!(
+            of("<img src=cid:1>").differences(&of("<img src=cid:2>")),
+            ["body"]
+        );
     }
 
     #[test]
     fn every_kind_of_attachment_counts() {
-        let file = |hash: &str| AttachmentPrint::File { name: "a".into(), hash: hash.into() };
+        let file = |hash: &str| AttachmentPrint::File {
+            name: "a".into(),
+            hash: hash.into(),
+        };
         let mut one = of("x");
         one.attachments = vec![file("1")];
         let mut other = of("x");

@@ -54,7 +54,12 @@ impl Draft {
     /// # Errors
     /// `Corrupt` if the stored JSON is not a message.
     pub(crate) fn new(stored_json: &str, mime: Mime) -> Result<Self> {
-        let bad = || Error::new(ErrorKind::Corrupt, "the stored JSON of the message cannot be read");
+        let bad = || {
+            Error::new(
+                ErrorKind::Corrupt,
+                "the stored JSON of the message cannot be read",
+            )
+        };
         let fields = Fields::parse(stored_json).ok_or_else(bad)?;
         let mut not_carried = Vec::new();
         let mut json = Map::new();
@@ -91,7 +96,9 @@ impl Draft {
             json.insert("flag".to_owned(), flag);
         }
         let properties = properties(&fields, &mime, &mut not_carried);
-        let kind = fields.text("@odata.type").unwrap_or_else(|| MESSAGE_TYPE.to_owned());
+        let kind = fields
+            .text("@odata.type")
+            .unwrap_or_else(|| MESSAGE_TYPE.to_owned());
         if kind != MESSAGE_TYPE {
             let kind = kind.trim_start_matches("#microsoft.graph.");
             not_carried.push(format!("type {kind}: recovered as an ordinary message"));
@@ -105,7 +112,13 @@ impl Draft {
                 ));
             }
         }
-        Ok(Self { json, properties, attachments: mime.attachments, expected, not_carried })
+        Ok(Self {
+            json,
+            properties,
+            attachments: mime.attachments,
+            expected,
+            not_carried,
+        })
     }
 
     pub(crate) fn internet_message_id(&self) -> Option<&str> {
@@ -114,7 +127,11 @@ impl Draft {
 
     /// Under another subject.
     pub(crate) fn rename(&mut self, suffix: &str) {
-        let subject = self.json.get("subject").and_then(Value::as_str).unwrap_or_default();
+        let subject = self
+            .json
+            .get("subject")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let subject = format!("{}{suffix}", subject.trim_end());
         self.expected = self.expected.clone().with_subject(&subject);
         self.json.insert("subject".to_owned(), Value::String(subject));
@@ -125,7 +142,8 @@ impl Draft {
         let had = self.json.remove("internetMessageId").is_some();
         if had {
             self.expected = self.expected.clone().without_message_id();
-            self.not_carried.push("internet message id: refused by the service".to_owned());
+            self.not_carried
+                .push("internet message id: refused by the service".to_owned());
         }
         had
     }
@@ -137,14 +155,19 @@ impl Draft {
             if let Some(Value::Array(list)) = self.json.get_mut(key) {
                 let before = list.len();
                 list.retain(|entry| {
-                    entry.pointer("/emailAddress/address").and_then(Value::as_str).is_some_and(is_address)
+                    entry
+                        .pointer("/emailAddress/address")
+                        .and_then(Value::as_str)
+                        .is_some_and(is_address)
                 });
                 dropped += before - list.len();
             }
         }
         if dropped > 0 {
             self.expected = self.expected.clone().keeping_recipients(is_address);
-            self.not_carried.push(format!("{dropped} recipients without a valid address: refused by the service"));
+            self.not_carried.push(format!(
+                "{dropped} recipients without a valid address: refused by the service"
+            ));
         }
         dropped > 0
     }
@@ -157,7 +180,10 @@ impl Draft {
         if !self.attachments.is_empty() {
             properties.push(property(STATE_ID, UNFINISHED));
         }
-        json.insert("singleValueExtendedProperties".to_owned(), Value::Array(properties));
+        json.insert(
+            "singleValueExtendedProperties".to_owned(),
+            Value::Array(properties),
+        );
         Value::Object(json)
     }
 }
@@ -165,9 +191,14 @@ impl Draft {
 /// As it is expected back.
 pub(crate) fn print_of(attachment: &Attachment) -> AttachmentPrint {
     if attachment.message.is_some() {
-        AttachmentPrint::Item { name: attachment.name.clone() }
+        AttachmentPrint::Item {
+            name: attachment.name.clone(),
+        }
     } else {
-        AttachmentPrint::File { name: attachment.name.clone(), hash: hash(&attachment.bytes) }
+        AttachmentPrint::File {
+            name: attachment.name.clone(),
+            hash: hash(&attachment.bytes),
+        }
     }
 }
 
@@ -180,9 +211,16 @@ fn properties(fields: &Fields<'_>, mime: &Mime, not_carried: &mut Vec<String>) -
     let mut out = Vec::new();
     if !fields.flag("isDraft").unwrap_or(false) {
         // Any value without bit 8 (unsent) makes it no draft; bit 1 sets read.
-        let flags = if fields.flag("isRead").unwrap_or(false) { "1" } else { "4" };
+        let flags = if fields.flag("isRead").unwrap_or(false) {
+            "1"
+        } else {
+            "4"
+        };
         out.push(property("Integer 0x0E07", flags));
-        for (id, key) in [("SystemTime 0x0E06", "receivedDateTime"), ("SystemTime 0x0039", "sentDateTime")] {
+        for (id, key) in [
+            ("SystemTime 0x0E06", "receivedDateTime"),
+            ("SystemTime 0x0039", "sentDateTime"),
+        ] {
             if let Some(time) = fields.time(key) {
                 out.push(property(id, &time.format("%Y-%m-%dT%H:%M:%SZ").to_string()));
             }
@@ -204,14 +242,25 @@ fn properties(fields: &Fields<'_>, mime: &Mime, not_carried: &mut Vec<String>) -
 
 /// Entries without a valid address make the POST fail (contract 4.4).
 fn reply_to(fields: &Fields<'_>, json: &mut Map<String, Value>, not_carried: &mut Vec<String>) {
-    let list: Vec<Value> = fields.raw("replyTo").and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
+    let list: Vec<Value> = fields
+        .raw("replyTo")
+        .and_then(|raw| serde_json::from_str(raw).ok())
+        .unwrap_or_default();
     let before = list.len();
     let good: Vec<Value> = list
         .into_iter()
-        .filter(|entry| entry.pointer("/emailAddress/address").and_then(Value::as_str).is_some_and(is_address))
+        .filter(|entry| {
+            entry
+                .pointer("/emailAddress/address")
+                .and_then(Value::as_str)
+                .is_some_and(is_address)
+        })
         .collect();
     if good.len() < before {
-        not_carried.push(format!("{} reply addresses that are not valid", before - good.len()));
+        not_carried.push(format!(
+            "{} reply addresses that are not valid",
+            before - good.len()
+        ));
     }
     if !good.is_empty() {
         json.insert("replyTo".to_owned(), Value::Array(good));
@@ -244,7 +293,9 @@ pub(crate) fn is_address(text: &str) -> bool {
             && !domain.is_empty()
             && !domain.starts_with('.')
             && !domain.ends_with('.')
-            && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>,;".contains(c))
+            && !text
+                .chars()
+                .any(|c| c.is_whitespace() || c.is_control() || "<>,;".contains(c))
     })
 }
 
@@ -253,9 +304,7 @@ pub(crate) fn attachment_body(attachment: &Attachment) -> Value {
     use base64::Engine;
     match &attachment.message {
         Some(nested) => {
-            let recipient = |(name, address): &(String, String)| {
-                json!({ "emailAddress": { "name": name, "address": address } })
-            };
+            let recipient = |(name, address): &(String, String)| json!({ "emailAddress": { "name": name, "address": address } });
             let mut item = json!({
                 "@odata.type": MESSAGE_TYPE,
                 "subject": nested.subject,

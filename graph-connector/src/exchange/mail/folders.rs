@@ -17,7 +17,7 @@ use crate::pages;
 use crate::request::Operation;
 
 /// Names that do not depend on the mailbox's language (contract 4.1). Resolved by path segment, never by display name.
-pub(crate) const WELL_KNOWN: [&str; 16] = [
+pub(crate) const WELL_KNOWN: [&str; 15] = [
     "msgfolderroot",
     "inbox",
     "drafts",
@@ -29,7 +29,6 @@ pub(crate) const WELL_KNOWN: [&str; 16] = [
     "clutter",
     "conversationhistory",
     "scheduled",
-    "searchfolders",
     "syncissues",
     "conflicts",
     "localfailures",
@@ -68,7 +67,9 @@ impl Folder {
     pub(crate) fn parse(raw: &str, parent: &str) -> Option<Self> {
         let fields = Fields::parse(raw)?;
         // A search folder shows messages that live elsewhere (contract 4.1).
-        if fields.text("@odata.type").is_some_and(|kind| kind.eq_ignore_ascii_case("#microsoft.graph.mailSearchFolder"))
+        if fields
+            .text("@odata.type")
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("#microsoft.graph.mailSearchFolder"))
         {
             return None;
         }
@@ -92,7 +93,10 @@ impl Folder {
         }
         ItemHead {
             kind: ItemKind::Container,
-            item: ItemRef { container: self.parent.clone(), id: self.id.clone() },
+            item: ItemRef {
+                container: self.parent.clone(),
+                id: self.id.clone(),
+            },
             name: self.name.clone(),
             change_key: None,
             size: None,
@@ -110,8 +114,11 @@ impl Folder {
 impl FolderTree {
     /// Path for people: display names joined by slashes.
     pub(crate) fn path(&self, id: &str) -> String {
-        let by_id: HashMap<&str, &Folder> =
-            self.folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
+        let by_id: HashMap<&str, &Folder> = self
+            .folders
+            .iter()
+            .map(|folder| (folder.id.as_str(), folder))
+            .collect();
         let mut names = Vec::new();
         let mut current = id;
         while let Some(folder) = by_id.get(current) {
@@ -148,14 +155,23 @@ pub(crate) async fn list(graph: &Graph, scope: &Scope, user: &str) -> Result<Fol
         }
         let children = children(graph, scope, user, &level, &mut tree.failed).await?;
         tree.folders.append(&mut level);
-        level = children.into_iter().filter(|folder| seen.insert(folder.id.clone())).collect();
+        level = children
+            .into_iter()
+            .filter(|folder| seen.insert(folder.id.clone()))
+            .collect();
         if tree.folders.len() > MAX_FOLDERS {
-            return Err(Fault::Protocol { code: "too_many_folders", message: "the folder list never ends".into() });
+            return Err(Fault::Protocol {
+                code: "too_many_folders",
+                message: "the folder list never ends".into(),
+            });
         }
     }
     let names = well_known(graph, scope, user, &WELL_KNOWN).await?;
     for folder in &mut tree.folders {
-        folder.well_known = names.iter().find(|(_, id)| **id == folder.id).map(|(name, _)| *name);
+        folder.well_known = names
+            .iter()
+            .find(|(_, id)| **id == folder.id)
+            .map(|(name, _)| *name);
     }
     tree.root = names.get("msgfolderroot").cloned();
     Ok(tree)
@@ -193,7 +209,10 @@ async fn children(
                         Err(fault) => Err(fault),
                     },
                 },
-                None => Err(Fault::Protocol { code: "no_collection", message: "no list of folders".into() }),
+                None => Err(Fault::Protocol {
+                    code: "no_collection",
+                    message: "no list of folders".into(),
+                }),
             },
             Err(fault) => Err(fault),
         };
@@ -220,7 +239,12 @@ pub(crate) async fn well_known(
     let mut targets = Vec::with_capacity(names.len());
     for name in names {
         let query = [("$select", "id,displayName")];
-        targets.push(graph.requests.target(Operation::MailFolder, &[user, name], &query).map_err(Fault::Ready)?);
+        targets.push(
+            graph
+                .requests
+                .target(Operation::MailFolder, &[user, name], &query)
+                .map_err(Fault::Ready)?,
+        );
     }
     let answers = batch::get_all(graph, scope, &targets).await?;
     Ok(names

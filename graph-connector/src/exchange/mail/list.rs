@@ -32,13 +32,21 @@ struct MailCursor {
 
 impl MailCursor {
     fn new() -> Self {
-        Self { version: CURSOR_VERSION, id_mode: IMMUTABLE.to_owned(), folders: BTreeMap::new() }
+        Self {
+            version: CURSOR_VERSION,
+            id_mode: IMMUTABLE.to_owned(),
+            folders: BTreeMap::new(),
+        }
     }
 
     /// Links of a cursor that this version can use; else none, and everything is read in full.
     fn read(cursor: Option<&Cursor>, graph: &Graph, reporter: &Reporter) -> Self {
         let Some(cursor) = cursor else { return Self::new() };
-        let note = |message: &str| reporter.event(Event::Note { message: format!("reading in full: {message}") });
+        let note = |message: &str| {
+            reporter.event(Event::Note {
+                message: format!("reading in full: {message}"),
+            })
+        };
         match serde_json::from_slice::<Self>(&cursor.0) {
             Ok(cursor) if cursor.version == CURSOR_VERSION && cursor.id_mode == IMMUTABLE => {
                 let before = cursor.folders.len();
@@ -182,7 +190,11 @@ pub(crate) fn changes<'a>(
 fn failed_listings(tree: &FolderTree) -> Vec<Change> {
     tree.failed
         .iter()
-        .map(|(id, error)| Change::Failed { path: format!("{}/", tree.path(id)), item: None, error: error.clone() })
+        .map(|(id, error)| Change::Failed {
+            path: format!("{}/", tree.path(id)),
+            item: None,
+            error: error.clone(),
+        })
         .collect()
 }
 
@@ -192,8 +204,10 @@ fn retried(item: &ItemRef, answer: Presence, known: &HashSet<&str>, tree: &Folde
         // Elsewhere now: in a folder outside what is protected (recoverable items), or in one made since the listing,
         // whose own first round will bring it.
         Presence::Present(_) | Presence::Gone => Change::Vanished(item.clone()),
-        Presence::Unknown(error) => {
-            Change::Failed { path: tree.path(&item.container), item: Some(item.clone()), error }
-        }
+        Presence::Unknown(error) => Change::Failed {
+            path: tree.path(&item.container),
+            item: Some(item.clone()),
+            error,
+        },
     }
 }

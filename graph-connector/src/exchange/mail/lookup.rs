@@ -32,7 +32,10 @@ pub(crate) async fn look_up(
             Ok(target) => {
                 targets.push(target);
                 addressable.push(index);
-                answers.push(Presence::Unknown(Error::new(ErrorKind::Unavailable, "not looked up")));
+                answers.push(Presence::Unknown(Error::new(
+                    ErrorKind::Unavailable,
+                    "not looked up",
+                )));
             }
             Err(error) => answers.push(Presence::Unknown(error)),
         }

@@ -26,8 +26,12 @@ pub(crate) enum Element {
 
 /// Reads one element of the delta of folder `container`.
 pub(crate) fn element(raw: &str, container: &str) -> Element {
-    let Some(fields) = Fields::parse(raw) else { return Element::Unusable };
-    let Some(id) = fields.text("id").filter(|id| !id.is_empty()) else { return Element::Unusable };
+    let Some(fields) = Fields::parse(raw) else {
+        return Element::Unusable;
+    };
+    let Some(id) = fields.text("id").filter(|id| !id.is_empty()) else {
+        return Element::Unusable;
+    };
     if fields.has("@removed") {
         return Element::Removed(id);
     }
@@ -49,20 +53,47 @@ fn head(raw: &str, fields: &Fields<'_>, id: String, container: String) -> ItemHe
             properties.insert(name.to_owned(), value);
         }
     };
-    set("from", address_of(fields, "from").or_else(|| address_of(fields, "sender")).map(Value::Text));
-    for (name, key) in [("to", "toRecipients"), ("cc", "ccRecipients"), ("bcc", "bccRecipients")] {
+    set(
+        "from",
+        address_of(fields, "from")
+            .or_else(|| address_of(fields, "sender"))
+            .map(Value::Text),
+    );
+    for (name, key) in [
+        ("to", "toRecipients"),
+        ("cc", "ccRecipients"),
+        ("bcc", "bccRecipients"),
+    ] {
         let list = recipients(fields, key);
         set(name, (!list.is_empty()).then_some(Value::List(list)));
     }
-    set("internet_message_id", fields.text("internetMessageId").map(short).map(Value::Text));
+    set(
+        "internet_message_id",
+        fields.text("internetMessageId").map(short).map(Value::Text),
+    );
     set("has_attachments", fields.flag("hasAttachments").map(Value::Bool));
     set("is_read", fields.flag("isRead").map(Value::Bool));
     set("is_draft", fields.flag("isDraft").map(Value::Bool));
-    set("importance", fields.text("importance").filter(|value| value != "normal").map(Value::Text));
+    set(
+        "importance",
+        fields
+            .text("importance")
+            .filter(|value| value != "normal")
+            .map(Value::Text),
+    );
     let flag = fields.object("flag").and_then(|flag| flag.text("flagStatus"));
-    set("flag", flag.filter(|value| value != "notFlagged").map(Value::Text));
-    let categories: Vec<String> = texts(fields, "categories").into_iter().take(MAX_RECIPIENTS).collect();
-    set("categories", (!categories.is_empty()).then_some(Value::List(categories)));
+    set(
+        "flag",
+        flag.filter(|value| value != "notFlagged").map(Value::Text),
+    );
+    let categories: Vec<String> = texts(fields, "categories")
+        .into_iter()
+        .take(MAX_RECIPIENTS)
+        .collect();
+    set(
+        "categories",
+        (!categories.is_empty()).then_some(Value::List(categories)),
+    );
     ItemHead {
         kind: ItemKind::Message,
         item: ItemRef { container, id },
@@ -73,7 +104,11 @@ fn head(raw: &str, fields: &Fields<'_>, id: String, container: String) -> ItemHe
         modified: fields.time("lastModifiedDateTime"),
         received: fields.time("receivedDateTime"),
         sent: fields.time("sentDateTime"),
-        item_type: Some(fields.text("@odata.type").unwrap_or_else(|| MESSAGE_TYPE.to_owned())),
+        item_type: Some(
+            fields
+                .text("@odata.type")
+                .unwrap_or_else(|| MESSAGE_TYPE.to_owned()),
+        ),
         properties,
         raw: is_whole(fields).then(|| Bytes::copy_from_slice(raw.as_bytes())),
     }
@@ -81,13 +116,24 @@ fn head(raw: &str, fields: &Fields<'_>, id: String, container: String) -> ItemHe
 
 /// An update may carry the changed properties only (contract 2.3). These are never null on a whole message.
 fn is_whole(fields: &Fields<'_>) -> bool {
-    ["changeKey", "createdDateTime", "lastModifiedDateTime", "parentFolderId", "body", "isRead"]
-        .iter()
-        .all(|key| fields.has(key))
+    [
+        "changeKey",
+        "createdDateTime",
+        "lastModifiedDateTime",
+        "parentFolderId",
+        "body",
+        "isRead",
+    ]
+    .iter()
+    .all(|key| fields.has(key))
 }
 
 fn short(text: String) -> String {
-    if text.chars().count() <= MAX_TEXT_CHARS { text } else { text.chars().take(MAX_TEXT_CHARS).collect() }
+    if text.chars().count() <= MAX_TEXT_CHARS {
+        text
+    } else {
+        text.chars().take(MAX_TEXT_CHARS).collect()
+    }
 }
 
 fn address_of(fields: &Fields<'_>, key: &str) -> Option<String> {
@@ -117,7 +163,9 @@ fn format_address(recipient: &Fields<'_>) -> Option<String> {
 /// A list of texts; entries of other types are left out.
 pub(crate) fn texts(fields: &Fields<'_>, key: &str) -> Vec<String> {
     let list = fields.list(key).unwrap_or_default();
-    list.into_iter().filter_map(|raw| crate::json::lenient_string(raw.get())).collect()
+    list.into_iter()
+        .filter_map(|raw| crate::json::lenient_string(raw.get()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -129,13 +177,21 @@ mod tests {
         let raw = r##"{"@odata.type":"#microsoft.graph.message","@odata.etag":"W/\"CQ\"","id":"AAM=","subject":"S",
             "isRead":"true","from":{"emailAddress":{"name":"A","address":"a@x.org"}},"toRecipients":[{"emailAddress":
             {"address":"b@x.org"}},{}],"receivedDateTime":"2024-01-31T10:00:00Z"}"##;
-        let Element::Message(head) = element(raw, "F") else { panic!("no message") };
+        let Element::Message(head) = element(raw, "F") else {
+            panic!("no message")
+        };
         assert_eq!(head.change_key.as_deref(), Some("W/\"CQ\""));
         assert_eq!(head.properties["from"].as_text(), Some("A <a@x.org>"));
         assert_eq!(head.properties["to"].as_list().unwrap(), ["b@x.org"]);
         assert_eq!(head.properties["is_read"].as_bool(), Some(true));
-        assert!(head.raw.is_none(), "an update with some properties only is not the whole message");
-        assert!(matches!(element(r#"{"id":"x","@removed":{"reason":"deleted"}}"#, "F"), Element::Removed(_)));
+        assert!(
+            head.raw.is_none(),
+            "an update with some properties only is not the whole message"
+        );
+        assert!(matches!(
+            element(r#"{"id":"x","@removed":{"reason":"deleted"}}"#, "F"),
+            Element::Removed(_)
+        ));
         assert!(matches!(element(r#"{"subject":"x"}"#, "F"), Element::Unusable));
     }
 }

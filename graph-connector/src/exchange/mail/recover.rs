@@ -57,7 +57,11 @@ pub(crate) struct Copy {
 
 /// Names the version of the item that a copy was made from.
 pub(crate) fn marker(record: &ItemRecord) -> String {
-    let key = format!("{}\0{}", record.id, record.change_key.as_deref().unwrap_or_default());
+    let key = format!(
+        "{}\0{}",
+        record.id,
+        record.change_key.as_deref().unwrap_or_default()
+    );
     hash(key.as_bytes())[..40].to_owned()
 }
 
@@ -70,7 +74,9 @@ pub(crate) async fn draft_of<'d>(
     if draft.is_none() {
         *draft = Some(load(item, content).await.map_err(Fault::Ready)?);
     }
-    draft.as_mut().ok_or_else(|| Fault::Ready(Error::internal("a draft was made and is missing")))
+    draft
+        .as_mut()
+        .ok_or_else(|| Fault::Ready(Error::internal("a draft was made and is missing")))
 }
 
 async fn load(item: &RecoverItem, content: &dyn ContentSource) -> nakivo_core::Result<Draft> {
@@ -78,10 +84,17 @@ async fn load(item: &RecoverItem, content: &dyn ContentSource) -> nakivo_core::R
     let mime = read_part(content, "mime", MAX_MIME_BYTES).await?;
     let text = String::from_utf8_lossy(&json);
     let mut draft = Draft::new(&text, attachments::read(&mime))?;
-    if let Some(large) = draft.attachments.iter().find(|one| one.bytes.len() > MAX_ATTACHMENT_BYTES) {
+    if let Some(large) = draft
+        .attachments
+        .iter()
+        .find(|one| one.bytes.len() > MAX_ATTACHMENT_BYTES)
+    {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("attachment '{}' is larger than the 150 MB that Graph takes", large.name),
+            format!(
+                "attachment '{}' is larger than the 150 MB that Graph takes",
+                large.name
+            ),
         )
         .with_hint("Export the message instead."));
     }
@@ -98,7 +111,11 @@ fn links(list: &str) -> Vec<String> {
     elements
         .into_iter()
         .filter_map(|raw| Fields::parse(raw.get()))
-        .filter(|fields| fields.text("@odata.type").is_some_and(|kind| kind.contains("referenceAttachment")))
+        .filter(|fields| {
+            fields
+                .text("@odata.type")
+                .is_some_and(|kind| kind.contains("referenceAttachment"))
+        })
         .map(|fields| format!("attached link '{}'", fields.text("name").unwrap_or_default()))
         .collect()
 }
@@ -122,7 +139,10 @@ async fn read_part(content: &dyn ContentSource, name: &str, limit: usize) -> nak
 impl Writing<'_> {
     /// The JSON of a message; none if it is not there.
     pub(crate) async fn message(&self, id: &str) -> Result<Option<String>, Fault> {
-        let Ok(call) = self.graph.outlook(self.scope, Operation::Message, &[self.user, id], &[]) else {
+        let Ok(call) = self
+            .graph
+            .outlook(self.scope, Operation::Message, &[self.user, id], &[])
+        else {
             return Ok(None);
         };
         match self.graph.executor.json(&call).await {
@@ -146,7 +166,12 @@ impl Writing<'_> {
         );
         let expand = format!("singleValueExtendedProperties($filter=id eq '{STATE_ID}')");
         let query = [("$filter", filter.as_str()), ("$expand", expand.as_str())];
-        let call = self.graph.call(self.scope, Operation::FolderMessages, &[self.user, container], &query)?;
+        let call = self.graph.call(
+            self.scope,
+            Operation::FolderMessages,
+            &[self.user, container],
+            &query,
+        )?;
         let found = pages::all(self.graph, self.scope, call, 1000).await?;
         Ok(found
             .into_iter()
@@ -172,9 +197,17 @@ impl Writing<'_> {
     ) -> Result<Vec<(String, String)>, Fault> {
         let filter = format!("internetMessageId eq '{}'", message_id.replace('\'', "''"));
         let query = [("$filter", filter.as_str())];
-        let call = self.graph.call(self.scope, Operation::FolderMessages, &[self.user, container], &query)?;
+        let call = self.graph.call(
+            self.scope,
+            Operation::FolderMessages,
+            &[self.user, container],
+            &query,
+        )?;
         let found = pages::all(self.graph, self.scope, call, 1000).await?;
-        Ok(found.into_iter().filter_map(|raw| Some((Fields::parse(&raw)?.text("id")?, raw))).collect())
+        Ok(found
+            .into_iter()
+            .filter_map(|raw| Some((Fields::parse(&raw)?.text("id")?, raw)))
+            .collect())
     }
 
     /// Compares what is there with what would be written.
@@ -183,16 +216,24 @@ impl Writing<'_> {
         Ok(if differences.is_empty() {
             Existing::Identical { id }
         } else {
-            Existing::Differs { id, difference: differences.join(", ") }
+            Existing::Differs {
+                id,
+                difference: differences.join(", "),
+            }
         })
     }
 
     async fn differences(&self, draft: &Draft, id: &str, raw: &str) -> Result<Vec<String>, Fault> {
         let Some(mut found) = Projection::of(raw) else {
-            return Err(Fault::Protocol { code: "wrong_item", message: "the answer is not a message".into() });
+            return Err(Fault::Protocol {
+                code: "wrong_item",
+                message: "the answer is not a message".into(),
+            });
         };
         let expected = &draft.expected;
-        let claims = Fields::parse(raw).and_then(|fields| fields.flag("hasAttachments")).unwrap_or(false);
+        let claims = Fields::parse(raw)
+            .and_then(|fields| fields.flag("hasAttachments"))
+            .unwrap_or(false);
         // Attachments are read only if everything else is the same: they are the expensive part.
         found.attachments.clone_from(&expected.attachments);
         let differences = expected.differences(&found);
@@ -211,28 +252,42 @@ impl Writing<'_> {
             let call = self.graph.call(self.scope, Operation::Attachments, &ids, &[])?;
             match pages::all(self.graph, self.scope, call, 10_000).await {
                 Ok(list) => {
-                    return list.iter().map(|raw| print(raw, content_hash(raw))).collect::<Option<_>>().ok_or(
-                        Fault::Protocol {
+                    return list
+                        .iter()
+                        .map(|raw| print(raw, content_hash(raw)))
+                        .collect::<Option<_>>()
+                        .ok_or(Fault::Protocol {
                             code: "bad_attachment",
                             message: "an attachment could not be read back".into(),
-                        },
-                    );
+                        });
                 }
                 Err(Fault::TooLarge { .. }) => {}
                 Err(fault) => return Err(fault),
             }
         }
         let query = [("$select", "id,name,contentType,size,isInline")];
-        let call = self.graph.call(self.scope, Operation::Attachments, &ids, &query)?;
+        let call = self
+            .graph
+            .call(self.scope, Operation::Attachments, &ids, &query)?;
         let mut out = Vec::new();
         for raw in pages::all(self.graph, self.scope, call, 10_000).await? {
             let fields = Fields::parse(&raw);
-            let text = |key: &str| fields.as_ref().and_then(|fields| fields.text(key)).unwrap_or_default();
+            let text = |key: &str| {
+                fields
+                    .as_ref()
+                    .and_then(|fields| fields.text(key))
+                    .unwrap_or_default()
+            };
             let hash = if text("@odata.type").ends_with("fileAttachment") {
                 let ids = [self.user, id, &text("id")];
-                let call = self.graph.call(self.scope, Operation::AttachmentContent, &ids, &[])?.bytes();
+                let call = self
+                    .graph
+                    .call(self.scope, Operation::AttachmentContent, &ids, &[])?
+                    .bytes();
                 let answer = self.graph.executor.stream(&call).await?;
-                Some(hash(&collect(answer.body, (MAX_ATTACHMENT_BYTES * 2) as u64).await?))
+                Some(hash(
+                    &collect(answer.body, (MAX_ATTACHMENT_BYTES * 2) as u64).await?,
+                ))
             } else {
                 None
             };
@@ -252,7 +307,10 @@ impl Writing<'_> {
     ) -> Result<Recovered, Fault> {
         let mut draft = load(item, content).await.map_err(Fault::Ready)?;
         if action == RecoverAction::CreateRenamed {
-            draft.rename(&format!(" (recovered {})", self.graph.executor.now().format("%Y-%m-%d")));
+            draft.rename(&format!(
+                " (recovered {})",
+                self.graph.executor.now().format("%Y-%m-%d")
+            ));
         }
         let marker = marker(&item.record);
         let replaced = match &action {
@@ -285,9 +343,17 @@ impl Writing<'_> {
             return Err(fault);
         }
         let mut not_carried = draft.not_carried;
-        not_carried.extend(minor.into_iter().map(|what| format!("{what}: the service changed it")));
+        not_carried.extend(
+            minor
+                .into_iter()
+                .map(|what| format!("{what}: the service changed it")),
+        );
         let names: Vec<&str> = item.path.iter().map(|folder| folder.name.as_str()).collect();
-        Ok(Recovered { id, location: names.join("/"), not_carried })
+        Ok(Recovered {
+            id,
+            location: names.join("/"),
+            not_carried,
+        })
     }
 
     /// Makes a copy and reads it back; what is not equal in essence is removed again.
@@ -326,7 +392,10 @@ impl Writing<'_> {
             let fault = match self.graph.executor.json(&call).await {
                 Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("id")) {
                     Some(id) => return Ok(id),
-                    None => Fault::Protocol { code: "no_id", message: "the new message has no id".into() },
+                    None => Fault::Protocol {
+                        code: "no_id",
+                        message: "the new message has no id".into(),
+                    },
                 },
                 Err(fault) => fault,
             };
@@ -336,17 +405,23 @@ impl Writing<'_> {
                     if let Some(copy) = found.into_iter().find(|copy| !known.contains(&copy.id)) {
                         return Ok(copy.id);
                     }
-                    self.graph.executor.pause(&mut backoff, None).await.map_err(Fault::Ready)?;
+                    self.graph
+                        .executor
+                        .pause(&mut backoff, None)
+                        .await
+                        .map_err(Fault::Ready)?;
                 }
                 if backoff.tries() >= MAX_TRIES * LOOKS {
                     return Err(fault);
                 }
                 continue;
             }
-            let about = |word: &str| fault.refused_as(|refusal| refusal.message.to_lowercase().contains(word));
+            let about =
+                |word: &str| fault.refused_as(|refusal| refusal.message.to_lowercase().contains(word));
             let refused = fault.refused_as(|refusal| refusal.status == 400);
             let changed = refused
-                && (fault.refused_as(|refusal| refusal.is("ErrorInvalidRecipients")) && draft.drop_bad_recipients()
+                && (fault.refused_as(|refusal| refusal.is("ErrorInvalidRecipients"))
+                    && draft.drop_bad_recipients()
                     || about("internetmessageid") && draft.drop_message_id());
             if !changed {
                 return Err(too_large(fault));
@@ -378,7 +453,10 @@ impl Writing<'_> {
         if differences.iter().any(|what| is_essential(what)) {
             return Err(Fault::Protocol {
                 code: "read_back_differs",
-                message: format!("the new message differs from the stored one: {}", differences.join(", ")),
+                message: format!(
+                    "the new message differs from the stored one: {}",
+                    differences.join(", ")
+                ),
             });
         }
         if !draft.attachments.is_empty() {
@@ -415,7 +493,11 @@ impl Writing<'_> {
             if !fault.ambiguous() || backoff.tries() >= MAX_TRIES {
                 return Err(fault);
             }
-            self.graph.executor.pause(&mut backoff, None).await.map_err(Fault::Ready)?;
+            self.graph
+                .executor
+                .pause(&mut backoff, None)
+                .await
+                .map_err(Fault::Ready)?;
             if self.count_attachments(id).await? > present {
                 return Ok(());
             }
@@ -424,7 +506,9 @@ impl Writing<'_> {
 
     async fn count_attachments(&self, id: &str) -> Result<usize, Fault> {
         let query = [("$select", "id,name")];
-        let call = self.graph.call(self.scope, Operation::Attachments, &[self.user, id], &query)?;
+        let call = self
+            .graph
+            .call(self.scope, Operation::Attachments, &[self.user, id], &query)?;
         Ok(pages::all(self.graph, self.scope, call, 10_000).await?.len())
     }
 
@@ -442,7 +526,11 @@ impl Writing<'_> {
                     }
                 }
             }
-            self.graph.executor.pause(&mut backoff, None).await.map_err(Fault::Ready)?;
+            self.graph
+                .executor
+                .pause(&mut backoff, None)
+                .await
+                .map_err(Fault::Ready)?;
         }
     }
 
@@ -465,10 +553,12 @@ impl Writing<'_> {
             .json_body(&json!({ "AttachmentItem": item }))
             .repeatable();
         let text = self.graph.executor.json(&call).await?;
-        let url = Fields::parse(&text).and_then(|fields| fields.text("uploadUrl")).ok_or(Fault::Protocol {
-            code: "no_upload_url",
-            message: "the upload session has no address".into(),
-        })?;
+        let url = Fields::parse(&text)
+            .and_then(|fields| fields.text("uploadUrl"))
+            .ok_or(Fault::Protocol {
+                code: "no_upload_url",
+                message: "the upload session has no address".into(),
+            })?;
         let mut from = 0;
         while from < total {
             let to = (from + RANGE_BYTES).min(total);
@@ -476,7 +566,9 @@ impl Writing<'_> {
             call.body = Some(("application/octet-stream", attachment.bytes.slice(from..to)));
             let call = call.header(CONTENT_RANGE, &format!("bytes {from}-{}/{total}", to - 1));
             let text = self.graph.executor.json(&call).await?;
-            from = next_range(&text).filter(|next| *next > from && *next <= to).unwrap_or(to);
+            from = next_range(&text)
+                .filter(|next| *next > from && *next <= to)
+                .unwrap_or(to);
         }
         Ok(())
     }
@@ -498,18 +590,26 @@ impl Writing<'_> {
             if !fault.ambiguous() || backoff.tries() >= MAX_TRIES {
                 return Err(fault);
             }
-            let Some(raw) = self.message(id).await? else { return Ok(()) };
+            let Some(raw) = self.message(id).await? else {
+                return Ok(());
+            };
             let parent = Fields::parse(&raw).and_then(|fields| fields.text("parentFolderId"));
             if parent.is_some() && parent.as_deref() == deleted_items {
                 return Ok(());
             }
-            self.graph.executor.pause(&mut backoff, None).await.map_err(Fault::Ready)?;
+            self.graph
+                .executor
+                .pause(&mut backoff, None)
+                .await
+                .map_err(Fault::Ready)?;
         }
     }
 
     /// Removes a copy of our own.
     async fn remove(&self, id: &str) -> Result<(), Fault> {
-        let call = self.graph.outlook(self.scope, Operation::DeleteMessage, &[self.user, id], &[])?;
+        let call = self
+            .graph
+            .outlook(self.scope, Operation::DeleteMessage, &[self.user, id], &[])?;
         match self.graph.executor.json(&call).await {
             Ok(_) => Ok(()),
             Err(fault) if fault.refused_as(|refusal| refusal.status == 404) => Ok(()),
@@ -532,7 +632,9 @@ fn is_essential(difference: &str) -> bool {
 /// `["2097152"]` in documentation data, `["2097152-"]` elsewhere (contract 4.5).
 fn next_range(text: &str) -> Option<usize> {
     let fields = Fields::parse(text)?;
-    let list = fields.list("nextExpectedRanges").or_else(|| fields.list("NextExpectedRanges"))?;
+    let list = fields
+        .list("nextExpectedRanges")
+        .or_else(|| fields.list("NextExpectedRanges"))?;
     let first = crate::json::lenient_string(list.first()?.get())?;
     first.split('-').next()?.trim().parse().ok()
 }
@@ -540,7 +642,10 @@ fn next_range(text: &str) -> Option<usize> {
 fn print(raw: &str, hash: Option<String>) -> Option<AttachmentPrint> {
     let fields = Fields::parse(raw)?;
     let name = fields.text("name").unwrap_or_default();
-    let kind = fields.text("@odata.type").unwrap_or_default().to_ascii_lowercase();
+    let kind = fields
+        .text("@odata.type")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     if kind.ends_with("itemattachment") {
         return Some(AttachmentPrint::Item { name });
     }
@@ -553,7 +658,10 @@ fn print(raw: &str, hash: Option<String>) -> Option<AttachmentPrint> {
 fn content_hash(raw: &str) -> Option<String> {
     use base64::Engine;
     let text = Fields::parse(raw)?.text("contentBytes")?;
-    base64::engine::general_purpose::STANDARD.decode(text).ok().map(|bytes| hash(&bytes))
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .ok()
+        .map(|bytes| hash(&bytes))
 }
 
 fn too_large(fault: Fault) -> Fault {
@@ -561,8 +669,11 @@ fn too_large(fault: Fault) -> Fault {
         refusal.status == 413 || refusal.is("ErrorMessageSizeExceeded") || refusal.is("RequestEntityTooLarge")
     }) {
         return Fault::Ready(
-            Error::new(ErrorKind::InvalidInput, format!("the message is larger than the mailbox takes: {fault}"))
-                .with_hint("Raise the message size limit of the mailbox (up to 150 MB), or export the message."),
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("the message is larger than the mailbox takes: {fault}"),
+            )
+            .with_hint("Raise the message size limit of the mailbox (up to 150 MB), or export the message."),
         );
     }
     fault

@@ -72,7 +72,10 @@ impl<'a> Round<'a> {
             match self.page().await {
                 Ok(page) => return self.take(page, changes),
                 Err(fault) if fault.refused_as(|refusal| refusal.resync()) && self.resets < MAX_RESETS => {
-                    tracing::info!(folder = self.folder, "the service lost the delta state: reading in full");
+                    tracing::info!(
+                        folder = self.folder,
+                        "the service lost the delta state: reading in full"
+                    );
                     self.restart();
                 }
                 Err(fault) if fault.refused_as(|refusal| refusal.status == 404) => {
@@ -103,7 +106,9 @@ impl<'a> Round<'a> {
             Some(link) => self.reader.follow(self.graph, &link).await,
             None => {
                 let ids = [self.user, self.folder];
-                let first = self.graph.call(&self.scope, Operation::FolderMessagesDelta, &ids, &[])?;
+                let first = self
+                    .graph
+                    .call(&self.scope, Operation::FolderMessagesDelta, &ids, &[])?;
                 self.reader.first(self.graph, first).await
             }
         }
@@ -114,7 +119,10 @@ impl<'a> Round<'a> {
             match map::element(raw, self.folder) {
                 Element::Message(head) => changes.push(Change::Item(*head)),
                 Element::Removed(id) => {
-                    changes.push(Change::Vanished(ItemRef { container: self.folder.to_owned(), id }));
+                    changes.push(Change::Vanished(ItemRef {
+                        container: self.folder.to_owned(),
+                        id,
+                    }));
                 }
                 // To go on would be to lose it silently: the folder fails and is read again in the next run.
                 Element::Unusable => {
@@ -135,7 +143,9 @@ impl<'a> Round<'a> {
                     // Found out here rather than in the next run.
                     self.graph.follow(&self.scope, &delta)?;
                 }
-                changes.push(Change::RoundEnded { container: self.folder.to_owned() });
+                changes.push(Change::RoundEnded {
+                    container: self.folder.to_owned(),
+                });
                 Ok(Step::Ended(changes, delta))
             }
             (None, None) => Err(Fault::Protocol {
@@ -147,7 +157,9 @@ impl<'a> Round<'a> {
 
     async fn folder_exists(&self) -> Result<bool, Fault> {
         let ids = [self.user, self.folder];
-        let call = self.graph.call(&self.scope, Operation::MailFolder, &ids, &[("$select", "id")])?;
+        let call = self
+            .graph
+            .call(&self.scope, Operation::MailFolder, &ids, &[("$select", "id")])?;
         match self.graph.executor.json(&call).await {
             Ok(_) => Ok(true),
             Err(fault) if fault.refused_as(|refusal| refusal.item_gone()) => Ok(false),

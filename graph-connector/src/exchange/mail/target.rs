@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget};
+use nakivo_core::connector::{
+    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
+};
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{Error, ErrorKind, Result};
@@ -53,7 +55,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl MailTarget {
     pub(crate) fn new(graph: Arc<Graph>) -> Self {
-        Self { graph, containers: Mutex::default(), known: Mutex::default(), places: Mutex::default() }
+        Self {
+            graph,
+            containers: Mutex::default(),
+            known: Mutex::default(),
+            places: Mutex::default(),
+        }
     }
 
     fn well_known_name(folder: &ItemRecord) -> Option<&'static str> {
@@ -63,13 +70,22 @@ impl MailTarget {
         Some(if name == "outbox" { "drafts" } else { name })
     }
 
-    pub(crate) async fn well_known(&self, scope: &Scope, user: &str, name: &str) -> Result<Option<String>, Fault> {
+    pub(crate) async fn well_known(
+        &self,
+        scope: &Scope,
+        user: &str,
+        name: &str,
+    ) -> Result<Option<String>, Fault> {
         let key = (user.to_owned(), name.to_owned());
         if let Some(id) = lock(&self.known).get(&key) {
             return Ok(Some(id.clone()));
         }
-        let call =
-            self.graph.outlook(scope, Operation::MailFolder, &[user, name], &[("$select", "id,parentFolderId")])?;
+        let call = self.graph.outlook(
+            scope,
+            Operation::MailFolder,
+            &[user, name],
+            &[("$select", "id,parentFolderId")],
+        )?;
         match self.graph.executor.json(&call).await {
             Ok(text) => {
                 let id = Fields::parse(&text).and_then(|fields| fields.text("id"));
@@ -137,10 +153,18 @@ impl MailTarget {
         if !create {
             return Ok(None);
         }
-        let hidden = folder.properties.get("hidden").and_then(|value| value.as_bool()).unwrap_or(false);
+        let hidden = folder
+            .properties
+            .get("hidden")
+            .and_then(|value| value.as_bool())
+            .unwrap_or(false);
         let call = match parent {
-            Some(parent) => self.graph.outlook(scope, Operation::CreateChildFolder, &[user, parent], &[])?,
-            None => self.graph.outlook(scope, Operation::CreateMailFolder, &[user], &[])?,
+            Some(parent) => self
+                .graph
+                .outlook(scope, Operation::CreateChildFolder, &[user, parent], &[])?,
+            None => self
+                .graph
+                .outlook(scope, Operation::CreateMailFolder, &[user], &[])?,
         };
         // Hidden or not can be set only now (contract 4.1).
         let call = call.json_body(&json!({ "displayName": folder.name, "isHidden": hidden }));
@@ -152,7 +176,8 @@ impl MailTarget {
             // Made by somebody else meanwhile, or by us although the answer was lost.
             Err(fault)
                 if fault.ambiguous()
-                    || fault.refused_as(|refusal| refusal.status == 409 || refusal.is("ErrorFolderExists")) =>
+                    || fault
+                        .refused_as(|refusal| refusal.status == 409 || refusal.is("ErrorFolderExists")) =>
             {
                 match self.child(scope, user, parent, &folder.name).await? {
                     Some(id) => Ok(Some(id)),
@@ -173,14 +198,17 @@ impl MailTarget {
     ) -> Result<Option<String>, Fault> {
         let query = [("includeHiddenFolders", "true"), ("$top", FOLDER_PAGE)];
         let call = match parent {
-            Some(parent) => self.graph.call(scope, Operation::ChildFolders, &[user, parent], &query)?,
+            Some(parent) => self
+                .graph
+                .call(scope, Operation::ChildFolders, &[user, parent], &query)?,
             None => self.graph.call(scope, Operation::MailFolders, &[user], &query)?,
         };
         let wanted = name.trim().to_lowercase();
         let found = pages::all(&self.graph, scope, call, 100_000).await?;
-        Ok(found.iter().filter_map(|raw| super::folders::Folder::parse(raw, "")).find_map(|folder| {
-            (folder.name.trim().to_lowercase() == wanted).then_some(folder.id)
-        }))
+        Ok(found
+            .iter()
+            .filter_map(|raw| super::folders::Folder::parse(raw, ""))
+            .find_map(|folder| (folder.name.trim().to_lowercase() == wanted).then_some(folder.id)))
     }
 
     /// Where a folder is, by walking up to the root.
@@ -204,7 +232,9 @@ impl MailTarget {
                 break Place::Outside;
             }
             let query = [("$select", "id,parentFolderId")];
-            let call = self.graph.outlook(scope, Operation::MailFolder, &[user, &current], &query)?;
+            let call = self
+                .graph
+                .outlook(scope, Operation::MailFolder, &[user, &current], &query)?;
             current = match self.graph.executor.json(&call).await {
                 Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("parentFolderId")) {
                     Some(parent) if parent != current => parent,
@@ -229,7 +259,11 @@ impl MailTarget {
     ) -> Result<Existing, Fault> {
         let scope = scope_of(target);
         let user = target.native_id.as_str();
-        let writing = Writing { graph: &self.graph, scope: &scope, user };
+        let writing = Writing {
+            graph: &self.graph,
+            scope: &scope,
+            user,
+        };
         let container = self.resolve(&scope, user, &item.path, false).await?;
         let mut draft: Option<Draft> = None;
 
@@ -248,21 +282,34 @@ impl MailTarget {
                 return writing.compared(draft, id, &raw).await;
             }
             if self.place(&scope, user, &parent).await? == Place::Live {
-                return Ok(Existing::Differs { id, difference: "folder: it is in another one now".to_owned() });
+                return Ok(Existing::Differs {
+                    id,
+                    difference: "folder: it is in another one now".to_owned(),
+                });
             }
         }
-        let Some(container) = container else { return Ok(Existing::Absent) };
+        let Some(container) = container else {
+            return Ok(Existing::Absent);
+        };
         let draft = recover::draft_of(&mut draft, item, content).await?;
 
         // A copy that an earlier recovery made, or the same message by its own id.
         let mut first_difference = None;
         let mut candidates = writing.marked(&container, &recover::marker(&item.record)).await?;
+        let unfinished: Vec<String> = candidates
+            .iter()
+            .filter(|copy| copy.unfinished)
+            .map(|copy| copy.id.clone())
+            .collect();
         candidates.retain(|copy| !copy.unfinished);
-        let mut raws: Vec<(String, String)> = candidates.into_iter().map(|copy| (copy.id, copy.raw)).collect();
+        let mut raws: Vec<(String, String)> =
+            candidates.into_iter().map(|copy| (copy.id, copy.raw)).collect();
         if raws.is_empty()
             && let Some(message_id) = draft.internet_message_id()
         {
             raws = writing.by_message_id(&container, message_id).await?;
+            // Half a copy of our own is nothing that is there: recovery removes it.
+            raws.retain(|(id, _)| !unfinished.contains(id));
         }
         for (id, raw) in raws {
             match writing.compared(draft, id, &raw).await? {
@@ -288,7 +335,9 @@ impl RecoveryTarget for MailTarget {
         item: &RecoverItem,
         content: &dyn ContentSource,
     ) -> Result<Existing> {
-        self.existing(target, item, content).await.map_err(failed("looking for the message at the target"))
+        self.existing(target, item, content)
+            .await
+            .map_err(failed("looking for the message at the target"))
     }
 
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
@@ -297,7 +346,12 @@ impl RecoveryTarget for MailTarget {
             .resolve(&scope, &target.native_id, path, true)
             .await
             .map_err(failed("making sure that the folder exists"))?;
-        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "the root folder of the target mailbox was not found"))
+        found.ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                "the root folder of the target mailbox was not found",
+            )
+        })
     }
 
     async fn recover(
@@ -310,14 +364,21 @@ impl RecoveryTarget for MailTarget {
     ) -> Result<Recovered> {
         let scope = scope_of(target);
         let user = target.native_id.as_str();
-        let writing = Writing { graph: &self.graph, scope: &scope, user };
+        let writing = Writing {
+            graph: &self.graph,
+            scope: &scope,
+            user,
+        };
         let deleted = match action {
-            RecoverAction::Replace { .. } => {
-                self.well_known(&scope, user, "deleteditems").await.map_err(failed("recovering a message"))?
-            }
+            RecoverAction::Replace { .. } => self
+                .well_known(&scope, user, "deleteditems")
+                .await
+                .map_err(failed("recovering a message"))?,
             _ => None,
         };
-        let result = writing.recover(container, item, content, action, deleted.as_deref()).await;
+        let result = writing
+            .recover(container, item, content, action, deleted.as_deref())
+            .await;
         if let Err(fault) = &result
             && fault.refused_as(|refusal| refusal.status == 404)
         {
