@@ -93,10 +93,10 @@ fn measure_blocks_and_splitter() {
                 }
                 for chunk in segment.chunks() {
                     refs += 1;
-                    if !chunks.contains_key(&chunk.id) {
-                        chunks.insert(chunk.id, store[&chunk.id].clone());
+                    chunks.entry(chunk.id).or_insert_with(|| {
                         order.push(chunk.id);
-                    }
+                        store[&chunk.id].clone()
+                    });
                 }
             }
         }
