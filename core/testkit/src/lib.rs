@@ -12,8 +12,12 @@
 
 pub mod clock;
 pub mod content;
+pub mod crash;
 pub mod fault;
+pub mod image;
+pub mod lab;
 pub mod logical;
+pub mod oracle;
 pub mod random;
 pub mod scenario;
 pub mod scripted;

@@ -6,5 +6,12 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::disallowed_methods, reason = "the suites report how long they take")]
 
 mod architecture;
+mod concurrency;
+mod crash;
+mod damage;
+mod durable;
+mod faults;
+mod histories;

@@ -1,0 +1,28 @@
+//! One step of work in a process of its own, which kills itself before a given store operation.
+//!
+//! `crash_child <step> <directory> <operation>`: works on the repository in `<directory>/repository`, with state in
+//! `<directory>/state`; steps that read files read `<directory>/../files`. Before store operation number `<operation>`
+//! (from 0) the process sends itself SIGKILL. It prints the number of operations and exits with 0 if it gets to the end.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nakivo_testkit::crash::{Step, run};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [step, directory, operation] = arguments.as_slice() else { return ExitCode::from(2) };
+    let (Some(step), Ok(operation)) = (Step::parse(step), operation.parse()) else { return ExitCode::from(2) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let Ok(runtime) = runtime else { return ExitCode::from(3) };
+    match runtime.block_on(run(step, &PathBuf::from(directory), Some(operation))) {
+        Ok(operations) => {
+            nakivo_testkit::random::announce(&operations.to_string());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            nakivo_testkit::random::announce(&format!("{error:?}"));
+            ExitCode::from(1)
+        }
+    }
+}

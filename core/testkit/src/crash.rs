@@ -1,0 +1,133 @@
+//! Work that can be cut off by SIGKILL before any store operation, in a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nakivo_core::Result;
+use nakivo_core::connector::Connector;
+use nakivo_core::folder::FolderConnector;
+use nakivo_core::format::manifest::ObjectRecord;
+use nakivo_core::seams::Environment;
+use nakivo_core::state::FileState;
+use nakivo_core::store::StoreLocation;
+
+use crate::fault::FaultStore;
+use crate::lab::{Lab, back_up_object};
+use crate::scenario::{Stage, mailbox};
+
+/// A step of work that is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Creating a repository.
+    Create,
+    /// A run over the scripted mailbox.
+    Mailbox(Stage),
+    /// A run over the fixed directory, as it is now.
+    Files(Stage),
+}
+
+impl Step {
+    /// Every step, in an order in which each finds what it needs.
+    pub const ALL: [Self; 5] = [
+        Self::Create,
+        Self::Mailbox(Stage::First),
+        Self::Mailbox(Stage::Second),
+        Self::Files(Stage::First),
+        Self::Files(Stage::Second),
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Mailbox(Stage::First) => "mailbox-first",
+            Self::Mailbox(Stage::Second) => "mailbox-second",
+            Self::Files(Stage::First) => "files-first",
+            Self::Files(Stage::Second) => "files-second",
+        }
+    }
+
+    /// The step of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.name() == name)
+    }
+}
+
+/// Where the fixed directory of a work directory is: beside it, so that a copied work directory sees the same files.
+#[must_use]
+pub fn files_of(directory: &Path) -> PathBuf {
+    directory.with_file_name("files")
+}
+
+/// The lab over the repository in `directory`, with the real disk, fsync on, and state in files.
+///
+/// # Errors
+/// Those of opening the store.
+pub async fn lab(directory: &Path) -> Result<Lab> {
+    let store = StoreLocation::directory(directory.join("repository")).create().await?;
+    Ok(lab_over(store, directory))
+}
+
+fn lab_over(store: Arc<dyn object_store::ObjectStore>, directory: &Path) -> Lab {
+    let state = Arc::new(FileState::new(directory.join("state")));
+    // The machine's clock and randomness: ids and times must differ between processes.
+    Lab { env: Environment::system(state.clone()), ..Lab::with_state(store, 1, state) }
+}
+
+/// The source of a step.
+///
+/// # Errors
+/// None for the fixed names.
+pub fn source(step: Step, directory: &Path) -> Result<Option<(Arc<dyn Connector>, ObjectRecord)>> {
+    Ok(match step {
+        Step::Create => None,
+        Step::Mailbox(stage) => {
+            let connector = mailbox(stage);
+            Some((connector.handle(), connector.object()))
+        }
+        Step::Files(_) => {
+            let connector = FolderConnector::new(files_of(directory), "fixed")?;
+            let object = connector.object().clone();
+            Some((Arc::new(connector), object))
+        }
+    })
+}
+
+/// Does a step in `directory`, killing this process before store operation `kill_before`. Returns the number of store
+/// operations.
+///
+/// # Errors
+/// Those of the step.
+pub async fn run(step: Step, directory: &Path, kill_before: Option<u64>) -> Result<u64> {
+    let store = StoreLocation::directory(directory.join("repository")).create().await?;
+    let faults = FaultStore::new(store);
+    if let Some(kill_before) = kill_before {
+        faults.before_operations(move |operation| {
+            if operation.index == kill_before {
+                kill_this_process();
+            }
+        });
+    }
+    let lab = lab_over(faults.handle(), directory);
+    match source(step, directory)? {
+        None => drop(lab.create().await?),
+        Some((connector, object)) => {
+            let repository = lab.open().await?;
+            back_up_object(&repository, connector, object).await?;
+        }
+    }
+    Ok(faults.operations())
+}
+
+/// SIGKILL: no destructor, no flush, no handler runs.
+fn kill_this_process() {
+    let own = rustix::process::getpid();
+    // Never returns if it works; if it does not, the caller sees a process that was not killed.
+    let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+    loop {
+        std::thread::park();
+    }
+}
+
