@@ -1,0 +1,39 @@
+//! The commands. Each opens what it needs, calls one verb of the SDK and renders the answer.
+
+use std::sync::Arc;
+
+use nakivo_core::Result;
+
+use crate::exit::Exit;
+use crate::grammar::{Backup, Command, Object, Point, Repo};
+use crate::session::Session;
+
+pub(crate) mod account;
+pub(crate) mod backup;
+mod browse;
+pub(crate) mod emulate;
+mod export;
+mod find;
+mod object;
+pub(crate) mod point;
+mod recover;
+pub(crate) mod repo;
+
+/// Runs one command to its end.
+pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exit> {
+    match command {
+        Command::Demo(demo) => Box::pin(crate::demo::run(session, demo)).await,
+        Command::Emulate(emulate) => emulate::run(session, emulate).await,
+        Command::Repo(Repo::Init(init)) => repo::init(session, init).await,
+        Command::Repo(Repo::Info(info)) => repo::info(session, info).await,
+        Command::Repo(Repo::Verify(verify)) => repo::verify(session, verify).await,
+        Command::Backup(Backup::Folder(folder)) => backup::folder(session, folder).await,
+        Command::Backup(Backup::M365(m365)) => backup::m365(session, m365).await,
+        Command::Object(Object::List(list)) => object::list(session, list).await,
+        Command::Point(Point::List(list)) => point::list(session, list).await,
+        Command::Browse(browse) => browse::run(session, browse).await,
+        Command::Find(find) => find::run(session, find).await,
+        Command::Recover(recover) => recover::run(session, recover).await,
+        Command::Export(export) => export::run(session, export).await,
+    }
+}

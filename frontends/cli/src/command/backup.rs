@@ -1,0 +1,260 @@
+//! `nakivo backup`: one recovery point of a folder or of each mailbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use nakivo_core::backup::{self, BackupOptions, BackupReport, Outcome};
+use nakivo_core::connector::Connector;
+use nakivo_core::folder::FolderConnector;
+use nakivo_core::format::{ObjectKind, ObjectRecord};
+use nakivo_core::repository::Repository;
+use nakivo_core::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use super::account;
+use crate::exit::Exit;
+use crate::grammar::{BackupFolder, BackupM365};
+use crate::session::Session;
+use crate::text;
+
+/// Backs up a folder.
+pub(super) async fn folder(session: &Session, arguments: &BackupFolder) -> Result<Exit> {
+    let connector: Arc<dyn Connector> =
+        Arc::new(FolderConnector::new(arguments.path.clone(), &arguments.name)?);
+    let object = session
+        .unless_cancelled(connector.find_object(&arguments.name))
+        .await?;
+    let repository = session.open(&arguments.repository).await?;
+    all(
+        session,
+        &repository,
+        &connector,
+        vec![object],
+        arguments.partial.partial_ok,
+    )
+    .await
+}
+
+/// Backs up mailboxes.
+pub(super) async fn m365(session: &Session, arguments: &BackupM365) -> Result<Exit> {
+    let connector = account::connect(session, &arguments.account)?;
+    let repository = session.open(&arguments.repository).await?;
+    let objects = session
+        .unless_cancelled(mailboxes(&connector, &arguments.objects))
+        .await?;
+    all(
+        session,
+        &repository,
+        &connector,
+        objects,
+        arguments.partial.partial_ok,
+    )
+    .await
+}
+
+/// The named mailboxes, or all.
+async fn mailboxes(connector: &Arc<dyn Connector>, names: &[String]) -> Result<Vec<ObjectRecord>> {
+    if names.is_empty() {
+        let mut found: Vec<ObjectRecord> = connector.discover().try_collect().await?;
+        found.retain(|object| object.kind == ObjectKind::Mailbox);
+        if found.is_empty() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "the organisation has no mailbox that this account can read",
+            ));
+        }
+        return Ok(found);
+    }
+    let mut found: Vec<ObjectRecord> = Vec::with_capacity(names.len());
+    for name in names {
+        let object = connector.find_object(name).await?;
+        if !found.iter().any(|known| known.id == object.id) {
+            found.push(object);
+        }
+    }
+    Ok(found)
+}
+
+/// What the runs did, summed up.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) complete: u64,
+    pub(crate) partial: u64,
+    pub(crate) failed: u64,
+    pub(crate) items: u64,
+    pub(crate) bytes: u64,
+    pub(crate) bytes_read: u64,
+    pub(crate) bytes_stored: u64,
+    pub(crate) requests: u64,
+    pub(crate) first_error: Option<Error>,
+}
+
+impl Totals {
+    fn add(&mut self, report: &BackupReport) {
+        match report.outcome {
+            Outcome::Complete => self.complete += 1,
+            Outcome::Partial => self.partial += 1,
+        }
+        self.items += report.items;
+        self.bytes += report.bytes;
+        self.bytes_read += report.written.bytes_read;
+        self.bytes_stored += report.written.bytes_stored;
+        self.requests += report.usage.requests;
+    }
+}
+
+/// Backs up one object after the other; one that fails does not keep the others from being backed up.
+async fn all(
+    session: &Session,
+    repository: &Repository,
+    connector: &Arc<dyn Connector>,
+    objects: Vec<ObjectRecord>,
+    partial_ok: bool,
+) -> Result<Exit> {
+    let start = session.clock().monotonic();
+    let several = objects.len() > 1;
+    let totals = run(session, repository, connector, objects).await?;
+    let output = &session.output;
+    output.record(
+        "summary",
+        &json!({
+            "objects": totals.complete + totals.partial + totals.failed,
+            "complete": totals.complete,
+            "partial": totals.partial,
+            "failed": totals.failed,
+            "items": totals.items,
+            "bytes": totals.bytes,
+            "bytes_read": totals.bytes_read,
+            "bytes_stored": totals.bytes_stored,
+            "requests": totals.requests,
+            "duration_ms": milliseconds(session.since(start)),
+        }),
+    );
+    if several {
+        output.line(format!(
+            "{}: {} complete, {} partial, {} failed. {} read, {} stored, {}.",
+            text::counted(totals.complete + totals.partial + totals.failed, "object"),
+            totals.complete,
+            totals.partial,
+            totals.failed,
+            text::size(totals.bytes_read),
+            text::size(totals.bytes_stored),
+            text::duration(session.since(start)),
+        ));
+    }
+    match totals.first_error {
+        // Each failure was reported when it happened. If nothing at all was backed up, the first cause decides.
+        Some(error) if totals.complete + totals.partial == 0 => Ok(Exit::of(&error)),
+        Some(_) => Ok(Exit::partial(partial_ok)),
+        None if totals.partial > 0 => Ok(Exit::partial(partial_ok)),
+        None => Ok(Exit::Ok),
+    }
+}
+
+/// The runs themselves, each reported as it ends.
+///
+/// # Errors
+/// `Cancelled` when the user asked to stop; what concerns one object is in the totals.
+pub(crate) async fn run(
+    session: &Session,
+    repository: &Repository,
+    connector: &Arc<dyn Connector>,
+    objects: Vec<ObjectRecord>,
+) -> Result<Totals> {
+    let mut totals = Totals::default();
+    for object in objects {
+        let title = label(&object);
+        let running = backup::start(
+            repository,
+            Arc::clone(connector),
+            object.clone(),
+            BackupOptions::default(),
+        );
+        match session.follow(&title, running).await {
+            Ok(report) => {
+                totals.add(&report);
+                render(session, &report);
+            }
+            Err(error) if error.kind() == ErrorKind::Cancelled => {
+                return Err(error.with_hint("Run the same command again to resume."));
+            }
+            Err(error) => {
+                totals.failed += 1;
+                let error = error.context(&title);
+                session.output.error(&error);
+                totals.first_error.get_or_insert(error);
+            }
+        }
+    }
+    Ok(totals)
+}
+
+/// What people call the object.
+pub(crate) fn label(object: &ObjectRecord) -> String {
+    object.address.clone().unwrap_or_else(|| object.name.clone())
+}
+
+fn render(session: &Session, report: &BackupReport) {
+    let output = &session.output;
+    let counts = &report.counts;
+    output.record(
+        "backup",
+        &json!({
+            "object": label(&report.object),
+            "object_id": report.object.id.to_string(),
+            "point": report.point.to_string(),
+            "run": report.run.to_string(),
+            "outcome": report.outcome,
+            "first": report.first,
+            "items": report.items,
+            "containers": report.containers,
+            "bytes": report.bytes,
+            "counts": counts,
+            "bytes_read": report.written.bytes_read,
+            "bytes_stored": report.written.bytes_stored,
+            "usage": report.usage,
+            "issues": report.issues.len(),
+            "duration_ms": milliseconds(report.duration),
+        }),
+    );
+    let outcome = match report.outcome {
+        Outcome::Complete => "complete",
+        Outcome::Partial => "partial",
+    };
+    output.line(format!(
+        "{}: point {} is {outcome}: {} ({} new, {} changed, {} removed), {}; read {}, stored {}, {}.",
+        text::escape(&label(&report.object)),
+        short(&report.point.to_string()),
+        text::counted(report.items, "item"),
+        text::count(counts.added),
+        text::count(counts.changed),
+        text::count(counts.removed),
+        text::size(report.bytes),
+        text::size(report.written.bytes_read),
+        text::size(report.written.bytes_stored),
+        text::duration(report.duration),
+    ));
+    if counts.failed > 0 {
+        output.line(format!(
+            "  {} could not be read (listed above); the next run tries again.",
+            text::counted(counts.failed, "item")
+        ));
+    }
+    if counts.resumed > 0 {
+        output.line(format!(
+            "  {} taken over from an interrupted run.",
+            text::counted(counts.resumed, "item")
+        ));
+    }
+}
+
+/// The first digits of an id, enough to name it.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+/// For programs.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,94 @@
+//! `nakivo point`: the recovery points of one object.
+
+use nakivo_core::format::Manifest;
+use nakivo_core::recovery::{PointView, Selection};
+use nakivo_core::repository::Repository;
+use nakivo_core::{ErrorKind, Result};
+use serde_json::json;
+
+use super::backup::{label, short};
+use crate::exit::Exit;
+use crate::grammar::{PointArgs, PointList};
+use crate::session::Session;
+use crate::table::Table;
+use crate::text;
+
+/// Lists the recovery points of one object, oldest first.
+pub(super) async fn list(session: &Session, arguments: &PointList) -> Result<Exit> {
+    let repository = session.open(&arguments.repository).await?;
+    let object = repository.find_object(&arguments.object)?;
+    print(session, &repository.points(&object.id));
+    Ok(Exit::Ok)
+}
+
+/// Renders recovery points.
+pub(crate) fn print(session: &Session, points: &[Manifest]) {
+    let mut table = Table::new(&[
+        "POINT", "TIME", "OUTCOME", ">ITEMS", ">SIZE", ">NEW", ">CHANGED", ">REMOVED", ">STORED",
+    ]);
+    for point in points {
+        session.output.record(
+            "point",
+            &json!({
+                "id": point.id.to_string(),
+                "object": label(&point.object),
+                "object_id": point.object.id.to_string(),
+                "time": text::rfc3339_ms(point.started_ms),
+                "finished": text::rfc3339_ms(point.finished_ms),
+                "outcome": point.outcome,
+                "base": point.base.map(|base| base.to_string()),
+                "counts": point.counts,
+                "bytes_read": point.bytes_read,
+                "bytes_stored": point.bytes_stored,
+                "requests": point.requests,
+            }),
+        );
+        table.row([
+            short(&point.id.to_string()).to_owned(),
+            text::moment_ms(point.started_ms),
+            point.outcome.to_string(),
+            text::count(point.counts.items),
+            text::size(point.counts.bytes),
+            text::count(point.counts.added),
+            text::count(point.counts.changed),
+            text::count(point.counts.removed),
+            text::size(point.bytes_stored),
+        ]);
+    }
+    table.print(&session.output);
+}
+
+/// Opens the repository and finds the point that the command line names.
+pub(crate) async fn select(session: &Session, arguments: &PointArgs) -> Result<(Repository, Manifest)> {
+    let repository = session.open(&arguments.repository).await?;
+    let object = repository.find_object(&arguments.object)?;
+    let point = repository.point(&object.id, &arguments.point.parse()?)?;
+    Ok((repository, point))
+}
+
+/// What the paths and ids of the command line mean in this point; none: everything.
+pub(crate) async fn selection(session: &Session, view: &PointView, names: &[String]) -> Result<Selection> {
+    if names.is_empty() {
+        return Ok(Selection::All);
+    }
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        let by_path = session.unless_cancelled(view.resolve_path(name)).await;
+        let entry = match by_path {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let by_id = session.unless_cancelled(view.entry_by_id(name)).await;
+                // Whoever named neither most likely meant a path.
+                by_id.map_err(|other| {
+                    if other.kind() == ErrorKind::NotFound {
+                        error
+                    } else {
+                        other
+                    }
+                })?
+            }
+            other => other?,
+        };
+        ids.push(entry.record.id);
+    }
+    Ok(Selection::Ids(ids))
+}

@@ -1,0 +1,84 @@
+//! Compares messages that were recovered into the emulated organisation with what they were before the accident: not
+//! through the connector that wrote them, but through the emulator's own knowledge.
+
+use std::path::Path;
+
+use mail_parser::{MessageParser, MimeHeaders as _, PartType};
+use nakivo_core::{Error, ErrorKind, Result};
+use nakivo_graph_emulator::Mailbox;
+use serde_json::Value;
+
+use super::organisation::defect;
+use super::originals;
+
+/// Properties of a message that must be as they were.
+const PROPERTIES: [&str; 16] = [
+    "subject",
+    "body",
+    "from",
+    "sender",
+    "toRecipients",
+    "ccRecipients",
+    "bccRecipients",
+    "replyTo",
+    "sentDateTime",
+    "receivedDateTime",
+    "isRead",
+    "isDraft",
+    "flag",
+    "categories",
+    "importance",
+    "hasAttachments",
+];
+
+/// What differs between the recovered message and the original, one word each; empty: nothing.
+///
+/// # Errors
+/// `Internal` if the emulator does not know the recovered message; those of the file system.
+pub(super) fn differences(
+    mailbox: &Mailbox,
+    recovered: &str,
+    before: &Value,
+    mime: &Path,
+) -> Result<Vec<String>> {
+    let after = mailbox.message_json(recovered).map_err(defect)?;
+    let mut differences: Vec<String> = PROPERTIES
+        .iter()
+        .filter(|name| after[**name] != before[**name])
+        .map(|name| (*name).to_owned())
+        .collect();
+    let original = attachments(&originals::read(mime)?)?;
+    let copy = attachments(&mailbox.mime(recovered).map_err(defect)?)?;
+    if original.len() != copy.len() {
+        differences.push(format!(
+            "number of attachments ({} instead of {})",
+            copy.len(),
+            original.len()
+        ));
+    } else if original != copy {
+        differences.push("attachments".to_owned());
+    }
+    Ok(differences)
+}
+
+/// An attachment: name and bytes; of an attached message its subject and the attachments' bytes inside.
+type Attachment = (String, Vec<u8>);
+
+/// The attachments of a message, in an order that does not depend on where they stand in it.
+fn attachments(mime: &[u8]) -> Result<Vec<Attachment>> {
+    let message = MessageParser::default()
+        .parse(mime)
+        .ok_or_else(|| Error::new(ErrorKind::Protocol, "a message of the demo cannot be parsed"))?;
+    let mut found: Vec<Attachment> = message
+        .attachments()
+        .map(|part| {
+            let name = part.attachment_name().unwrap_or_default().to_owned();
+            match &part.body {
+                PartType::Message(inner) => (inner.subject().unwrap_or_default().to_owned(), Vec::new()),
+                _ => (name, part.contents().to_vec()),
+            }
+        })
+        .collect();
+    found.sort();
+    Ok(found)
+}

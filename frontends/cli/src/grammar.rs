@@ -1,0 +1,463 @@
+//! The command line: nouns and verbs, nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const AFTER_HELP: &str = "\
+Examples:
+  nakivo demo
+  nakivo repo init file:/backup/vault --passphrase-file vault.pass
+  nakivo backup m365 --repo file:/backup/vault --passphrase-file vault.pass --account contoso.toml
+  nakivo find 'subject:invoice has:attachment' --repo file:/backup/vault --passphrase-file vault.pass
+
+Exit codes:
+  0 done    1 failed    2 usage    3 partial: some items failed and are listed    4 not found    5 denied
+  6 throttled or service unavailable    10 no repository    11 busy    12 wrong passphrase    130 interrupted
+
+Secrets are read from files, never from the command line. Environment:
+  NAKIVO_PASSPHRASE_FILE  file with the passphrase in its first line, where --passphrase-file is not given
+  NAKIVO_STATE_DIR        where --state-dir is not given; else $XDG_STATE_HOME/nakivo, else ~/.local/state/nakivo
+  NO_COLOR                no colours";
+
+/// Back up and recover Microsoft 365 mailboxes and folders.
+///
+/// Recovery points live in an encrypted, deduplicated repository. Each is complete and comes back byte for byte.
+#[derive(Debug, Parser)]
+#[command(name = "nakivo", version, after_help = AFTER_HELP, subcommand_required = true)]
+#[command(
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    infer_subcommands = false
+)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// Write JSON Lines to standard output, each an object with "type"; errors too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Write no messages but warnings and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// How to show progress: auto, plain, json or none [default: auto: bars on a terminal, otherwise plain]
+    #[arg(long, global = true, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto)]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
+    pub(crate) progress: ProgressMode,
+    /// Where to remember the newest commit seen of each repository [default: ~/.local/state/nakivo]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum ProgressMode {
+    /// Bars on a terminal, otherwise plain
+    Auto,
+    /// A line every 30 seconds
+    Plain,
+    /// A JSON line every second
+    Json,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the main job on an emulated organisation, start to end, explained as it goes
+    Demo(Demo),
+    /// Run an emulated Microsoft 365 organisation until stopped
+    Emulate(Emulate),
+    /// Create, inspect and verify repositories
+    #[command(subcommand)]
+    Repo(Repo),
+    /// Make a recovery point of a folder or of mailboxes
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Protected objects: what the repository holds recovery points of
+    #[command(subcommand)]
+    Object(Object),
+    /// Recovery points
+    #[command(subcommand)]
+    Point(Point),
+    /// List a folder of a recovery point
+    Browse(Browse),
+    /// Search the newest recovery points
+    Find(Find),
+    /// Write items of a recovery point back to Microsoft 365
+    Recover(Recover),
+    /// Write items of a recovery point to files
+    Export(Export),
+}
+
+/// The repository a command opens.
+#[derive(Debug, Args)]
+pub(crate) struct RepositoryArgs {
+    /// Where the repository is: file:PATH
+    #[arg(long = "repo", value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+/// Where the passphrase comes from.
+#[derive(Debug, Args)]
+pub(crate) struct PassphraseArgs {
+    /// File with the passphrase in its first line [default: the one in $NAKIVO_PASSPHRASE_FILE]
+    #[arg(long = "passphrase-file", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+const DEMO_HELP: &str = "\
+Needs nothing but this program: mailboxes are served by an emulator in the same process. Everything is backed up, changed,
+backed up again, searched, partly lost and recovered; every message is compared with its original bytes. Exit code 0 only
+if everything matched.
+
+Examples:
+  nakivo demo
+  nakivo demo --json --seed 7
+  nakivo demo --mail-from ~/Mail --dir /tmp/nakivo-demo";
+
+#[derive(Debug, Args)]
+#[command(after_help = DEMO_HELP)]
+pub(crate) struct Demo {
+    /// Keep the repository in this folder, empty or of an earlier demo [default: a temporary one, removed]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Use the .eml files below this folder instead of an invented organisation
+    #[arg(long, value_name = "DIR")]
+    pub(crate) mail_from: Option<PathBuf>,
+    /// Seed of the invented organisation and of the changes made to it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+const EMULATE_HELP: &str = "\
+Standard output is an account file for --account. The emulated organisation lives in memory and ends with the process.
+
+Examples:
+  nakivo emulate --users 5 --items 2000 > account.toml
+  nakivo emulate --listen 127.0.0.1:8365 --mail-from ~/Mail";
+
+#[derive(Debug, Args)]
+#[command(after_help = EMULATE_HELP)]
+pub(crate) struct Emulate {
+    /// Loopback address and port to listen on; port 0: any free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Seed of the invented organisation
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Number of mailboxes
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) users: u32,
+    /// Number of messages in each mailbox
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) items: u32,
+    /// Serve the .eml files below this folder instead of invented mail
+    #[arg(long, value_name = "DIR")]
+    pub(crate) mail_from: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Repo {
+    /// Create a repository
+    #[command(after_help = "\
+Either --passphrase-file (or NAKIVO_PASSPHRASE_FILE) or --no-encryption is required. A lost passphrase cannot be replaced.
+
+Examples:
+  nakivo repo init file:/backup/vault --passphrase-file vault.pass
+  nakivo repo init file:vault --no-encryption --compression best")]
+    Init(RepoInit),
+    /// Show what a repository holds
+    #[command(after_help = "Example:\n  nakivo repo info file:/backup/vault --passphrase-file vault.pass")]
+    Info(RepoInfo),
+    /// Read and authenticate what the recovery points need
+    #[command(after_help = "\
+Exit code 1 if anything is damaged or missing; each damaged object is named with the items that need it.
+
+Examples:
+  nakivo repo verify file:/backup/vault --passphrase-file vault.pass
+  nakivo repo verify file:/backup/vault --passphrase-file vault.pass --sample 10")]
+    Verify(RepoVerify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoInit {
+    /// Where to create it: file:PATH
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// How hard to compress
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = CompressionLevel::Medium)]
+    pub(crate) compression: CompressionLevel,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Whoever can read the files can read the mail; changes are still detected
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) no_encryption: bool,
+}
+
+/// How hard a repository compresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum CompressionLevel {
+    /// Not at all
+    Disabled,
+    /// Little, for slow processors
+    Fast,
+    /// The balance for most
+    Medium,
+    /// Much, at the cost of time
+    Best,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoInfo {
+    /// Where the repository is: file:PATH
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoVerify {
+    /// Where the repository is: file:PATH
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Read only this share of the data, chosen at random
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) sample: Option<u8>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backup {
+    /// Make a recovery point of a folder
+    #[command(
+        after_help = "Example:\n  nakivo backup folder /srv/files --repo file:/backup/vault --name files"
+    )]
+    Folder(BackupFolder),
+    /// Make a recovery point of each mailbox
+    #[command(after_help = "\
+The account file is TOML, readable by you alone:
+  display_name = \"Contoso\"
+  directory_id = \"...\"
+  app_id = \"...\"
+  client_secret_file = \"secret.txt\"     # or client_secret, or certificate_file with private_key_file
+
+Examples:
+  nakivo backup m365 --repo file:/backup/vault --account contoso.toml
+  nakivo backup m365 --repo file:/backup/vault --account contoso.toml --object anna@contoso.com")]
+    M365(BackupM365),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupFolder {
+    /// The folder
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// Name of the protected object; the same name continues its recovery points
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) partial: PartialArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupM365 {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// TOML file that says which organisation and how to sign in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) account: PathBuf,
+    /// Only this mailbox; may be repeated [default: every mailbox of the organisation]
+    #[arg(long = "object", value_name = "ADDRESS")]
+    pub(crate) objects: Vec<String>,
+    #[command(flatten)]
+    pub(crate) partial: PartialArgs,
+}
+
+/// Whether partial success is good enough.
+#[derive(Debug, Args)]
+pub(crate) struct PartialArgs {
+    /// Exit with 0 instead of 3 when some items could not be processed
+    #[arg(long)]
+    pub(crate) partial_ok: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Object {
+    /// List the protected objects
+    #[command(after_help = "Example:\n  nakivo object list --repo file:/backup/vault")]
+    List(ObjectList),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObjectList {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Point {
+    /// List the recovery points of an object, oldest first
+    #[command(
+        after_help = "Example:\n  nakivo point list --repo file:/backup/vault --object anna@contoso.com"
+    )]
+    List(PointList),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PointList {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// Name, address or id of the protected object
+    #[arg(long, value_name = "NAME")]
+    pub(crate) object: String,
+}
+
+/// One recovery point of one object.
+#[derive(Debug, Args)]
+pub(crate) struct PointArgs {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// Name, address or id of the protected object
+    #[arg(long, value_name = "NAME")]
+    pub(crate) object: String,
+    /// Which recovery point: latest, or the first digits of its id
+    #[arg(long, value_name = "latest|ID", default_value = "latest")]
+    pub(crate) point: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  nakivo browse --repo file:/backup/vault --object anna@contoso.com
+  nakivo browse --repo file:/backup/vault --object anna@contoso.com --point 3fa2 Inbox/Projects")]
+pub(crate) struct Browse {
+    #[command(flatten)]
+    pub(crate) point: PointArgs,
+    /// Folder to list [default: the top]
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+All terms must match; case does not matter; ? and * stand for one or any characters; quotes keep words together:
+  invoice  from:anna  to:  subject:  in:FOLDER  has:attachment  type:  after:2026-01-31  before:  size>1M  size<
+
+Example:
+  nakivo find 'subject:invoice has:attachment after:2026-01-01' --repo file:/backup/vault --object anna@contoso.com")]
+pub(crate) struct Find {
+    /// What to look for
+    #[arg(value_name = "QUERY")]
+    pub(crate) query: String,
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// Search only this object
+    #[arg(long, value_name = "NAME")]
+    pub(crate) object: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing that exists is touched unless --on-conflict overwrite is given; what is identical already is left alone.
+
+Examples:
+  nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml --preview Inbox/Projects
+  nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml Inbox/Projects
+  nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml --to-mailbox ben@contoso.com")]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) point: PointArgs,
+    /// TOML file that says which organisation and how to sign in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) account: PathBuf,
+    /// Write to this mailbox instead of the original one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to_mailbox: Option<String>,
+    /// What to do where something else is in an item's place
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = ConflictChoice::Rename)]
+    pub(crate) on_conflict: ConflictChoice,
+    /// Show what would be done, write nothing
+    #[arg(long)]
+    pub(crate) preview: bool,
+    /// Folders or items to recover [default: everything]
+    #[arg(value_name = "PATH|ID")]
+    pub(crate) selection: Vec<String>,
+    #[command(flatten)]
+    pub(crate) partial: PartialArgs,
+}
+
+/// What to do where something else is in an item's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum ConflictChoice {
+    /// Recover beside it under another name
+    Rename,
+    /// Leave what exists
+    Skip,
+    /// Replace it, once the replacement is complete and read back
+    Overwrite,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Names are made safe for every file system; manifest.jsonl beside them keeps the original ones. Existing files are never
+overwritten.
+
+Examples:
+  nakivo export --repo file:/backup/vault --object anna@contoso.com --to anna/ Inbox
+  nakivo export --repo file:/backup/vault --object anna@contoso.com --to anna.zip --format mbox
+  nakivo export --repo file:/backup/vault --object files --point 3fa2 --to restored/")]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) point: PointArgs,
+    /// Folder to write to, or a file that ends in .zip
+    #[arg(long, value_name = "DIR|FILE.zip")]
+    pub(crate) to: PathBuf,
+    /// One .eml file for each message, or one mbox for each folder [default: eml for mail; files stay files]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<FormatChoice>,
+    /// Folders or items to export [default: everything]
+    #[arg(value_name = "PATH|ID")]
+    pub(crate) selection: Vec<String>,
+    #[command(flatten)]
+    pub(crate) partial: PartialArgs,
+}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum FormatChoice {
+    /// One file for each message
+    Eml,
+    /// One file for each folder
+    Mbox,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}

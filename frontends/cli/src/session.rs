@@ -1,0 +1,160 @@
+//! What every command is given: the output, the environment of the SDK, and the wish of the user to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nakivo_core::progress::Running;
+use nakivo_core::repository::{OpenOptions, Repository};
+use nakivo_core::seams::{Clock, Environment};
+use nakivo_core::state::FileState;
+use nakivo_core::store::StoreLocation;
+use nakivo_core::{Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+use crate::grammar::{Global, PassphraseArgs, RepositoryArgs};
+use crate::output::Output;
+use crate::{passphrase, watch};
+
+/// One run of the program.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) output: Output,
+    pub(crate) environment: Environment,
+    cancel: CancellationToken,
+}
+
+impl Session {
+    /// Prepares a run from the options that every command has.
+    pub(crate) fn new(global: &Global, output: Output) -> Self {
+        let state = Arc::new(FileState::new(state_directory(global)));
+        Self {
+            output,
+            environment: Environment::system(state),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// The same run with another environment, for the demo's separate state.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.environment.clock
+    }
+
+    /// Cancelled when the user asked to stop.
+    pub(crate) fn cancellation(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// Time since `start`, both on the monotonic clock.
+    pub(crate) fn since(&self, start: Duration) -> Duration {
+        self.clock().monotonic().saturating_sub(start)
+    }
+
+    /// Opens the repository that the command line names.
+    pub(crate) async fn open(&self, repository: &RepositoryArgs) -> Result<Repository> {
+        self.open_url(&repository.url, &repository.passphrase).await
+    }
+
+    /// As [`Session::open`], for commands whose first argument is the repository.
+    pub(crate) async fn open_url(&self, url: &str, passphrase: &PassphraseArgs) -> Result<Repository> {
+        let location = StoreLocation::parse(url)?;
+        let passphrase = passphrase::read(passphrase, &self.output)?;
+        let given = passphrase.is_some();
+        self.unless_cancelled(async {
+            let store = location.open().await?;
+            let options = OpenOptions::default().with_passphrase(passphrase);
+            Repository::open(store, options, self.environment.clone()).await
+        })
+        .await
+        .map_err(|error| in_words_of_the_command_line(error, url, given))
+    }
+
+    /// Waits for a call that has no handle of its own, until the user asks to stop.
+    pub(crate) async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Error::cancelled()),
+            result = work => result,
+        }
+    }
+
+    /// Shows the progress of a long call until it ends, and cancels it when the user asks to stop.
+    pub(crate) async fn follow<T: Send + 'static>(&self, title: &str, running: Running<T>) -> Result<T> {
+        watch::follow(self, title, running).await
+    }
+
+    /// Reacts to signals from now on: the first asks the work to stop, the second ends the process at once.
+    pub(crate) fn watch_signals(self: &Arc<Self>) {
+        let session = Arc::clone(self);
+        tokio::spawn(async move {
+            if signal().await.is_err() {
+                return;
+            }
+            session.cancel.cancel();
+            session
+                .output
+                .note("Stopping. Press Ctrl-C again to stop at once.");
+            if signal().await.is_ok() {
+                // What is in the repository stays valid whenever the process ends.
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+        });
+    }
+}
+
+/// Waits for the next Ctrl-C or termination request.
+#[cfg(unix)]
+async fn signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits for the next Ctrl-C.
+#[cfg(not(unix))]
+async fn signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
+/// `--state-dir`, else `$NAKIVO_STATE_DIR`, else `$XDG_STATE_HOME/nakivo`, else `~/.local/state/nakivo`. Without a home
+/// directory: `.nakivo-state` in the working directory.
+fn state_directory(global: &Global) -> PathBuf {
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    global
+        .state_dir
+        .clone()
+        .or_else(|| variable("NAKIVO_STATE_DIR"))
+        // The base directory specification: a relative path is to be ignored.
+        .or_else(|| {
+            variable("XDG_STATE_HOME")
+                .filter(|path| path.is_absolute())
+                .map(|path| path.join("nakivo"))
+        })
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state/nakivo")))
+        .unwrap_or_else(|| PathBuf::from(".nakivo-state"))
+}
+
+/// The SDK does not know how a user of this program does what it hints at.
+fn in_words_of_the_command_line(error: Error, url: &str, passphrase_given: bool) -> Error {
+    match error.kind() {
+        ErrorKind::WrongPassphrase if !passphrase_given => error
+            .with_hint("Name the file that holds the passphrase with --passphrase-file, or in NAKIVO_PASSPHRASE_FILE."),
+        ErrorKind::WrongPassphrase if error.hint().is_none() => {
+            error.with_hint("Check the first line of the file named with --passphrase-file or in NAKIVO_PASSPHRASE_FILE.")
+        }
+        ErrorKind::RepositoryMissing => error.with_hint(format!(
+            "Check the location and that its disk is mounted, or create a repository with: nakivo repo init {url}"
+        )),
+        _ => error,
+    }
+}
