@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::StreamExt;
+use nakivo_repo_format::RepositoryState;
 use nakivo_repo_format::ids::{PointId, RunId};
-use nakivo_repo_format::log::Operation;
+use nakivo_repo_format::log::{IndexRef, Operation};
 use nakivo_repo_format::manifest::{LedgerKind, Manifest, ObjectRecord, PointCounts, RunProgress};
 use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord};
 use nakivo_repo_format::tree::{Edit, ItemKey, TreeRoot};
@@ -52,6 +53,7 @@ pub(super) async fn run(
         containers_complete: false,
         rounds: HashMap::new(),
         candidates: BTreeSet::new(),
+        unanswered: BTreeSet::new(),
         whereabouts: Whereabouts::default(),
         ledger: Ledger::default(),
         container_delta: 0,
@@ -119,6 +121,8 @@ pub(super) struct Run {
     pub(super) rounds: HashMap<String, Round>,
     /// Items that their container no longer shows.
     pub(super) candidates: BTreeSet<ItemRef>,
+    /// Items to be tried again of which the source has not said anything yet.
+    pub(super) unanswered: BTreeSet<ItemRef>,
     pub(super) whereabouts: Whereabouts,
     pub(super) ledger: Ledger,
     pub(super) container_delta: i64,
@@ -160,6 +164,10 @@ impl Run {
             },
             retry: self.items_to_retry().await?,
         };
+        // What failed or could not be found out last time is settled in this run: if the source does not name it where it
+        // was, it is looked up like any other item that vanished, also when its container has nothing more to say of it.
+        self.candidates.extend(request.retry.iter().cloned());
+        self.unanswered.extend(request.retry.iter().cloned());
         let connector = Arc::clone(&self.connector);
         let object = Arc::clone(&self.object);
         let reporter = self.reporter.clone();
@@ -255,10 +263,14 @@ impl Run {
                         None => break,
                     }
                 }
+                self.unanswered.remove(&item);
                 self.candidates.insert(item);
             }
             Change::RoundEnded { container } => self.round_ended(&container).await?,
             Change::Failed { path, item, error } => {
+                if let Some(item) = &item {
+                    self.unanswered.remove(item);
+                }
                 self.fail(item.as_ref(), path, &error, item.is_some())?;
             }
             Change::Cursor(cursor) => self.cursor = Some(cursor),
@@ -309,6 +321,7 @@ impl Run {
             }
         };
         self.candidates.remove(&head.item);
+        self.unanswered.remove(&head.item);
         if let Some(round) = self.rounds.get_mut(&head.item.container)
             && round.full
         {
@@ -535,7 +548,7 @@ impl Run {
             bytes_stored: stats.bytes_stored,
         };
         self.repository
-            .commit(|_| {
+            .commit(|state| {
                 let mut operations = Vec::new();
                 if !segments.is_empty() {
                     operations.push(Operation::AddIndex {
@@ -667,6 +680,17 @@ fn since(now: Usage, before: Usage) -> Usage {
         now.bytes_received.saturating_sub(before.bytes_received),
         now.bytes_sent.saturating_sub(before.bytes_sent),
     )
+}
+
+/// The operation that adds these segments. Sealing is deterministic: another run that stored the same content at the same
+/// time made the very same segment, and may have committed it first.
+fn add_index(segments: &[IndexRef], state: &RepositoryState) -> Option<Operation> {
+    let new: Vec<_> = segments
+        .iter()
+        .filter(|segment| !state.segments().contains_key(&segment.id))
+        .cloned()
+        .collect();
+    (!new.is_empty()).then_some(Operation::AddIndex { segments: new })
 }
 
 /// The key of an item.

@@ -55,6 +55,13 @@ impl Run {
                 self.forget(&item).await?;
             } else if self.whereabouts.is_stored(&item) || self.in_base(&item).await? {
                 unknown.push(item);
+            } else if self.unanswered.contains(&item) {
+                // Never stored yet, and the source said nothing of it though asked: asked again until it does.
+                let error = Error::new(
+                    ErrorKind::Unavailable,
+                    "the source said nothing of it though asked to",
+                );
+                self.keep_unknown(&item, &error).await?;
             }
         }
         for batch in unknown.chunks(LOOK_UP_BATCH) {
@@ -126,10 +133,18 @@ impl Run {
                 self.forget(&settled).await?;
             }
         }
-        if now != *item && self.whereabouts.is_elsewhere(item) {
-            self.forget(item).await?;
+        if now == *item {
+            return Ok(());
         }
-        Ok(())
+        if self.whereabouts.is_elsewhere(item) {
+            return self.forget(item).await;
+        }
+        // It moved and could not be read where it is now: what the base holds stays, and the next run settles it.
+        let error = Error::new(
+            ErrorKind::Unavailable,
+            "moved, and could not be read where it is now",
+        );
+        self.keep_unknown(item, &error).await
     }
 
     async fn keep_unknown(&mut self, item: &ItemRef, error: &Error) -> Result<()> {
