@@ -550,11 +550,7 @@ impl Run {
         self.repository
             .commit(|state| {
                 let mut operations = Vec::new();
-                if !segments.is_empty() {
-                    operations.push(Operation::AddIndex {
-                        segments: segments.clone(),
-                    });
-                }
+                operations.extend(add_index(&segments, state));
                 operations.push(Operation::Progress {
                     progress: Box::new(progress.clone()),
                 });
@@ -636,11 +632,7 @@ impl Run {
         self.repository
             .commit(|state| {
                 let mut operations = Vec::new();
-                if !segments.is_empty() {
-                    operations.push(Operation::AddIndex {
-                        segments: segments.clone(),
-                    });
-                }
+                operations.extend(add_index(&segments, state));
                 operations.push(Operation::AddPoint {
                     manifest: Box::new(manifest.clone()),
                 });
