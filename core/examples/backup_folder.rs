@@ -19,7 +19,10 @@ use nakivo_core::{Error, Result};
 async fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let usage = || Error::invalid("arguments", "too few", "FOLDER EXPORT_TO");
-    let (folder, target) = (arguments.next().ok_or_else(usage)?, arguments.next().ok_or_else(usage)?);
+    let (folder, target) = (
+        arguments.next().ok_or_else(usage)?,
+        arguments.next().ok_or_else(usage)?,
+    );
 
     // A repository in memory; `nakivo_core::store::StoreLocation` opens one on disk.
     let store = Arc::new(nakivo_core::object_store::memory::InMemory::new());
@@ -30,7 +33,9 @@ async fn main() -> Result<()> {
     let object = source.object().clone();
     for _ in 0..2 {
         let connector: Arc<dyn Connector> = source.clone();
-        let report = backup::start(&repository, connector, object.clone(), BackupOptions::default()).wait().await?;
+        let report = backup::start(&repository, connector, object.clone(), BackupOptions::default())
+            .wait()
+            .await?;
         println!(
             "point {}: {} items, {} stored, {} unchanged, {} bytes read, {} bytes written",
             report.point,
@@ -44,7 +49,9 @@ async fn main() -> Result<()> {
 
     let point = repository.point(&object.id, &PointSelector::Latest)?;
     let options = ExportOptions::new(Destination::Directory(target));
-    let report = recovery::export(&repository, &point, Selection::All, options).wait().await?;
+    let report = recovery::export(&repository, &point, Selection::All, options)
+        .wait()
+        .await?;
     println!("exported {} items", report.items);
     Ok(())
 }

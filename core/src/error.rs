@@ -110,13 +110,23 @@ impl Error {
     /// Makes an error of this kind. `message` is one line without a final full stop.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { kind, message: message.into(), hint: None, source: None }) }
+        Self {
+            inner: Arc::new(Inner {
+                kind,
+                message: message.into(),
+                hint: None,
+                source: None,
+            }),
+        }
     }
 
     /// Shorthand for [`ErrorKind::InvalidInput`]: names the field, the value and what is allowed.
     #[must_use]
     pub fn invalid(field: &str, value: impl fmt::Display, allowed: &str) -> Self {
-        Self::new(ErrorKind::InvalidInput, format!("{field}: '{value}' is not allowed; allowed: {allowed}"))
+        Self::new(
+            ErrorKind::InvalidInput,
+            format!("{field}: '{value}' is not allowed; allowed: {allowed}"),
+        )
     }
 
     /// Shorthand for [`ErrorKind::NotFound`].
@@ -128,7 +138,10 @@ impl Error {
     /// Shorthand for [`ErrorKind::Cancelled`].
     #[must_use]
     pub fn cancelled() -> Self {
-        Self::new(ErrorKind::Cancelled, "cancelled; what is stored stays, the next run resumes")
+        Self::new(
+            ErrorKind::Cancelled,
+            "cancelled; what is stored stays, the next run resumes",
+        )
     }
 
     /// Shorthand for [`ErrorKind::Internal`].
@@ -142,7 +155,9 @@ impl Error {
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         let mut inner = self.into_inner();
         inner.hint = Some(hint.into());
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Adds the cause.
@@ -150,7 +165,9 @@ impl Error {
     pub fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let mut inner = self.into_inner();
         inner.source = Some(source.into());
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Puts what was being done in front of the message: `context: message`.
@@ -158,7 +175,9 @@ impl Error {
     pub fn context(self, context: impl fmt::Display) -> Self {
         let mut inner = self.into_inner();
         inner.message = format!("{context}: {}", inner.message);
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     fn into_inner(self) -> Inner {
@@ -228,6 +247,9 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.inner.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
+        self.inner
+            .source
+            .as_ref()
+            .map(|source| &**source as &(dyn std::error::Error + 'static))
     }
 }

@@ -73,7 +73,11 @@ impl Reporter {
     pub fn silent() -> Self {
         let (progress, _) = watch::channel(Progress::default());
         let (events, _) = mpsc::unbounded_channel();
-        Self { progress: Arc::new(progress), events, cancel: CancellationToken::new() }
+        Self {
+            progress: Arc::new(progress),
+            events,
+            cancel: CancellationToken::new(),
+        }
     }
 
     /// Changes the progress in place.
@@ -90,7 +94,9 @@ impl Reporter {
     /// Names the phase and says so as an event.
     pub fn phase(&self, phase: &str) {
         self.update(|progress| phase.clone_into(&mut progress.phase));
-        self.event(Event::Phase { phase: phase.to_owned() });
+        self.event(Event::Phase {
+            phase: phase.to_owned(),
+        });
     }
 
     /// Sends an event. Events are few (phases, issues, notes), so none is dropped.
@@ -104,7 +110,11 @@ impl Reporter {
     /// # Errors
     /// `Cancelled`.
     pub fn check(&self) -> Result<()> {
-        if self.cancel.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+        if self.cancel.is_cancelled() {
+            Err(Error::cancelled())
+        } else {
+            Ok(())
+        }
     }
 
     /// The token behind [`Reporter::check`], to wait on.
@@ -135,10 +145,18 @@ impl<T: Send + 'static> Running<T> {
         let (progress_sender, progress) = watch::channel(Progress::default());
         let (event_sender, events) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
-        let reporter =
-            Reporter { progress: Arc::new(progress_sender), events: event_sender, cancel: cancel.clone() };
+        let reporter = Reporter {
+            progress: Arc::new(progress_sender),
+            events: event_sender,
+            cancel: cancel.clone(),
+        };
         let task = tokio::spawn(work(reporter));
-        Self { progress, events, cancel, task }
+        Self {
+            progress,
+            events,
+            cancel,
+            task,
+        }
     }
 
     /// Latest progress, and a way to wait for the next.
@@ -170,7 +188,10 @@ impl<T: Send + 'static> Running<T> {
     pub async fn wait(self) -> Result<T> {
         match self.task.await {
             Ok(result) => result,
-            Err(error) => Err(Error::new(ErrorKind::Internal, format!("the task ended abnormally: {error}"))),
+            Err(error) => Err(Error::new(
+                ErrorKind::Internal,
+                format!("the task ended abnormally: {error}"),
+            )),
         }
     }
 }
