@@ -275,6 +275,18 @@ impl Root {
         Ok((Self::open(parent)?, name))
     }
 
+    /// Another handle of the same directory.
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        let dir = self
+            .dir
+            .try_clone()
+            .map_err(|error| io_error("cannot use", &self.path, error))?;
+        Ok(Self {
+            dir,
+            path: self.path.clone(),
+        })
+    }
+
     fn full(&self, relative: &Path) -> PathBuf {
         if relative.as_os_str().is_empty() {
             self.path.clone()

@@ -1,0 +1,564 @@
+//! Writes a recovery point, or part of it, to files.
+//!
+//! Folders become directories; messages become `.eml` files with the exact MIME bytes, or one mbox file for each folder;
+//! files become files. What has neither becomes its JSON record. Names are made safe (see `names`), the originals are in
+//! `manifest.jsonl` (see `manifest`), which is also the sign of a finished export: it gets its name last. Symbolic links
+//! are listed there with their target and not made.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::DateTime;
+use futures::stream::{BoxStream, StreamExt};
+use nakivo_repo_format::ids::PointId;
+use nakivo_repo_format::manifest::Manifest;
+use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord, Value};
+use serde::Serialize;
+
+use super::Outcome;
+use super::browse::PointView;
+use super::containers::Containers;
+use super::manifest;
+use super::mbox;
+use super::places::Places;
+use super::select::{ItemWalk, Selection, Step};
+use super::sink::{NewFile, Sink};
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::{Event, Reporter, Running};
+use crate::repository::Repository;
+
+/// Name of the list of exported items, at the root of an export.
+pub const MANIFEST_NAME: &str = "manifest.jsonl";
+/// Parts up to this size are read ahead, several at a time.
+const READ_AHEAD_BYTES: u64 = 1 << 20;
+/// Parts read ahead.
+const READ_AHEAD: usize = 8;
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ExportFormat {
+    /// One file for each item; messages as `.eml`. The default.
+    #[default]
+    Files,
+    /// The messages of each folder in one mbox file (mboxrd); everything else as files.
+    Mbox,
+}
+
+/// Where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A directory, which must be empty or is made.
+    Directory(PathBuf),
+    /// A ZIP archive, which must not exist, in a directory that does.
+    Zip(PathBuf),
+}
+
+/// Settings of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportOptions {
+    /// Where to.
+    pub destination: Destination,
+    /// How messages are written.
+    pub format: ExportFormat,
+}
+
+impl ExportOptions {
+    /// One file for each item, to this place.
+    #[must_use]
+    pub fn new(destination: Destination) -> Self {
+        Self {
+            destination,
+            format: ExportFormat::default(),
+        }
+    }
+
+    /// Sets how messages are written.
+    #[must_use]
+    pub fn with_format(mut self, format: ExportFormat) -> Self {
+        self.format = format;
+        self
+    }
+}
+
+/// An item that is not in the export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ExportFailure {
+    /// Its id, or that of the container whose listing is damaged.
+    pub id: String,
+    /// Its path, for people.
+    pub path: String,
+    /// Stable code of the cause.
+    pub code: String,
+    /// One line for people.
+    pub message: String,
+}
+
+/// What an export wrote.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExportReport {
+    /// [`Outcome::Partial`] if an item is missing.
+    pub outcome: Outcome,
+    /// The recovery point.
+    pub point: PointId,
+    /// Where it was written.
+    pub destination: Destination,
+    /// Items whose content was written and matched its stored hash.
+    pub items: u64,
+    /// Items that have no content, such as symbolic links: listed only.
+    pub listed_only: u64,
+    /// Bytes of the items' content.
+    pub bytes: u64,
+    /// Items that are not in the export.
+    pub failed: Vec<ExportFailure>,
+}
+
+/// Exports the selected items.
+///
+/// # Errors
+/// From [`Running::wait`]: `AlreadyExists` if the directory is not empty or the archive exists, and nothing was touched;
+/// `NotFound` and `InvalidInput` for a selection that does not fit the point; `StorageFull`, `PermissionMissing` and
+/// others of the destination; `Unavailable` and others of the store; `Cancelled`. Damage is no error: each item it affects
+/// is in the report.
+///
+/// # Cancellation
+/// At the next await point. An archive leaves nothing behind; a directory keeps the finished files, without a list.
+#[must_use]
+pub fn export(
+    repository: &Repository,
+    point: &Manifest,
+    selection: Selection,
+    options: ExportOptions,
+) -> Running<ExportReport> {
+    let view = PointView::open(repository, point.clone());
+    Running::start(move |reporter| async move {
+        let cancelled = reporter.cancellation().clone();
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Err(Error::cancelled()),
+            result = run(view, selection, options, reporter) => result,
+        }
+    })
+}
+
+async fn run(
+    view: PointView,
+    selection: Selection,
+    options: ExportOptions,
+    reporter: Reporter,
+) -> Result<ExportReport> {
+    reporter.phase("export");
+    let walk = ItemWalk::new(view.clone(), &selection).await?;
+    if walk.is_all() {
+        let counts = view.manifest().counts;
+        reporter.update(|progress| {
+            (progress.items_total, progress.bytes_total) = (Some(counts.items), Some(counts.bytes));
+        });
+    }
+    let containers = Arc::clone(&walk.containers);
+    let sink = Sink::open(options.destination.clone()).await?;
+    let mut export = Export {
+        repository: view.repository().clone(),
+        places: Places::new(Arc::clone(&containers)),
+        containers,
+        format: options.format,
+        sink,
+        reporter,
+        mbox: None,
+        report: ExportReport {
+            outcome: Outcome::Complete,
+            point: view.manifest().id,
+            destination: options.destination,
+            items: 0,
+            listed_only: 0,
+            bytes: 0,
+            failed: Vec::new(),
+        },
+    };
+    if let Err(error) = export.write(walk).await {
+        export.sink.discard().await;
+        return Err(error);
+    }
+    export.sink.finish().await?;
+    if !export.report.failed.is_empty() {
+        export.report.outcome = Outcome::Partial;
+    }
+    Ok(export.report)
+}
+
+/// A step of the walk with the content at hand.
+enum Work {
+    Container { id: String, whole: bool },
+    Item(Box<ItemRecord>, Content),
+    Damaged { container: String, error: Error },
+}
+
+enum Content {
+    Nothing,
+    /// The whole part, verified, or why not.
+    Small(Result<Bytes>),
+    /// Still to be read.
+    Large(BoxStream<'static, Result<Bytes>>),
+}
+
+/// The part that is exported: the exact original if there is one, else the item's record.
+fn main_part(record: &ItemRecord) -> Option<&ContentPart> {
+    ["mime", "content", "json"]
+        .into_iter()
+        .find_map(|name| record.part(name))
+        .or_else(|| record.parts.first())
+}
+
+async fn read_ahead(repository: &Repository, step: Step) -> Result<Work> {
+    Ok(match step {
+        Step::Container { id, whole } => Work::Container { id, whole },
+        Step::Damaged { container, error } => Work::Damaged { container, error },
+        Step::Item(record) => {
+            let content = match main_part(&record) {
+                None => Content::Nothing,
+                Some(part) if part.size <= READ_AHEAD_BYTES => {
+                    match repository.read_part_bytes(part, READ_AHEAD_BYTES).await {
+                        Err(error) if !concerns_item(&error) => return Err(error),
+                        content => Content::Small(content),
+                    }
+                }
+                Some(part) => Content::Large(repository.read_part(part)),
+            };
+            Work::Item(record, content)
+        }
+    })
+}
+
+/// Whether an error of reading is one of this item's bytes, so that the rest can go on.
+fn concerns_item(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::UnsupportedFormat
+    )
+}
+
+struct Export {
+    repository: Repository,
+    containers: Arc<Containers>,
+    places: Places,
+    format: ExportFormat,
+    sink: Sink,
+    reporter: Reporter,
+    mbox: Option<OpenMbox>,
+    report: ExportReport,
+}
+
+/// The mbox file being written.
+struct OpenMbox {
+    container: String,
+    path: String,
+    length: u64,
+}
+
+impl Export {
+    async fn write(&mut self, walk: ItemWalk) -> Result<()> {
+        let repository = self.repository.clone();
+        let mut steps = walk
+            .into_stream()
+            .map(move |step| {
+                let repository = repository.clone();
+                async move { read_ahead(&repository, step?).await }
+            })
+            .buffered(READ_AHEAD);
+        while let Some(step) = steps.next().await {
+            match step? {
+                Work::Container { id, whole } => self.container(&id, whole).await?,
+                Work::Item(record, content) => self.item(&record, content).await?,
+                Work::Damaged { container, error } => self.damaged_listing(&container, &error),
+            }
+        }
+        self.close_mbox().await
+    }
+
+    async fn container(&mut self, id: &str, whole: bool) -> Result<()> {
+        if !whole || id.is_empty() {
+            return Ok(());
+        }
+        let Some(record) = self.containers.get(id).cloned() else {
+            return Ok(());
+        };
+        self.close_mbox().await?;
+        let directory = self.places.directory(id);
+        self.sink
+            .directory(&directory, time_ns(&record), mode(&record))
+            .await?;
+        let mut line = manifest::line(&record, &self.containers.path_of(&record));
+        line.insert("file".to_owned(), directory.into());
+        self.sink.line(line, false).await
+    }
+
+    fn damaged_listing(&mut self, container: &str, error: &Error) {
+        let path = self.containers.path(container);
+        self.reporter.event(Event::Issue {
+            path: path.clone(),
+            code: error.code().to_owned(),
+            message: error.message().to_owned(),
+        });
+        self.report.failed.push(ExportFailure {
+            id: container.to_owned(),
+            path,
+            code: error.code().to_owned(),
+            message: format!("not all items of this folder are known: {}", error.message()),
+        });
+    }
+
+    async fn item(&mut self, record: &ItemRecord, content: Content) -> Result<()> {
+        let path = self.containers.path_of(record);
+        let line = manifest::line(record, &path);
+        let Some(part) = main_part(record) else {
+            self.report.listed_only += 1;
+            self.sink.line(line, false).await?;
+            self.reporter.update(|progress| progress.items_done += 1);
+            return Ok(());
+        };
+        let as_mbox =
+            self.format == ExportFormat::Mbox && record.kind == ItemKind::Message && part.name == "mime";
+        let written = if as_mbox {
+            self.message(record, part, content, line.clone()).await?
+        } else {
+            self.file(record, part, content, line.clone()).await?
+        };
+        match written {
+            Ok(()) => {
+                self.report.items += 1;
+                self.report.bytes += part.size;
+                let size = part.size;
+                self.reporter.update(|progress| {
+                    progress.items_done += 1;
+                    progress.bytes_done += size;
+                    progress.current = Some(path);
+                });
+            }
+            Err(error) => {
+                let mut line = line;
+                manifest::add_error(&mut line, &error);
+                self.sink.line(line, false).await?;
+                let (code, message) = (error.code().to_owned(), error.message().to_owned());
+                self.reporter.event(Event::Issue {
+                    path: path.clone(),
+                    code: code.clone(),
+                    message: message.clone(),
+                });
+                self.reporter.update(|progress| progress.failed += 1);
+                self.report.failed.push(ExportFailure {
+                    id: record.id.clone(),
+                    path,
+                    code,
+                    message,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes an item as a file of its own. The inner error concerns the item only.
+    async fn file(
+        &mut self,
+        record: &ItemRecord,
+        part: &ContentPart,
+        content: Content,
+        mut line: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Result<()>> {
+        // One file at a time: in an archive the mbox file would be cut in two.
+        self.close_mbox().await?;
+        let content = match content {
+            Content::Nothing => return Ok(Ok(())),
+            Content::Small(Err(error)) => return Ok(Err(error)),
+            Content::Small(Ok(bytes)) => futures::stream::iter([Ok(bytes)]).boxed(),
+            Content::Large(stream) => stream,
+        };
+        let path = self.places.file(record, part);
+        self.sink
+            .begin(NewFile {
+                compress: compressible(&path),
+                path: path.clone(),
+                modified_ns: time_ns(record),
+                mode: mode(record),
+            })
+            .await?;
+        self.sink.item().await?;
+        let mut content = content;
+        while let Some(piece) = content.next().await {
+            match piece {
+                Ok(bytes) => self.sink.data(bytes).await?,
+                Err(error) => {
+                    self.sink.abort().await?;
+                    return if concerns_item(&error) {
+                        Ok(Err(error))
+                    } else {
+                        Err(error)
+                    };
+                }
+            }
+        }
+        self.sink.end().await?;
+        manifest::add_file(&mut line, &path, part);
+        self.sink.line(line, true).await?;
+        Ok(Ok(()))
+    }
+
+    /// Appends a message to its folder's mbox file. The inner error concerns the message only.
+    async fn message(
+        &mut self,
+        record: &ItemRecord,
+        part: &ContentPart,
+        content: Content,
+        mut line: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Result<()>> {
+        let content = match content {
+            Content::Nothing => return Ok(Ok(())),
+            Content::Small(Err(error)) => return Ok(Err(error)),
+            Content::Small(Ok(bytes)) => futures::stream::iter([Ok(bytes)]).boxed(),
+            Content::Large(mut stream) => {
+                // What is in an mbox cannot be taken back, so a large message is read twice: first to see that it is whole.
+                while let Some(piece) = stream.next().await {
+                    match piece {
+                        Err(error) if concerns_item(&error) => return Ok(Err(error)),
+                        piece => drop(piece?),
+                    }
+                }
+                self.repository.read_part(part)
+            }
+        };
+        let mut mbox = self.open_mbox(&record.container).await?;
+        let offset = mbox.length;
+        self.sink.item().await?;
+        let time = record
+            .received_ms
+            .or(record.sent_ms)
+            .or(record.modified_ms)
+            .unwrap_or(0);
+        let date = DateTime::from_timestamp_millis(time).unwrap_or_default();
+        let separator = mbox::separator(sender(record).as_deref(), date);
+        mbox.length += separator.len() as u64;
+        self.sink.raw(separator).await?;
+        let mut quoter = mbox::Quoter::new();
+        let mut content = content;
+        while let Some(piece) = content.next().await {
+            let piece = piece?;
+            let mut quoted = Vec::with_capacity(piece.len() + 16);
+            quoter.push(&piece, &mut quoted);
+            mbox.length += quoted.len() as u64;
+            self.sink.count(piece).await?;
+            self.sink.raw(quoted).await?;
+        }
+        let mut rest = Vec::new();
+        quoter.finish(&mut rest);
+        mbox.length += rest.len() as u64;
+        self.sink.raw(rest).await?;
+        manifest::add_file(&mut line, &mbox.path, part);
+        line.insert("offset".to_owned(), offset.into());
+        line.insert("length".to_owned(), (mbox.length - offset).into());
+        self.mbox = Some(mbox);
+        self.sink.line(line, true).await?;
+        Ok(Ok(()))
+    }
+
+    async fn open_mbox(&mut self, container: &str) -> Result<OpenMbox> {
+        if let Some(open) = self.mbox.take_if(|open| open.container == container) {
+            return Ok(open);
+        }
+        self.close_mbox().await?;
+        let path = self.places.mbox(container);
+        let file = NewFile {
+            path: path.clone(),
+            modified_ns: None,
+            mode: None,
+            compress: true,
+        };
+        self.sink.begin(file).await?;
+        Ok(OpenMbox {
+            container: container.to_owned(),
+            path,
+            length: 0,
+        })
+    }
+
+    async fn close_mbox(&mut self) -> Result<()> {
+        if self.mbox.take().is_some() {
+            self.sink.end().await
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn sender(record: &ItemRecord) -> Option<String> {
+    let from = match record.properties.get("from")? {
+        Value::Text(text) => text.as_str(),
+        Value::List(list) => list.first()?.as_str(),
+        _ => return None,
+    };
+    // `Name <address>` or the address alone.
+    let address = from
+        .rsplit_once('<')
+        .map_or(from, |(_, rest)| rest.trim_end().trim_end_matches('>'));
+    Some(address.to_owned())
+}
+
+fn time_ns(record: &ItemRecord) -> Option<i64> {
+    let exact = record
+        .properties
+        .get("modified_ns")
+        .and_then(|value| value.as_integer());
+    let ms = match record.kind {
+        ItemKind::Message => record.received_ms.or(record.sent_ms).or(record.modified_ms),
+        _ => record.modified_ms,
+    };
+    exact.or_else(|| ms.and_then(|ms| ms.checked_mul(1_000_000)))
+}
+
+fn mode(record: &ItemRecord) -> Option<u32> {
+    record
+        .properties
+        .get("mode")
+        .and_then(|value| value.as_integer())
+        .and_then(|mode| u32::try_from(mode).ok())
+}
+
+/// Whether content of this name usually shrinks.
+fn compressible(path: &str) -> bool {
+    let extension = path
+        .rsplit_once('.')
+        .map_or("", |(_, extension)| extension)
+        .to_ascii_lowercase();
+    !matches!(
+        extension.as_str(),
+        "zip"
+            | "gz"
+            | "tgz"
+            | "bz2"
+            | "xz"
+            | "zst"
+            | "7z"
+            | "rar"
+            | "jpg"
+            | "jpeg"
+            | "png"
+            | "gif"
+            | "webp"
+            | "heic"
+            | "mp3"
+            | "m4a"
+            | "ogg"
+            | "mp4"
+            | "mov"
+            | "mkv"
+            | "avi"
+            | "webm"
+            | "docx"
+            | "xlsx"
+            | "pptx"
+            | "jar"
+    )
+}
