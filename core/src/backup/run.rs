@@ -54,6 +54,7 @@ pub(super) async fn run(
         rounds: HashMap::new(),
         candidates: BTreeSet::new(),
         unanswered: BTreeSet::new(),
+        retried: BTreeSet::new(),
         whereabouts: Whereabouts::default(),
         ledger: Ledger::default(),
         container_delta: 0,
@@ -123,6 +124,8 @@ pub(super) struct Run {
     pub(super) candidates: BTreeSet<ItemRef>,
     /// Items to be tried again of which the source has not said anything yet.
     pub(super) unanswered: BTreeSet<ItemRef>,
+    /// Items to be tried again, all of them.
+    pub(super) retried: BTreeSet<ItemRef>,
     pub(super) whereabouts: Whereabouts,
     pub(super) ledger: Ledger,
     pub(super) container_delta: i64,
@@ -168,6 +171,7 @@ impl Run {
         // was, it is looked up like any other item that vanished, also when its container has nothing more to say of it.
         self.candidates.extend(request.retry.iter().cloned());
         self.unanswered.extend(request.retry.iter().cloned());
+        self.retried.extend(request.retry.iter().cloned());
         let connector = Arc::clone(&self.connector);
         let object = Arc::clone(&self.object);
         let reporter = self.reporter.clone();

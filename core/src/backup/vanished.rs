@@ -110,12 +110,13 @@ impl Run {
     /// A hint that was no deletion: the item is still there, or somewhere else without a word about it.
     async fn still_there(&mut self, item: &ItemRef, head: ItemHead) -> Result<()> {
         if !head.item.container.is_empty() && !self.containers.contains_key(&head.item.container) {
+            if self.containers_complete && self.retried.contains(item) {
+                // Listed anew since it was seen there, and still no such container: it lies outside what is protected.
+                return self.forget(item).await;
+            }
             // It moved into a container made after the listing. The next run lists that; until then the point keeps the
             // item where it was.
-            let error = Error::new(
-                ErrorKind::Conflict,
-                "moved during the backup into a container not listed yet",
-            );
+            let error = Error::new(ErrorKind::Conflict, "moved into a container that was not listed");
             return self.keep_unknown(item, &error).await;
         }
         let now = head.item.clone();

@@ -1,5 +1,7 @@
 //! Where messages are that their folders no longer show.
 
+use std::collections::HashMap;
+
 use nakivo_core::connector::{ItemRef, Presence};
 use nakivo_core::{Error, ErrorKind, Result};
 
@@ -8,10 +10,13 @@ use crate::batch;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
+use crate::json::Fields;
 use crate::request::Operation;
 
 /// Items looked up before their answers are handed on: bounds the memory of a call.
 pub(crate) const CHUNK: usize = 200;
+/// Deepest folder chain that is walked.
+const MAX_DEPTH: usize = 300;
 
 /// Looks up items by id, twenty to a request.
 ///
@@ -50,7 +55,61 @@ pub(crate) async fn look_up(
             Err(fault) => Presence::Unknown(fault.into_error(what, Some(READ_PERMISSION))),
         };
     }
+    // Deleted for good means moved to the recoverable items, which lie outside the folder tree that is protected.
+    let mut outside = HashMap::new();
+    for (item, answer) in items.iter().zip(&mut answers) {
+        let Presence::Present(head) = answer else { continue };
+        let folder = head.item.container.clone();
+        if folder == item.container {
+            continue;
+        }
+        let gone = match outside.get(&folder) {
+            Some(known) => *known,
+            None => match is_outside(graph, scope, user, &folder).await {
+                Ok(found) => *outside.entry(folder).or_insert(found),
+                Err(fault) => {
+                    *answer = Presence::Unknown(fault.into_error(what, Some(READ_PERMISSION)));
+                    continue;
+                }
+            },
+        };
+        if gone {
+            *answer = Presence::Gone;
+        }
+    }
     Ok(answers)
+}
+
+/// Whether the chain of parents of `folder` ends anywhere but at the root of the folder tree.
+async fn is_outside(graph: &Graph, scope: &Scope, user: &str, folder: &str) -> Result<bool, Fault> {
+    let Some((root, _)) = folder_and_parent(graph, scope, user, "msgfolderroot").await? else { return Ok(true) };
+    let mut current = folder.to_owned();
+    for _ in 0..MAX_DEPTH {
+        if current == root {
+            return Ok(false);
+        }
+        match folder_and_parent(graph, scope, user, &current).await? {
+            Some((_, Some(parent))) if parent != current => current = parent,
+            _ => return Ok(true),
+        }
+    }
+    Ok(true)
+}
+
+async fn folder_and_parent(
+    graph: &Graph,
+    scope: &Scope,
+    user: &str,
+    folder: &str,
+) -> Result<Option<(String, Option<String>)>, Fault> {
+    let query = [("$select", "id,parentFolderId")];
+    let call = graph.outlook(scope, Operation::MailFolder, &[user, folder], &query)?;
+    match graph.executor.json(&call).await {
+        Ok(text) => Ok(Fields::parse(&text)
+            .and_then(|fields| fields.text("id").map(|id| (id, fields.text("parentFolderId"))))),
+        Err(fault) if is_gone(&fault) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 fn presence(body: &str, item: &ItemRef) -> Presence {
