@@ -52,6 +52,10 @@ impl Signer {
         Ok(Self { key, thumbprint })
     }
 
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the library takes the salt of PSS from no other source; nothing repeatable depends on it"
+    )]
     pub(super) fn sign(
         &self,
         app_id: &str,
@@ -77,7 +81,6 @@ impl Signer {
             URL_SAFE_NO_PAD.encode(claims.to_string())
         );
         let mut signature = vec![0; self.key.public().modulus_len()];
-        // The salt of PSS is the library's: it accepts no other source. Nothing repeatable depends on it.
         self.key
             .sign(
                 &signature::RSA_PSS_SHA256,

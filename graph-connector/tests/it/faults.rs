@@ -78,8 +78,14 @@ async fn every_passing_fault_at_every_request_is_survived() {
         Action::Damage(Damage::CutChunkedAt(37)),
     ];
     let mut runs = 0;
-    for kind in &kinds {
-        for k in 1..=requests {
+    // Each request meets at least two kinds; with NAKIVO_FULL set, all of them.
+    let stride = if std::env::var_os("NAKIVO_FULL").is_some() {
+        1
+    } else {
+        6
+    };
+    for (number, kind) in kinds.iter().enumerate() {
+        for k in (1..=requests).filter(|k| (*k as usize + number).is_multiple_of(stride)) {
             bench.emulator.faults().clear();
             bench
                 .emulator

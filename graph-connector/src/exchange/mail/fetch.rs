@@ -62,7 +62,7 @@ impl Reader<'_> {
             && head
                 .raw
                 .as_ref()
-                .and_then(|raw| etag_of(raw))
+                .and_then(etag_of)
                 .is_some_and(|known| known != *etag)
         {
             // Changed between listing and reading: JSON and MIME are to be of one version.

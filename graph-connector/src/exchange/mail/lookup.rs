@@ -82,7 +82,9 @@ pub(crate) async fn look_up(
 
 /// Whether the chain of parents of `folder` ends anywhere but at the root of the folder tree.
 async fn is_outside(graph: &Graph, scope: &Scope, user: &str, folder: &str) -> Result<bool, Fault> {
-    let Some((root, _)) = folder_and_parent(graph, scope, user, "msgfolderroot").await? else { return Ok(true) };
+    let Some((root, _)) = folder_and_parent(graph, scope, user, "msgfolderroot").await? else {
+        return Ok(true);
+    };
     let mut current = folder.to_owned();
     for _ in 0..MAX_DEPTH {
         if current == root {
