@@ -53,7 +53,6 @@ pub(super) async fn run(
         containers_complete: false,
         rounds: HashMap::new(),
         candidates: BTreeSet::new(),
-        unanswered: BTreeSet::new(),
         retried: BTreeSet::new(),
         whereabouts: Whereabouts::default(),
         ledger: Ledger::default(),
@@ -122,8 +121,6 @@ pub(super) struct Run {
     pub(super) rounds: HashMap<String, Round>,
     /// Items that their container no longer shows.
     pub(super) candidates: BTreeSet<ItemRef>,
-    /// Items to be tried again of which the source has not said anything yet.
-    pub(super) unanswered: BTreeSet<ItemRef>,
     /// Items to be tried again, all of them.
     pub(super) retried: BTreeSet<ItemRef>,
     pub(super) whereabouts: Whereabouts,
@@ -170,7 +167,6 @@ impl Run {
         // What failed or could not be found out last time is settled in this run: if the source does not name it where it
         // was, it is looked up like any other item that vanished, also when its container has nothing more to say of it.
         self.candidates.extend(request.retry.iter().cloned());
-        self.unanswered.extend(request.retry.iter().cloned());
         self.retried.extend(request.retry.iter().cloned());
         let connector = Arc::clone(&self.connector);
         let object = Arc::clone(&self.object);
@@ -267,14 +263,10 @@ impl Run {
                         None => break,
                     }
                 }
-                self.unanswered.remove(&item);
                 self.candidates.insert(item);
             }
             Change::RoundEnded { container } => self.round_ended(&container).await?,
             Change::Failed { path, item, error } => {
-                if let Some(item) = &item {
-                    self.unanswered.remove(item);
-                }
                 self.fail(item.as_ref(), path, &error, item.is_some())?;
             }
             Change::Cursor(cursor) => self.cursor = Some(cursor),
@@ -325,7 +317,6 @@ impl Run {
             }
         };
         self.candidates.remove(&head.item);
-        self.unanswered.remove(&head.item);
         if let Some(round) = self.rounds.get_mut(&head.item.container)
             && round.full
         {
