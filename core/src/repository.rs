@@ -216,10 +216,13 @@ impl Repository {
         let format = config
             .to_bytes()
             .map_err(|error| format_error(paths::FORMAT, error))?;
-        if objects.create(paths::FORMAT, format.clone()).await? == Put::Exists
-            && objects.get(paths::FORMAT, MAX_JSON_BYTES).await?.as_deref() != Some(&format[..])
-        {
-            return Err(exists());
+        match objects.create(paths::FORMAT, format.clone()).await? {
+            Put::Created => objects.check_kept(paths::FORMAT, format.len() as u64).await?,
+            Put::Exists => {
+                if objects.get(paths::FORMAT, MAX_JSON_BYTES).await?.as_deref() != Some(&format[..]) {
+                    return Err(exists());
+                }
+            }
         }
         let keys = KeySet::derive(&master, 0, &id);
         let repository = Self::assemble(objects, env, config, keys, None)?;
@@ -280,10 +283,12 @@ impl Repository {
                 index: RwLock::default(),
                 view: RwLock::new(Arc::new(View {
                     state: RepositoryState::default(),
+                    ranks: shared::Ranks::default(),
                     read_only: None,
                 })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),
                 reads: Arc::new(tokio::sync::Semaphore::new(PARALLEL_READS)),
+                computing: tokio::sync::Semaphore::new(shared::parallelism()),
                 log: tokio::sync::Mutex::default(),
                 fresh_segments: std::sync::Mutex::default(),
                 writers: std::sync::Mutex::default(),

@@ -207,8 +207,9 @@ mod tests {
         }
         assert!(matches!(cache.lookup(&id(1)), Lookup::Absent));
         assert!(matches!(cache.lookup(&id(2)), Lookup::Ready(_)));
-        assert!(cache.lock().bytes <= 100);
-        assert_eq!(cache.lock().order.len(), cache.lock().slots.len());
+        let state = cache.lock();
+        assert!(state.bytes <= 100);
+        assert_eq!(state.order.len(), state.slots.len());
     }
 
     #[test]

@@ -62,6 +62,13 @@ impl Repository {
         read_part(&self.shared, part)
     }
 
+    /// A number that grows along the store: who has many parts to read reads them fastest in the order of this number. It
+    /// is good for this handle only.
+    #[must_use]
+    pub fn placement(&self, part: &ContentPart) -> u64 {
+        self.shared.placement(part)
+    }
+
     /// The original bytes of a part of at most `limit` bytes, whole.
     ///
     /// # Errors

@@ -148,6 +148,11 @@ impl Index {
             .map(|position| self.place(position))
     }
 
+    /// The chunk's number: chunks that lie side by side have numbers side by side.
+    pub(crate) fn position(&self, chunk: &ChunkId) -> Option<u32> {
+        self.table.find(chunk, &self.ids).next()
+    }
+
     /// Numbers of the blocks that hold a chunk; cheaper than the places.
     pub(crate) fn block_numbers(&self, chunk: &ChunkId) -> impl Iterator<Item = u32> + '_ {
         self.table

@@ -16,7 +16,7 @@ use nakivo_repo_format::{CommitHash, PackId, paths};
 
 use super::history::{self, Head};
 use super::objects::{corrupt, format_error};
-use super::shared::{Shared, View, blocking};
+use super::shared::{Ranks, Shared, View, blocking};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Commits, segments or directories read at once.
@@ -29,6 +29,7 @@ const TAIL_BYTES: u64 = 64 << 10;
 /// What opening found besides the state.
 pub(crate) struct Loaded {
     state: RepositoryState,
+    ranks: Ranks,
     read_only: Option<Error>,
     notes: Vec<String>,
     /// Hashes of the commits that were read on the way.
@@ -55,6 +56,7 @@ impl Shared {
         let lost_commits = loaded.read_only.is_some();
         self.set_view(View {
             state: loaded.state,
+            ranks: loaded.ranks,
             read_only: loaded.read_only,
         });
         self.index_mut()
@@ -73,6 +75,7 @@ impl Shared {
     async fn load_state(self: &Arc<Self>) -> Result<Loaded> {
         let mut notes = Vec::new();
         let mut state = RepositoryState::default();
+        let mut ranks = Ranks::default();
         for seq in self
             .list_numbers(paths::CHECKPOINT, None)
             .await?
@@ -80,13 +83,17 @@ impl Shared {
             .rev()
         {
             let opened = match self.read_checkpoint(seq).await {
-                Ok(checkpoint) => RepositoryState::from_checkpoint(checkpoint)
-                    .map_err(|error| corrupt(&paths::checkpoint(seq), &error.to_string())),
+                Ok(checkpoint) => {
+                    let ranks = Ranks::of(&checkpoint.points);
+                    RepositoryState::from_checkpoint(checkpoint)
+                        .map(|state| (state, ranks))
+                        .map_err(|error| corrupt(&paths::checkpoint(seq), &error.to_string()))
+                }
                 Err(error) => Err(error),
             };
             match opened {
                 Ok(opened) => {
-                    state = opened;
+                    (state, ranks) = opened;
                     break;
                 }
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -98,6 +105,7 @@ impl Shared {
         let mut loaded = Loaded {
             hashes: BTreeMap::new(),
             state,
+            ranks,
             read_only: None,
             notes,
         };
@@ -118,6 +126,7 @@ impl Shared {
             match commit {
                 Ok(Some((hash, record))) => match loaded.state.apply(hash, &record) {
                     Ok(()) => {
+                        loaded.ranks.note(&record);
                         loaded.hashes.insert(seq, hash);
                     }
                     Err(error) => {
@@ -137,6 +146,7 @@ impl Shared {
                     let error = match self.read_commit(seq).await {
                         Ok(Some((hash, record))) => match loaded.state.apply(hash, &record) {
                             Ok(()) => {
+                                loaded.ranks.note(&record);
                                 loaded.hashes.insert(seq, hash);
                                 drop(commits);
                                 // It came while we looked: go on behind it.
@@ -175,6 +185,7 @@ impl Shared {
                 Ok(Some((hash, record))) => match bridge(&loaded.state, hash, &record) {
                     Ok(state) => {
                         loaded.state = state;
+                        loaded.ranks.note(&record);
                         loaded.hashes.insert(seq, hash);
                     }
                     Err(error) => loaded
@@ -194,6 +205,9 @@ impl Shared {
         let Some(before) = history::recall(&*self.env.state, &self.config.id).await? else {
             return Ok(());
         };
+        if before.seq == 0 {
+            return Ok(());
+        }
         if before.seq > loaded.state.seq() {
             if loaded.read_only.is_some() {
                 // Known to be damage: the commit is there and cannot be read.

@@ -97,7 +97,10 @@ impl Shared {
             if let Some(error) = &view.read_only {
                 return Err(error.clone().context("nothing can be written to this repository"));
             }
-            let record = self.next_record(&view.state, build(&view.state)?);
+            let record = self.next_record(
+                &view.state,
+                without_known_segments(&view.state, build(&view.state)?),
+            );
             // What the state refuses must not reach the store.
             let mut after = view.state.clone();
             let shared = Arc::clone(self);
@@ -151,7 +154,10 @@ impl Shared {
     async fn put_commit(self: &Arc<Self>, record: &CommitRecord, bytes: Bytes) -> Result<Committed> {
         let path = paths::commit(record.seq);
         let failure = match self.objects.create(&path, bytes.clone()).await {
-            Ok(Put::Created) => return Ok(Committed::Ours(None)),
+            Ok(Put::Created) => {
+                self.objects.check_kept(&path, bytes.len() as u64).await?;
+                return Ok(Committed::Ours(None));
+            }
             Ok(Put::Exists) => None,
             Err(error) => Some(error),
         };
@@ -205,8 +211,11 @@ impl Shared {
             .copied()
             .collect();
         self.add_segments(&added).await?;
+        let mut ranks = view.ranks.clone();
+        ranks.note(record);
         self.set_view(View {
             state,
+            ranks,
             read_only: view.read_only.clone(),
         });
         let ids: HashSet<IndexId> = added.iter().map(|segment| segment.id).collect();
@@ -256,6 +265,9 @@ impl Shared {
     /// Remembers the view's head outside the repository. The commit stands whether that works or not.
     pub(crate) async fn remember_head(&self) {
         let view = self.view();
+        if view.state.seq() == 0 {
+            return;
+        }
         let head = Head {
             seq: view.state.seq(),
             hash: view.state.head(),
@@ -275,10 +287,9 @@ impl Shared {
         let sealed = blocking(move || {
             let fail = |error| format_error("new checkpoint", error);
             let mut codec = shared.codecs.fresh().map_err(fail)?;
-            view.state
-                .to_checkpoint(0)
-                .seal(&shared.keys, &mut codec)
-                .map_err(fail)
+            let mut checkpoint = view.state.to_checkpoint(0);
+            view.ranks.sort(&mut checkpoint.points);
+            checkpoint.seal(&shared.keys, &mut codec).map_err(fail)
         })
         .await;
         let result = match sealed {
@@ -293,6 +304,19 @@ impl Shared {
             tracing::warn!(seq, %error, "the checkpoint could not be written; opening takes longer until the next one");
         }
     }
+}
+
+/// Leaves out index segments that are there already: sealing is deterministic, so two runs over the same content write the
+/// very same packs and the very same segment, and the one that commits first has announced it for both.
+fn without_known_segments(state: &RepositoryState, mut operations: Vec<Operation>) -> Vec<Operation> {
+    operations.retain_mut(|operation| match operation {
+        Operation::AddIndex { segments } => {
+            segments.retain(|segment| state.segments().get(&segment.id) != Some(segment));
+            !segments.is_empty()
+        }
+        _ => true,
+    });
+    operations
 }
 
 /// Whose commit stands.

@@ -114,15 +114,14 @@ impl Objects {
         match read().await {
             Ok(bytes) => return Ok(Outcome::Done(bytes)),
             Err(error) => {
-                if matches!(classify(&error, false), Class::Transient) {
-                    if let Some(size) = self.size(path).await? {
-                        if size < end {
-                            return Err(corrupt(
-                                path,
-                                &format!("it ends after {size} of at least {end} bytes"),
-                            ));
-                        }
-                    }
+                if matches!(classify(&error, false), Class::Transient)
+                    && let Some(size) = self.size(path).await?
+                    && size < end
+                {
+                    return Err(corrupt(
+                        path,
+                        &format!("it ends after {size} of at least {end} bytes"),
+                    ));
                 }
             }
         }
@@ -144,6 +143,25 @@ impl Objects {
     /// earlier try of this call succeeded.
     pub(crate) async fn create(&self, path: &str, payload: impl Into<PutPayload>) -> Result<Put> {
         self.put(path, payload.into(), PutMode::Create).await
+    }
+
+    /// Fails if the store does not have an object of this size that it has just acknowledged. If the store gives no answer,
+    /// its acknowledgement stands.
+    pub(crate) async fn check_kept(&self, path: &str, size: u64) -> Result<()> {
+        match self.size(path).await {
+            Ok(Some(found)) if found == size => Ok(()),
+            Ok(found) => {
+                let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("{found} bytes"));
+                let message = format!("{path}: the store acknowledged {size} bytes and holds {found}");
+                Err(Error::new(ErrorKind::Unavailable, message).with_hint(
+                    "This store loses what it acknowledged. Check it before the next run; nothing was committed.",
+                ))
+            }
+            Err(error) => {
+                tracing::warn!(path, %error, "it could not be looked up whether the store kept what it took");
+                Ok(())
+            }
+        }
     }
 
     /// Creates an object whose name is the hash of its bytes. If one is there it is compared, and replaced if it was

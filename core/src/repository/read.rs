@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use nakivo_repo_format::object::ObjectType;
 use nakivo_repo_format::pack::open_block;
+use nakivo_repo_format::record::{ContentPart, SegmentList};
 use nakivo_repo_format::{ChunkRef, paths};
 
 use super::cache::{BlockKey, Loaded, Lookup, MAX_READ_AHEAD_BYTES};
@@ -223,6 +224,20 @@ impl Drop for Claim {
         let loaded: Loaded = Arc::new(std::mem::take(&mut self.loaded));
         self.shared.cache.publish(&self.keys, &loaded);
         self.sender.send_replace(Some(loaded));
+    }
+}
+
+impl Shared {
+    /// Where a part's content begins in the store: reading parts in this order reads packs from front to back.
+    pub(crate) fn placement(&self, part: &ContentPart) -> u64 {
+        let first = match &part.segments {
+            SegmentList::Direct(segments) => segments.iter().find_map(|segment| segment.chunks().first()),
+            SegmentList::Indirect(blob) => blob.chunks().first(),
+        };
+        let index = self.index();
+        first
+            .and_then(|chunk| index.position(&chunk.id))
+            .map_or(u64::MAX, u64::from)
     }
 }
 

@@ -1,11 +1,14 @@
 //! What every handle of one open repository shares.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use nakivo_repo_format::index::IndexSegment;
+use nakivo_repo_format::log::{CommitRecord, Operation};
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{Codec, Compression, FormatError, IndexId, KeySet, RepositoryConfig, WriterId};
+use nakivo_repo_format::{
+    Codec, Compression, FormatError, IndexId, KeySet, Manifest, PointId, RepositoryConfig, WriterId,
+};
 
 use super::cache::BlockCache;
 use super::index::Index;
@@ -29,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) cache: BlockCache,
     /// Ranged reads under way at once, which bounds what reading takes of memory.
     pub(crate) reads: Arc<tokio::sync::Semaphore>,
+    /// Computations under way at once: more than cores only take memory.
+    pub(crate) computing: tokio::sync::Semaphore,
     /// Held while the view moves on, so that one task at a time reads or writes the log.
     pub(crate) log: tokio::sync::Mutex<()>,
     /// Segments this process wrote and has not committed: their content need not be read back at the commit.
@@ -43,8 +48,57 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) state: RepositoryState,
+    /// The order in which the points were committed.
+    pub(crate) ranks: Ranks,
     /// Why nothing may be written: the log is damaged behind this state. `None`: all is well.
     pub(crate) read_only: Option<Error>,
+}
+
+/// The order in which recovery points were committed. "Newest" means this and no clock: clocks go back.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ranks {
+    by_point: BTreeMap<PointId, u64>,
+    next: u64,
+}
+
+impl Ranks {
+    /// The order that a checkpoint lists its points in.
+    pub(crate) fn of(points: &[Manifest]) -> Self {
+        let mut ranks = Self::default();
+        for point in points {
+            ranks.add(point.id);
+        }
+        ranks
+    }
+
+    fn add(&mut self, point: PointId) {
+        self.by_point.insert(point, self.next);
+        self.next += 1;
+    }
+
+    /// Adds what a commit adds.
+    pub(crate) fn note(&mut self, commit: &CommitRecord) {
+        for operation in &commit.operations {
+            match operation {
+                Operation::AddPoint { manifest } => self.add(manifest.id),
+                Operation::RemovePoints { points, .. } => {
+                    for point in points {
+                        self.by_point.remove(point);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts points in the order of their commits.
+    pub(crate) fn sort(&self, points: &mut [Manifest]) {
+        points.sort_by_key(|point| self.rank(&point.id));
+    }
+
+    pub(crate) fn rank(&self, point: &PointId) -> u64 {
+        self.by_point.get(point).copied().unwrap_or(u64::MAX)
+    }
 }
 
 impl Shared {
@@ -81,6 +135,11 @@ impl Shared {
         self: &Arc<Self>,
         work: impl FnOnce(&Self, &mut Codec) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let _permit = self
+            .computing
+            .acquire()
+            .await
+            .map_err(|_| Error::internal("the repository is closed"))?;
         let shared = Arc::clone(self);
         blocking(move || shared.with_codec(|codec| work(&shared, codec))).await
     }

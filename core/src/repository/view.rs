@@ -136,7 +136,7 @@ impl Repository {
         for manifest in view.state.points().values() {
             let entry = by_object.entry(&manifest.object.id).or_insert((0, manifest));
             entry.0 += 1;
-            if order(manifest) > order(entry.1) {
+            if view.ranks.rank(&manifest.id) > view.ranks.rank(&entry.1.id) {
                 entry.1 = manifest;
             }
         }
@@ -215,7 +215,7 @@ impl Repository {
         }
     }
 
-    /// The recovery points of an object, oldest first.
+    /// The recovery points of an object in the order of their commits, oldest first.
     #[must_use]
     pub fn points(&self, object: &ObjectId) -> Vec<Manifest> {
         let view = self.shared.view();
@@ -226,11 +226,11 @@ impl Repository {
             .filter(|manifest| manifest.object.id == *object)
             .map(|manifest| Manifest::clone(manifest))
             .collect();
-        found.sort_by_key(order);
+        view.ranks.sort(&mut found);
         found
     }
 
-    /// The newest recovery point of an object.
+    /// The newest recovery point of an object: the one committed last, whatever clocks said.
     #[must_use]
     pub fn latest_point(&self, object: &ObjectId) -> Option<Manifest> {
         self.points(object).pop()
@@ -334,11 +334,6 @@ impl Repository {
             notes: self.shared.notes(),
         })
     }
-}
-
-/// Older points sort before newer ones. The id breaks ties, so that the order is the same everywhere.
-fn order(manifest: &Manifest) -> (i64, i64, PointId) {
-    (manifest.started_ms, manifest.finished_ms, manifest.id)
 }
 
 fn list(objects: &[&ObjectRecord]) -> Option<String> {

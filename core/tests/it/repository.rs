@@ -1,5 +1,13 @@
 //! The repository engine: create, open, write, commit, read back.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -768,4 +776,66 @@ async fn an_unflushed_tree_can_be_edited_and_read_by_its_writer() {
     for edit in &edits {
         assert!(writer.get(two.as_ref(), &key(edit)).await.unwrap().is_some());
     }
+}
+
+#[tokio::test]
+async fn the_newest_point_is_the_one_committed_last_whatever_the_clock_said() {
+    let store = memory();
+    let repository = new_repository(&store).await;
+    let mut expected = Vec::new();
+    // 40 commits: some are read from a checkpoint, some from the log.
+    for number in 1..=40u8 {
+        let mut point = manifest("alice", number.wrapping_mul(91), None);
+        point.started_ms = 1_700_000_000_000 - i64::from(number) * 1000;
+        expected.push(point.id);
+        let add = |_: &_| {
+            Ok(vec![Operation::AddPoint {
+                manifest: Box::new(point.clone()),
+            }])
+        };
+        repository.commit(add).await.unwrap();
+    }
+    for repository in [repository, reopen(&store).await.unwrap()] {
+        let id = object("alice").id;
+        assert_eq!(
+            repository
+                .points(&id)
+                .iter()
+                .map(|point| point.id)
+                .collect::<Vec<_>>(),
+            expected
+        );
+        assert_eq!(repository.latest_point(&id).unwrap().id, expected[39]);
+        assert_eq!(repository.objects()[0].latest.as_ref().unwrap().id, expected[39]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_writers_of_the_same_content_both_commit() {
+    let store = memory();
+    let one = new_repository(&store).await;
+    let two = reopen(&store).await.unwrap();
+    let files: Files = [("dir/file".to_owned(), Noise::new(5).bytes(100_000))].into();
+    let first = back_up(&one, "alice", 1, &files, None).await.unwrap();
+    // Its view is older: it stores the same again, as the very same pack and segment.
+    let second = back_up(&two, "alice", 2, &files, None).await.unwrap();
+    assert_eq!(
+        names(&store, "packs").await.len(),
+        2,
+        "one of data, one of the tree"
+    );
+    let again = reopen(&store).await.unwrap();
+    assert_holds(&again, &first, &files).await;
+    assert_holds(&again, &second, &files).await;
+}
+
+#[tokio::test]
+async fn a_new_repository_opens_again_without_a_word() {
+    let store = memory();
+    let env = Environment::system(Arc::new(MemoryState::default()));
+    Repository::create(Arc::clone(&store), create_options(), env.clone())
+        .await
+        .unwrap();
+    let again = Repository::open(store, open_options(), env).await.unwrap();
+    assert_eq!(again.info().await.unwrap().notes, Vec::<String>::new());
 }

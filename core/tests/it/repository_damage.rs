@@ -1,5 +1,13 @@
 //! Damaged and missing objects: named, contained, and never read as something else.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
 use std::sync::Arc;
 
 use nakivo_core::bytes::Bytes;

@@ -1,5 +1,13 @@
 //! Stores that fail, lie, answer wrongly or run full.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -251,15 +259,28 @@ async fn a_full_store_is_said_to_be_full_and_nothing_half_done_shows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_loses_what_it_acknowledged_is_found_out_before_the_commit() {
-    let (faulty, store, repository) = faulty_repository().await;
-    faulty.set("packs", Fault::Lie, 1);
-    let error = back_up(&repository, "alice", 1, &some_files(5, 10, 3_000), None)
+async fn a_store_that_loses_what_it_acknowledged_is_found_out_before_it_counts() {
+    for prefix in ["packs", "index", "log"] {
+        let (faulty, store, repository) = faulty_repository().await;
+        faulty.set(prefix, Fault::Lie, 1);
+        let files = some_files(5, 10, 3_000);
+        let error = back_up(&repository, "alice", 1, &files, None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(
+            error.message().starts_with(prefix) && error.message().contains("acknowledged"),
+            "{error:?}"
+        );
+        assert!(names(&store, "log").await.is_empty());
+        let point = back_up(&repository, "alice", 2, &files, None).await.unwrap();
+        assert_holds(&repository, &point, &files).await;
+    }
+    let faulty = Faulty::new();
+    faulty.set("format.json", Fault::Lie, 1);
+    let store: Arc<dyn ObjectStore> = Arc::clone(&faulty) as Arc<dyn ObjectStore>;
+    let error = Repository::create(Arc::clone(&store), create_options(), hurry())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.message().contains("acknowledged"), "{error:?}");
-    assert!(names(&store, "log").await.is_empty());
 }
 
 #[tokio::test]

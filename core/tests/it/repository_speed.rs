@@ -1,5 +1,13 @@
 //! Figures, not assertions: run with `cargo test -p nakivo-core --test it speed -- --ignored --nocapture`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -41,7 +49,7 @@ async fn speed_of_many_files_and_one_large() {
                     .put_part("content".into(), None, PartMode::File, body(&bytes, 1 << 20))
                     .await?;
                 Ok::<_, nakivo_core::Error>(put_edit(&file_record(
-                    &format!("dir{}/file{n:06}", n % 50),
+                    &format!("dir{:03}/file{n:06}", n / 160),
                     part,
                 )))
             }
@@ -109,7 +117,11 @@ async fn speed_of_many_files_and_one_large() {
     let start = env.clock.monotonic();
     let report = again.verify(Default::default()).wait().await.unwrap();
     assert!(report.is_clean());
-    println!("verify: {:.0} MiB/s of content", mib / seconds(start));
+    println!(
+        "{} verify: {:.0} MiB/s of content",
+        memory_now(),
+        mib / seconds(start)
+    );
 
     let large = 1024usize;
     let writer = repository.writer(RunId::from_bytes([2; 16]));
@@ -132,19 +144,27 @@ async fn speed_of_many_files_and_one_large() {
         })
         .await
         .unwrap();
-    println!("write {large} MiB: {:.0} MiB/s", large as f64 / seconds(start));
+    println!(
+        "{} write {large} MiB: {:.0} MiB/s",
+        memory_now(),
+        large as f64 / seconds(start)
+    );
     let start = env.clock.monotonic();
     let mut read = repository.read_part(&part);
     while read.try_next().await.unwrap().is_some() {}
-    println!("read {large} MiB: {:.0} MiB/s", large as f64 / seconds(start));
-    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
-        print!(
-            "{}",
-            status
-                .lines()
-                .filter(|line| line.starts_with("VmHWM"))
-                .collect::<String>()
-        );
-    }
-    println!();
+    println!(
+        "{} read {large} MiB: {:.0} MiB/s",
+        memory_now(),
+        large as f64 / seconds(start)
+    );
+}
+
+fn memory_now() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let lines = status
+        .lines()
+        .filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS"));
+    lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + " ")
+        .collect()
 }

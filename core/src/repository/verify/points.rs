@@ -16,8 +16,10 @@ use crate::repository::read::Pattern;
 use crate::repository::shared::Shared;
 use crate::repository::tree::decode_entry;
 
-/// Items of one leaf that are read at once.
+/// Items that are read at once.
 const PARALLEL_ITEMS: usize = 4;
+/// Items put in the order of the store before they are read: the tree's order is that of ids, not of places.
+const BATCH_ITEMS: usize = 8192;
 /// Item records remembered as sound. Beyond, some are checked again.
 const MAX_REMEMBERED: usize = 1 << 20;
 
@@ -27,15 +29,6 @@ struct Subtree {
     level: u8,
     entries: u64,
     last_key: Option<Vec<u8>>,
-}
-
-enum Visit {
-    Enter(Subtree),
-    /// All below this node was visited: if no damage came up since, it is sound.
-    Leave {
-        chunk: ChunkId,
-        damage_before: u64,
-    },
 }
 
 /// What was found to be unreadable in one point, before it is known where that is.
@@ -154,36 +147,30 @@ impl Verifier {
         sound: &mut Sound,
         losses: &mut Vec<(String, Loss)>,
     ) -> Result<()> {
-        let mut visits: Vec<Visit> = manifest
-            .root
-            .iter()
-            .map(|root| {
-                Visit::Enter(Subtree {
-                    chunk: root.chunk,
-                    level: root.level,
-                    entries: root.entries,
-                    last_key: None,
-                })
-            })
-            .collect();
-        while let Some(visit) = visits.pop() {
+        let mut open: Vec<Subtree> = Vec::new();
+        open.extend(manifest.root.iter().map(|root| Subtree {
+            chunk: root.chunk,
+            level: root.level,
+            entries: root.entries,
+            last_key: None,
+        }));
+        let mut visited = Vec::new();
+        let mut batch = Vec::new();
+        while let Some(subtree) = open.pop() {
             self.reporter.check()?;
-            let subtree = match visit {
-                Visit::Leave { chunk, damage_before } => {
-                    if losses.len() as u64 == damage_before {
-                        sound.nodes.insert(short(&chunk));
-                    }
-                    continue;
-                }
-                Visit::Enter(subtree) if sound.nodes.contains(&short(&subtree.chunk.id)) => {
-                    self.reporter
-                        .update(|progress| progress.items_done += subtree.entries);
-                    continue;
-                }
-                Visit::Enter(subtree) => subtree,
-            };
-            let node = match self.node(&subtree).await {
-                Ok(node) => node,
+            if sound.nodes.contains(&short(&subtree.chunk.id)) {
+                self.reporter
+                    .update(|progress| progress.items_done += subtree.entries);
+                continue;
+            }
+            match self.node(&subtree).await {
+                Ok(Node::Inner(children)) => open.extend(children.into_iter().rev().map(|child| Subtree {
+                    chunk: child.chunk,
+                    level: child.level,
+                    entries: child.entries,
+                    last_key: Some(child.last_key),
+                })),
+                Ok(Node::Leaf(entries)) => batch.extend(entries),
                 Err(error) => {
                     let loss = Loss::Listing {
                         entries: subtree.entries,
@@ -192,22 +179,16 @@ impl Verifier {
                     self.lose(error, &[subtree.chunk], loss, losses).await?;
                     continue;
                 }
-            };
-            visits.push(Visit::Leave {
-                chunk: subtree.chunk.id,
-                damage_before: losses.len() as u64,
-            });
-            match node {
-                Node::Inner(children) => visits.extend(children.into_iter().rev().map(|child| {
-                    Visit::Enter(Subtree {
-                        chunk: child.chunk,
-                        level: child.level,
-                        entries: child.entries,
-                        last_key: Some(child.last_key),
-                    })
-                })),
-                Node::Leaf(entries) => self.leaf(entries, sound, losses).await?,
             }
+            visited.push(short(&subtree.chunk.id));
+            if batch.len() >= BATCH_ITEMS {
+                self.items(std::mem::take(&mut batch), sound, losses).await?;
+            }
+        }
+        self.items(batch, sound, losses).await?;
+        if losses.is_empty() {
+            // What later points share of this one need not be looked at again.
+            sound.nodes.extend(visited);
         }
         Ok(())
     }
@@ -228,31 +209,48 @@ impl Verifier {
         Ok(node)
     }
 
-    async fn leaf(
+    /// Checks items, in the order in which their content lies in the store.
+    async fn items(
         &mut self,
         entries: Vec<TreeEntry>,
         sound: &mut Sound,
         losses: &mut Vec<(String, Loss)>,
     ) -> Result<()> {
         let total = entries.len() as u64;
-        let fresh: Vec<TreeEntry> = entries
+        let mut fresh: Vec<TreeEntry> = entries
             .into_iter()
             .filter(|entry| !sound.records.contains(&fingerprint(entry)))
             .collect();
+        if self.hashes {
+            fresh.sort_by_cached_key(|entry| {
+                let record = ItemRecord::decode(&entry.value).ok();
+                record.and_then(|record| record.parts.last().map(|part| self.shared.placement(part)))
+            });
+        }
         let (shared, sample, hashes) = (Arc::clone(&self.shared), self.sample, self.hashes);
-        let bad_blocks = Arc::new(self.bad_blocks.clone());
-        let mut checks = stream::iter(fresh)
-            .map(|entry| {
-                let (shared, bad_blocks) = (Arc::clone(&shared), Arc::clone(&bad_blocks));
-                let read = hashes && sample.takes(&entry.value);
-                async move {
-                    let result = check_item(&shared, &bad_blocks, &entry, read).await;
-                    (entry, result)
-                }
-            })
-            .buffer_unordered(PARALLEL_ITEMS);
-        let mut lost = Vec::new();
-        while let Some((entry, result)) = checks.next().await {
+        let bad_blocks = &self.bad_blocks;
+        let results: Vec<_> = {
+            let reporter = self.reporter.clone();
+            stream::iter(fresh)
+                .map(|entry| {
+                    let shared = Arc::clone(&shared);
+                    let reporter = reporter.clone();
+                    let read = hashes && sample.takes(&entry.value);
+                    async move {
+                        if let Err(cancelled) = reporter.check() {
+                            return (entry, Err((cancelled, Vec::new())));
+                        }
+                        let result = check_item(&shared, bad_blocks, &entry, read).await;
+                        reporter.update(|progress| progress.items_done += 1);
+                        (entry, result)
+                    }
+                })
+                .buffer_unordered(PARALLEL_ITEMS)
+                .collect()
+                .await
+        };
+        let checked = results.len() as u64;
+        for (entry, result) in results {
             self.reporter.check()?;
             self.report.items += 1;
             match result {
@@ -263,15 +261,14 @@ impl Verifier {
                     }
                     sound.records.insert(fingerprint(&entry));
                 }
-                Err((error, chunks)) => lost.push((entry, error, chunks)),
+                Err((error, chunks)) => {
+                    self.lose(error, &chunks, Loss::Item(Box::new(entry)), losses)
+                        .await?
+                }
             }
         }
-        drop(checks);
-        for (entry, error, chunks) in lost {
-            self.lose(error, &chunks, Loss::Item(Box::new(entry)), losses)
-                .await?;
-        }
-        self.reporter.update(|progress| progress.items_done += total);
+        self.reporter
+            .update(|progress| progress.items_done += total - checked);
         Ok(())
     }
 
@@ -355,12 +352,12 @@ impl Verifier {
                         let Ok(key) = ItemKey::from_bytes(&entry.key) else {
                             continue;
                         };
-                        if key.kind() == KeyKind::Container {
-                            if let Ok(record) = ItemRecord::decode(&entry.value) {
-                                containers
-                                    .0
-                                    .insert(key.id().to_owned(), (key.container().to_owned(), record.name));
-                            }
+                        if key.kind() == KeyKind::Container
+                            && let Ok(record) = ItemRecord::decode(&entry.value)
+                        {
+                            containers
+                                .0
+                                .insert(key.id().to_owned(), (key.container().to_owned(), record.name));
                         }
                     }
                 }

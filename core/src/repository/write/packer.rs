@@ -21,7 +21,7 @@ use object_store::PutPayload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::WriteStats;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::repository::index::Index;
 use crate::repository::objects::format_error;
 use crate::repository::read::Pattern;
@@ -31,6 +31,9 @@ use crate::repository::shared::{Shared, blocking, parallelism};
 const MAX_UPLOADS: u32 = 2;
 /// Chunks of finished packs that wait in memory for an index segment; beyond, a segment is written between flushes.
 const MAX_UNINDEXED_CHUNKS: u64 = 250_000;
+/// Sealed bytes in memory: in packs being filled and in packs being uploaded. More than all lanes' packs together, so that
+/// a pack can always be filled to its end.
+const MAX_SEALED_KIB: u32 = 44 << 10;
 /// Size look-ups at once.
 const SIZE_CHECKS: usize = 8;
 
@@ -97,6 +100,13 @@ struct Queues {
     ready: VecDeque<Block>,
 }
 
+/// A pack that is being filled, and its share of [`MAX_SEALED_KIB`].
+#[derive(Debug)]
+struct OpenPack {
+    writer: PackWriter,
+    space: OwnedSemaphorePermit,
+}
+
 #[derive(Debug, Default)]
 struct Finished {
     /// Uploaded packs that no segment lists yet.
@@ -111,12 +121,13 @@ struct Finished {
 pub(crate) struct Packer {
     shared: Arc<Shared>,
     queues: Mutex<Queues>,
-    packs: [Mutex<Option<PackWriter>>; 2],
+    packs: [Mutex<Option<OpenPack>>; 2],
     /// Packs of this run that are uploaded and not committed: known to this writer alone, for no other writer may refer to
     /// a pack that no commit has announced.
     own: RwLock<Index>,
     finished: Mutex<Finished>,
     sealing: Arc<Semaphore>,
+    space: Arc<Semaphore>,
     uploading: Arc<Semaphore>,
     failure: Mutex<Option<Error>>,
     flushing: tokio::sync::Mutex<()>,
@@ -152,6 +163,7 @@ impl Packer {
             own: RwLock::default(),
             finished: Mutex::default(),
             sealing: Arc::new(Semaphore::new(seal_permits() as usize)),
+            space: Arc::new(Semaphore::new(MAX_SEALED_KIB as usize)),
             uploading: Arc::new(Semaphore::new(MAX_UPLOADS as usize)),
             failure: Mutex::default(),
             flushing: tokio::sync::Mutex::default(),
@@ -259,34 +271,37 @@ impl Packer {
         false
     }
 
-    /// Hands ready blocks to sealing tasks, waiting for a free core.
+    /// Hands ready blocks to sealing tasks, waiting for a free core and for space.
     async fn dispatch(self: &Arc<Self>) -> Result<()> {
-        while !lock(&self.queues).ready.is_empty() {
+        loop {
+            let Some(bytes) = lock(&self.queues).ready.front().map(|block| block.bytes) else {
+                return Ok(());
+            };
             let permit = acquire(&self.sealing, 1).await?;
+            // This is what slows the reader down to the speed of the store.
+            let space = acquire(&self.space, kib(bytes)).await?;
             self.check()?;
             let Some(block) = lock(&self.queues).ready.pop_front() else {
                 return Ok(());
             };
-            tokio::spawn(Arc::clone(self).seal(block, permit));
+            tokio::spawn(Arc::clone(self).seal(block, permit, space));
         }
-        Ok(())
     }
 
     /// Seals one block, and uploads its pack if that is full now. A failure is noted while the permit is still held: a
     /// flush that has all permits has seen every failure.
-    async fn seal(self: Arc<Self>, block: Block, permit: OwnedSemaphorePermit) {
+    async fn seal(self: Arc<Self>, block: Block, permit: OwnedSemaphorePermit, space: OwnedSemaphorePermit) {
         let lane = Lane::of(block.role);
         let packer = Arc::clone(&self);
         let sealed = self
             .shared
-            .compute(move |shared, codec| packer.seal_into_pack(shared, codec, lane, &block))
+            .compute(move |shared, codec| packer.seal_into_pack(shared, codec, lane, &block, space))
             .await;
         let full = match sealed {
             Ok(full) => full,
             Err(error) => return self.fail(error),
         };
         if let Some(pack) = full {
-            // Waiting here, with the sealing permit, is what slows the reader down to the speed of the store.
             let upload = match acquire(&self.uploading, 1).await {
                 Ok(upload) => upload,
                 Err(error) => return self.fail(error),
@@ -302,40 +317,58 @@ impl Packer {
         codec: &mut Codec,
         lane: Lane,
         block: &Block,
-    ) -> Result<Option<PackWriter>> {
+        mut space: OwnedSemaphorePermit,
+    ) -> Result<Option<OpenPack>> {
         let chunks: Vec<(ChunkId, &[u8])> =
             block.chunks.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
         let sealed = seal_block(&shared.keys, codec, block.role, &chunks)
             .map_err(|error| format_error("new block", error))?;
+        // What compression saved is given back; sealing adds less than the rounding.
+        let used = kib(sealed.bytes().len()) as usize;
+        if let Some(saved) = space.num_permits().checked_sub(used) {
+            drop(space.split(saved));
+        }
         let mut open = lock(&self.packs[lane as usize]);
-        let pack = open.get_or_insert_with(|| PackWriter::new(&shared.keys));
-        pack.append(sealed)
+        let mut pack = match open.take() {
+            Some(mut pack) => {
+                pack.space.merge(space);
+                pack
+            }
+            None => OpenPack {
+                writer: PackWriter::new(&shared.keys),
+                space,
+            },
+        };
+        pack.writer
+            .append(sealed)
             .map_err(|error| format_error("new pack", error))?;
-        Ok(if pack.len() >= lane.limits().pack_bytes {
-            open.take()
-        } else {
-            None
-        })
+        if pack.writer.len() >= lane.limits().pack_bytes {
+            return Ok(Some(pack));
+        }
+        *open = Some(pack);
+        Ok(None)
     }
 
     /// Uploads a pack, in a task of its own. As with sealing, the outcome is noted before the permit goes.
-    async fn finish_pack(self: &Arc<Self>, pack: PackWriter, upload: OwnedSemaphorePermit) {
+    async fn finish_pack(self: &Arc<Self>, pack: OpenPack, upload: OwnedSemaphorePermit) {
         if let Err(error) = self.upload(pack).await {
             return self.fail(error);
         }
         drop(upload);
-        if lock(&self.finished).chunks >= MAX_UNINDEXED_CHUNKS {
-            if let Err(error) = self.write_segment().await {
-                self.fail(error);
-            }
+        if lock(&self.finished).chunks >= MAX_UNINDEXED_CHUNKS
+            && let Err(error) = self.write_segment().await
+        {
+            self.fail(error);
         }
     }
 
-    async fn upload(self: &Arc<Self>, pack: PackWriter) -> Result<()> {
+    async fn upload(self: &Arc<Self>, pack: OpenPack) -> Result<()> {
+        let OpenPack { writer, space } = pack;
         let finished = self
             .shared
             .compute(|_, codec| {
-                pack.finish(codec)
+                writer
+                    .finish(codec)
                     .map_err(|error| format_error("new pack", error))
             })
             .await?;
@@ -347,6 +380,7 @@ impl Packer {
             .create_named_by_content(&path, PutPayload::from_iter(parts))
             .await?;
         self.counters.bytes_stored.fetch_add(size, Ordering::Relaxed);
+        drop(space);
         self.counters.packs.fetch_add(1, Ordering::Relaxed);
         self.register(indexed)
     }
@@ -391,7 +425,7 @@ impl Packer {
         self.dispatch().await?;
         // All permits: every block handed out before is in a pack.
         let all = acquire(&self.sealing, seal_permits()).await?;
-        let packs: Vec<PackWriter> = self.packs.iter().filter_map(|pack| lock(pack).take()).collect();
+        let packs: Vec<OpenPack> = self.packs.iter().filter_map(|pack| lock(pack).take()).collect();
         drop(all);
         for pack in packs {
             let upload = acquire(&self.uploading, 1).await?;
@@ -449,10 +483,12 @@ impl Packer {
             packs: count,
             chunks: segment.chunks(),
         };
+        let path = paths::index(&id);
         self.shared
             .objects
-            .create_named_by_content(&paths::index(&id), bytes.into())
+            .create_named_by_content(&path, bytes.into())
             .await?;
+        self.shared.objects.check_kept(&path, reference.size).await?;
         self.counters
             .bytes_stored
             .fetch_add(reference.size, Ordering::Relaxed);
@@ -469,18 +505,7 @@ impl Packer {
             .map(|pack| (paths::pack(&pack.id), pack.size))
             .collect();
         stream::iter(names)
-            .map(|(path, size)| async move {
-                match self.shared.objects.size(&path).await? {
-                    Some(found) if found == size => Ok(()),
-                    found => {
-                        let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("{found} bytes"));
-                        let message = format!("{path}: the store acknowledged {size} bytes and holds {found}");
-                        Err(Error::new(ErrorKind::Unavailable, message).with_hint(
-                            "This store loses what it acknowledged. Check it before the next run; nothing was committed.",
-                        ))
-                    }
-                }
-            })
+            .map(|(path, size)| async move { self.shared.objects.check_kept(&path, size).await })
             .buffer_unordered(SIZE_CHECKS)
             .try_collect()
             .await
@@ -552,6 +577,11 @@ impl Drop for Packer {
             fresh.remove(&segment.id);
         }
     }
+}
+
+/// Whole KiB that so many bytes fill; one more, for what sealing adds.
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes / 1024).unwrap_or(u32::MAX - 1) + 1
 }
 
 async fn acquire(semaphore: &Arc<Semaphore>, permits: u32) -> Result<OwnedSemaphorePermit> {
