@@ -11,7 +11,7 @@ use nakivo_repo_format::manifest::LedgerKind;
 
 use nakivo_repo_format::record::ItemKind;
 
-use super::fetch::fetch;
+use super::fetch::{FetchOutcome, fetch};
 use super::run::{Run, container_key, item_key};
 use super::whereabouts::IdHash;
 use crate::connector::{ItemHead, ItemRef, Presence};
@@ -114,19 +114,19 @@ impl Run {
             return self.keep_unknown(item, &error).await;
         }
         let now = head.item.clone();
+        let mut gone = false;
         if let Some(head) = self.item(head).await? {
-            let (head, outcome) = fetch(
-                self.connector.clone(),
-                self.object.clone(),
-                self.writer.clone(),
-                head,
-            )
-            .await?;
+            let (head, outcome) =
+                fetch(self.connector.clone(), self.object.clone(), self.writer.clone(), head).await?;
+            gone = matches!(outcome, FetchOutcome::Gone);
             self.apply(head, outcome).await?;
             // The fetch may find it gone after all, or placing it may show where it was before: both are settled facts.
             for settled in std::mem::take(&mut self.candidates) {
                 self.forget(&settled).await?;
             }
+        }
+        if gone {
+            return self.forget(item).await;
         }
         if now == *item {
             return Ok(());
