@@ -116,8 +116,13 @@ impl Run {
         let now = head.item.clone();
         let mut gone = false;
         if let Some(head) = self.item(head).await? {
-            let (head, outcome) =
-                fetch(self.connector.clone(), self.object.clone(), self.writer.clone(), head).await?;
+            let (head, outcome) = fetch(
+                self.connector.clone(),
+                self.object.clone(),
+                self.writer.clone(),
+                head,
+            )
+            .await?;
             gone = matches!(outcome, FetchOutcome::Gone);
             self.apply(head, outcome).await?;
             // The fetch may find it gone after all, or placing it may show where it was before: both are settled facts.
