@@ -91,13 +91,11 @@ impl Run {
 
     /// Takes the item out of the new point at this place.
     async fn forget(&mut self, item: &ItemRef) -> Result<()> {
-        let in_base = self.in_base(item).await?;
-        if in_base && !self.whereabouts.is_elsewhere(item) {
+        if !self.whereabouts.is_elsewhere(item) && self.in_base(item).await? {
             self.ledger.counts.removed += 1;
         }
-        if in_base || self.whereabouts.is_stored(item) {
-            self.remove(&item_key(item)?).await?;
-        }
+        // Whether base or run put it there: of a key that is in neither, nothing is removed.
+        self.remove(&item_key(item)?).await?;
         Ok(())
     }
 
