@@ -352,7 +352,21 @@ pub(crate) fn corrupt(path: &str, what: &str) -> Error {
 
 /// The error for bytes of the object at `path` that the format refuses.
 pub(crate) fn format_error(path: &str, error: FormatError) -> Error {
+    const DAMAGED: (ErrorKind, Option<&str>) = (
+        ErrorKind::Corrupt,
+        Some("Run verify to see which items are affected; everything else can still be recovered."),
+    );
     let (kind, hint) = match &error {
+        // A header is looked at before it is authenticated, and what a newer version may do is announced in format.json,
+        // which was read and accepted: an unknown version, kind or flag there is a flipped bit.
+        FormatError::UnsupportedVersion {
+            what: "object header",
+            ..
+        }
+        | FormatError::UnsupportedFeature {
+            what: "object header",
+            ..
+        } => DAMAGED,
         FormatError::WrongPassphrase => (ErrorKind::WrongPassphrase, None),
         FormatError::PassphraseRequired => (
             ErrorKind::WrongPassphrase,
@@ -368,10 +382,7 @@ pub(crate) fn format_error(path: &str, error: FormatError) -> Error {
                 "Check this machine's memory: data changed between reading and storing. Nothing of it was stored.",
             ),
         ),
-        _ => (
-            ErrorKind::Corrupt,
-            Some("Run verify to see which items are affected; everything else can still be recovered."),
-        ),
+        _ => DAMAGED,
     };
     let result = Error::new(kind, format!("{path}: {error}")).with_source(error);
     match hint {

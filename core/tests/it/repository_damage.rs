@@ -448,3 +448,48 @@ async fn a_sample_is_chosen_by_its_seed() {
         ErrorKind::InvalidInput
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_flipped_bit_of_a_header_is_damage_and_no_newer_format() {
+    let store = memory();
+    let repository = new_repository(&store).await;
+    for number in 1..=17 {
+        back_up(
+            &repository,
+            "alice",
+            number,
+            &some_files(u64::from(number), 1, 200),
+            None,
+        )
+        .await
+        .unwrap();
+    }
+    let mut objects = names(&store, "checkpoint").await;
+    objects.push("log/00000000000000000017".to_owned());
+    objects.push(names(&store, "index").await.remove(0));
+    for name in objects {
+        let good = get(&store, &name).await;
+        for bit in 0..64 * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            put(&store, &name, bytes).await;
+            let again = Repository::open(
+                Arc::clone(&store),
+                super::repository::open_options(),
+                nakivo_core::seams::Environment::default(),
+            )
+            .await;
+            let info = again
+                .unwrap_or_else(|error| panic!("{name} bit {bit}: {error:?}"))
+                .info()
+                .await
+                .unwrap();
+            assert!(
+                info.notes.iter().any(|note| note.contains(&name)),
+                "{name} bit {bit}: {:?}",
+                info.notes
+            );
+        }
+        put(&store, &name, good).await;
+    }
+}

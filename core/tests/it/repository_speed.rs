@@ -20,9 +20,24 @@ use nakivo_core::store::StoreLocation;
 
 use super::repository::{Noise, body, create_options, file_record, manifest, open_options, put_edit};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test]
 #[ignore = "measures; takes a minute"]
-async fn speed_of_many_files_and_one_large() {
+fn speed_of_many_files_and_one_large() {
+    // Few blocking threads: each gets a heap of its own from the C library, and those are never given back.
+    let threads = std::env::var("NAKIVO_BLOCKING_THREADS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(8);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(threads)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(measure());
+}
+
+async fn measure() {
     let place = tempfile::tempdir().unwrap();
     let env = Environment::default();
     let location = StoreLocation::directory(place.path());

@@ -33,7 +33,7 @@ const MAX_UPLOADS: u32 = 2;
 const MAX_UNINDEXED_CHUNKS: u64 = 250_000;
 /// Sealed bytes in memory: in packs being filled and in packs being uploaded. More than all lanes' packs together, so that
 /// a pack can always be filled to its end.
-const MAX_SEALED_KIB: u32 = 44 << 10;
+const MAX_SEALED_KIB: u32 = 36 << 10;
 /// Size look-ups at once.
 const SIZE_CHECKS: usize = 8;
 
