@@ -62,9 +62,9 @@ for name, passed, failed, ignored, seconds in rows:
     if passed or failed or ignored:
         print(f"{passed:6} passed {failed:3} failed {ignored:3} ignored {seconds:8.1f} s  {name}")
 passed, failed, ignored = (sum(row[at] for row in rows) for at in (1, 2, 3))
-print(f"{passed:6} passed {failed:3} failed {ignored:3} ignored, {len(skipped)} skipped")
 for reason in skipped:
     print("  " + reason)
+print(f"{passed} passed, {failed} failed, {ignored + len(skipped)} skipped")
 sys.exit(failed > 0 or passed == 0)
 PYTHON
 }
