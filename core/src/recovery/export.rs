@@ -13,7 +13,7 @@ use chrono::DateTime;
 use futures::stream::{BoxStream, StreamExt};
 use nakivo_repo_format::ids::PointId;
 use nakivo_repo_format::manifest::Manifest;
-use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord, Value};
+use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord, SegmentList, Value};
 use serde::Serialize;
 
 use super::Outcome;
@@ -34,6 +34,8 @@ pub const MANIFEST_NAME: &str = "manifest.jsonl";
 const READ_AHEAD_BYTES: u64 = 1 << 20;
 /// Parts read ahead.
 const READ_AHEAD: usize = 8;
+/// Records held at once, to read their content in the order in which it is stored.
+const WINDOW_BYTES: usize = 16 << 20;
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
@@ -170,6 +172,8 @@ async fn run(
         sink,
         reporter,
         mbox: None,
+        mbox_order: 0,
+        last_container: String::new(),
         report: ExportReport {
             outcome: Outcome::Complete,
             point: view.manifest().id,
@@ -191,11 +195,19 @@ async fn run(
     Ok(export.report)
 }
 
-/// A step of the walk with the content at hand.
-enum Work {
-    Container { id: String, whole: bool },
-    Item(Box<ItemRecord>, Content),
-    Damaged { container: String, error: Error },
+/// An item on its way.
+struct Job {
+    record: Box<ItemRecord>,
+    place: Place,
+    /// Which mbox file, then where its content is stored.
+    order: (u64, u64),
+}
+
+enum Place {
+    /// It has no content.
+    Nowhere,
+    File(String),
+    Mbox,
 }
 
 enum Content {
@@ -214,24 +226,37 @@ fn main_part(record: &ItemRecord) -> Option<&ContentPart> {
         .or_else(|| record.parts.first())
 }
 
-async fn read_ahead(repository: &Repository, step: Step) -> Result<Work> {
-    Ok(match step {
-        Step::Container { id, whole } => Work::Container { id, whole },
-        Step::Damaged { container, error } => Work::Damaged { container, error },
-        Step::Item(record) => {
-            let content = match main_part(&record) {
-                None => Content::Nothing,
-                Some(part) if part.size <= READ_AHEAD_BYTES => {
-                    match repository.read_part_bytes(part, READ_AHEAD_BYTES).await {
-                        Err(error) if !concerns_item(&error) => return Err(error),
-                        content => Content::Small(content),
-                    }
-                }
-                Some(part) => Content::Large(repository.read_part(part)),
-            };
-            Work::Item(record, content)
+fn is_mail(record: &ItemRecord, part: &ContentPart) -> bool {
+    record.kind == ItemKind::Message && part.name == "mime"
+}
+
+/// About how much memory a record takes.
+fn estimate(record: &ItemRecord) -> usize {
+    let parts: usize = record
+        .parts
+        .iter()
+        .map(|part| match &part.segments {
+            SegmentList::Direct(segments) => {
+                segments.iter().map(|s| 80 + 40 * s.chunks().len()).sum::<usize>()
+            }
+            SegmentList::Indirect(blob) => 40 * blob.chunks().len(),
+        })
+        .sum();
+    // Inline bytes are few; properties are a handful.
+    1_000 + 2 * (record.id.len() + record.name.len()) + record.container.len() + parts
+}
+
+async fn read_ahead(repository: &Repository, record: &ItemRecord) -> Result<Content> {
+    match main_part(record) {
+        None => Ok(Content::Nothing),
+        Some(part) if part.size <= READ_AHEAD_BYTES => {
+            match repository.read_part_bytes(part, READ_AHEAD_BYTES).await {
+                Err(error) if !concerns_item(&error) => Err(error),
+                content => Ok(Content::Small(content)),
+            }
         }
-    })
+        Some(part) => Ok(Content::Large(repository.read_part(part))),
+    }
 }
 
 /// Whether an error of reading is one of this item's bytes, so that the rest can go on.
@@ -250,6 +275,9 @@ struct Export {
     sink: Sink,
     reporter: Reporter,
     mbox: Option<OpenMbox>,
+    /// Counts the folders whose messages go to an mbox file.
+    mbox_order: u64,
+    last_container: String,
     report: ExportReport,
 }
 
@@ -261,23 +289,72 @@ struct OpenMbox {
 }
 
 impl Export {
+    /// Goes through the selection window by window: paths are given in the order of the tree, content is read in the order
+    /// in which it is stored.
     async fn write(&mut self, walk: ItemWalk) -> Result<()> {
-        let repository = self.repository.clone();
-        let mut steps = walk
-            .into_stream()
-            .map(move |step| {
-                let repository = repository.clone();
-                async move { read_ahead(&repository, step?).await }
-            })
-            .buffered(READ_AHEAD);
+        let mut steps = walk.into_stream();
+        let mut window = Vec::new();
+        let mut window_bytes = 0;
         while let Some(step) = steps.next().await {
             match step? {
-                Work::Container { id, whole } => self.container(&id, whole).await?,
-                Work::Item(record, content) => self.item(&record, content).await?,
-                Work::Damaged { container, error } => self.damaged_listing(&container, &error),
+                Step::Container { id, whole } => self.container(&id, whole).await?,
+                Step::Damaged { container, error } => self.damaged_listing(&container, &error),
+                Step::Item(record) => {
+                    window_bytes += estimate(&record);
+                    window.push(self.job(record));
+                    if window_bytes >= WINDOW_BYTES {
+                        self.write_window(std::mem::take(&mut window)).await?;
+                        window_bytes = 0;
+                    }
+                }
             }
         }
+        self.write_window(window).await?;
         self.close_mbox().await
+    }
+
+    /// Decides where an item goes.
+    fn job(&mut self, record: Box<ItemRecord>) -> Job {
+        let part = main_part(&record);
+        let placement = part.map_or(0, |part| self.repository.placement(part));
+        // Files go before the messages of a window, so that they do not cut an mbox file in pieces.
+        let mut file_number = 0;
+        let place = match part {
+            None => Place::Nowhere,
+            Some(part) if self.format == ExportFormat::Mbox && is_mail(&record, part) => {
+                // The messages of a folder stay together.
+                self.mbox_order += u64::from(self.last_container != record.container);
+                self.last_container.clone_from(&record.container);
+                file_number = self.mbox_order;
+                Place::Mbox
+            }
+            Some(part) => Place::File(self.places.file(&record, part)),
+        };
+        Job {
+            order: (file_number, placement),
+            record,
+            place,
+        }
+    }
+
+    async fn write_window(&mut self, mut window: Vec<Job>) -> Result<()> {
+        window.sort_by_key(|job| job.order);
+        let repository = self.repository.clone();
+        let mut jobs = futures::stream::iter(window)
+            .map(move |job| {
+                let repository = repository.clone();
+                async move {
+                    read_ahead(&repository, &job.record)
+                        .await
+                        .map(|content| (job, content))
+                }
+            })
+            .buffered(READ_AHEAD);
+        while let Some(job) = jobs.next().await {
+            let (job, content) = job?;
+            self.item(job, content).await?;
+        }
+        Ok(())
     }
 
     async fn container(&mut self, id: &str, whole: bool) -> Result<()> {
@@ -312,7 +389,8 @@ impl Export {
         });
     }
 
-    async fn item(&mut self, record: &ItemRecord, content: Content) -> Result<()> {
+    async fn item(&mut self, job: Job, content: Content) -> Result<()> {
+        let record = &*job.record;
         let path = self.containers.path_of(record);
         let line = manifest::line(record, &path);
         let Some(part) = main_part(record) else {
@@ -321,12 +399,10 @@ impl Export {
             self.reporter.update(|progress| progress.items_done += 1);
             return Ok(());
         };
-        let as_mbox =
-            self.format == ExportFormat::Mbox && record.kind == ItemKind::Message && part.name == "mime";
-        let written = if as_mbox {
-            self.message(record, part, content, line.clone()).await?
-        } else {
-            self.file(record, part, content, line.clone()).await?
+        let written = match job.place {
+            Place::Mbox => self.message(record, part, content, line.clone()).await?,
+            Place::File(file) => self.file(record, part, content, file, line.clone()).await?,
+            Place::Nowhere => Ok(()),
         };
         match written {
             Ok(()) => {
@@ -367,27 +443,28 @@ impl Export {
         record: &ItemRecord,
         part: &ContentPart,
         content: Content,
+        path: String,
         mut line: serde_json::Map<String, serde_json::Value>,
     ) -> Result<Result<()>> {
         // One file at a time: in an archive the mbox file would be cut in two.
         self.close_mbox().await?;
-        let content = match content {
+        let file = NewFile {
+            compress: compressible(&path),
+            path: path.clone(),
+            modified_ns: time_ns(record),
+            mode: mode(record),
+        };
+        let mut content = match content {
             Content::Nothing => return Ok(Ok(())),
             Content::Small(Err(error)) => return Ok(Err(error)),
-            Content::Small(Ok(bytes)) => futures::stream::iter([Ok(bytes)]).boxed(),
+            Content::Small(Ok(bytes)) => {
+                manifest::add_file(&mut line, &path, part);
+                return self.sink.whole(file, bytes, line).await.map(Ok);
+            }
             Content::Large(stream) => stream,
         };
-        let path = self.places.file(record, part);
-        self.sink
-            .begin(NewFile {
-                compress: compressible(&path),
-                path: path.clone(),
-                modified_ns: time_ns(record),
-                mode: mode(record),
-            })
-            .await?;
+        self.sink.begin(file).await?;
         self.sink.item().await?;
-        let mut content = content;
         while let Some(piece) = content.next().await {
             match piece {
                 Ok(bytes) => self.sink.data(bytes).await?,
@@ -415,7 +492,7 @@ impl Export {
         content: Content,
         mut line: serde_json::Map<String, serde_json::Value>,
     ) -> Result<Result<()>> {
-        let content = match content {
+        let mut content = match content {
             Content::Nothing => return Ok(Ok(())),
             Content::Small(Err(error)) => return Ok(Err(error)),
             Content::Small(Ok(bytes)) => futures::stream::iter([Ok(bytes)]).boxed(),
@@ -440,27 +517,24 @@ impl Export {
             .unwrap_or(0);
         let date = DateTime::from_timestamp_millis(time).unwrap_or_default();
         let separator = mbox::separator(sender(record).as_deref(), date);
-        mbox.length += separator.len() as u64;
-        self.sink.raw(separator).await?;
         let mut quoter = mbox::Quoter::new();
-        let mut content = content;
+        self.sink.item().await?;
+        // Small messages go over in one piece.
+        let mut quoted = separator;
         while let Some(piece) = content.next().await {
             let piece = piece?;
-            let mut quoted = Vec::with_capacity(piece.len() + 16);
+            quoted.reserve(piece.len() + 16);
             quoter.push(&piece, &mut quoted);
             mbox.length += quoted.len() as u64;
-            self.sink.count(piece).await?;
-            self.sink.raw(quoted).await?;
+            self.sink.piece(piece, std::mem::take(&mut quoted)).await?;
         }
-        let mut rest = Vec::new();
-        quoter.finish(&mut rest);
-        mbox.length += rest.len() as u64;
-        self.sink.raw(rest).await?;
+        quoter.finish(&mut quoted);
+        mbox.length += quoted.len() as u64;
         manifest::add_file(&mut line, &mbox.path, part);
         line.insert("offset".to_owned(), offset.into());
         line.insert("length".to_owned(), (mbox.length - offset).into());
         self.mbox = Some(mbox);
-        self.sink.line(line, true).await?;
+        self.sink.last_piece(quoted, line).await?;
         Ok(Ok(()))
     }
 

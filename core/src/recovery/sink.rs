@@ -18,8 +18,8 @@ use super::zip::{Spill, ZipWriter};
 use crate::error::{Error, Result};
 use crate::fs::{OpenFile, Root, io_error};
 
-/// Commands that may wait for the disk. Content comes in pieces of at most a few MiB.
-const COMMANDS_AHEAD: usize = 4;
+/// Commands that may wait for the disk. Most hold at most one MiB, those of large items some MiB.
+const COMMANDS_AHEAD: usize = 16;
 /// The file being written in a directory export.
 pub(super) const TEMPORARY_NAME: &str = ".nakivo-export.part";
 /// The list of a directory export while it is being written.
@@ -48,8 +48,22 @@ enum Command {
     },
     Begin(NewFile),
     Data(Bytes),
-    /// Bytes of the file that are no item's content: mbox separators and quoting.
-    Raw(Vec<u8>),
+    /// A piece of a message in an mbox file: its own bytes count towards size and hash, the quoted ones are written.
+    Piece {
+        own: Bytes,
+        quoted: Vec<u8>,
+    },
+    /// The end of a message in an mbox file, and its line.
+    LastPiece {
+        quoted: Vec<u8>,
+        line: Map<String, Value>,
+    },
+    /// A small file from beginning to end.
+    Whole {
+        file: NewFile,
+        content: Bytes,
+        line: Map<String, Value>,
+    },
     End,
     Abort,
     /// An item begins: its size and hash are counted from here on.
@@ -59,8 +73,6 @@ enum Command {
         line: Map<String, Value>,
         counted: bool,
     },
-    /// Counts towards size and hash, but is written by [`Command::Raw`].
-    Count(Bytes),
     Finish,
 }
 
@@ -117,12 +129,21 @@ impl Sink {
         self.send(Command::Data(bytes)).await
     }
 
-    pub(super) async fn raw(&mut self, bytes: Vec<u8>) -> Result<()> {
-        self.send(Command::Raw(bytes)).await
+    pub(super) async fn piece(&mut self, own: Bytes, quoted: Vec<u8>) -> Result<()> {
+        self.send(Command::Piece { own, quoted }).await
     }
 
-    pub(super) async fn count(&mut self, bytes: Bytes) -> Result<()> {
-        self.send(Command::Count(bytes)).await
+    pub(super) async fn last_piece(&mut self, quoted: Vec<u8>, line: Map<String, Value>) -> Result<()> {
+        self.send(Command::LastPiece { quoted, line }).await
+    }
+
+    pub(super) async fn whole(
+        &mut self,
+        file: NewFile,
+        content: Bytes,
+        line: Map<String, Value>,
+    ) -> Result<()> {
+        self.send(Command::Whole { file, content, line }).await
     }
 
     pub(super) async fn end(&mut self) -> Result<()> {
@@ -319,27 +340,47 @@ impl Writer {
                 self.count(&bytes);
                 self.write(&bytes)?;
             }
-            Command::Raw(bytes) => self.write(&bytes)?,
-            Command::Count(bytes) => self.count(&bytes),
+            Command::Piece { own, quoted } => {
+                self.count(&own);
+                self.write(&quoted)?;
+            }
+            Command::LastPiece { quoted, line } => {
+                self.write(&quoted)?;
+                self.line(line, true)?;
+            }
+            Command::Whole { file, content, line } => {
+                self.begin(file)?;
+                self.start_count();
+                self.count(&content);
+                self.write(&content)?;
+                self.end()?;
+                self.line(line, true)?;
+            }
             Command::End => self.end()?,
             Command::Abort => self.abort()?,
-            Command::Item => {
-                self.size = 0;
-                self.hasher.reset();
-            }
-            Command::Line { mut line, counted } => {
-                if counted {
-                    manifest::add_content(&mut line, self.size, self.hasher.finalize());
-                }
-                self.lines.extend(manifest::encode(line));
-                if self.lines.len() >= LINES_BYTES {
-                    self.flush_lines()?;
-                }
-            }
+            Command::Item => self.start_count(),
+            Command::Line { line, counted } => self.line(line, counted)?,
             // Taken by the loop.
             Command::Finish => {}
         }
         Ok(())
+    }
+
+    fn start_count(&mut self) {
+        self.size = 0;
+        self.hasher.reset();
+    }
+
+    fn line(&mut self, mut line: Map<String, Value>, counted: bool) -> Result<()> {
+        if counted {
+            manifest::add_content(&mut line, self.size, self.hasher.finalize());
+        }
+        self.lines.extend(manifest::encode(line));
+        if self.lines.len() >= LINES_BYTES {
+            self.flush_lines()
+        } else {
+            Ok(())
+        }
     }
 
     fn count(&mut self, bytes: &[u8]) {

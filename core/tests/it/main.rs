@@ -2,6 +2,7 @@
 
 mod folder;
 mod recovery;
+mod recovery_large;
 mod repository;
 mod repository_damage;
 mod repository_faults;
