@@ -187,6 +187,18 @@ fn blocks_of_two_packs_cannot_be_swapped_unnoticed() {
     assert!(open_block(&keys, &mut codec, &header, &entry, stored).is_err());
 }
 
+/// Bytes that the directory does not account for have no place in a pack.
+#[test]
+fn a_gap_is_refused() {
+    let (keys, mut codec) = (keys(), codec());
+    let (pack, _) = sample(6, Compression::Medium);
+    let mut bytes = pack.to_vec();
+    let at = pack.directory.blocks_end() as usize;
+    bytes.splice(at..at, [0; 5]);
+    let refused = open_pack(&keys, &mut codec, &bytes).unwrap_err();
+    assert!(matches!(refused, FormatError::Corrupt { .. }), "{refused}");
+}
+
 #[test]
 fn a_wrong_chunk_id_is_noticed_when_reading() {
     let (keys, mut codec) = (keys(), codec());

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use nakivo_repo_format::tree::{
-    DiffStep, Edit, EditorStats, Node, RangeScan, ScanStep, Step, TreeBuilder, TreeChange, TreeDiff,
-    TreeEditor, TreeRoot,
+    DiffStep, Edit, EditorStats, RangeScan, ScanStep, Step, TreeBuilder, TreeChange, TreeDiff, TreeEditor,
+    TreeRoot,
 };
 use nakivo_repo_format::{ChunkId, KeySet};
 use proptest::prelude::any;
@@ -337,22 +337,56 @@ fn order_is_checked() {
 #[test]
 fn a_foreign_node_is_refused() {
     let keys = keys();
-    let mut g = Gen::new(3);
-    let mut nodes = Nodes::default();
-    let map: Map = (0..2000).map(|_| (key(&mut g, 9000), value(&mut g))).collect();
-    let root = build(&keys, &map, &mut nodes);
-    let other = nodes
-        .stored
-        .values()
-        .find(|bytes| matches!(Node::decode(bytes), Ok(Node::Leaf(_))))
-        .unwrap()
-        .clone();
-    let mut scan = RangeScan::all(root);
-    let Ok(ScanStep::Need(chunk)) = scan.step() else {
-        panic!("a node is needed first")
+    let map = |size: u64, value: &[u8], from: usize| -> Map {
+        (from..from + 3)
+            .map(|i| (format!("\0\u{2}{i}").into_bytes(), (size, value.to_vec())))
+            .collect()
     };
-    scan.supply(&chunk.id, other);
-    assert!(scan.step().is_err());
+    let mut nodes = Nodes::default();
+    let root = build(&keys, &map(1, b"value", 100), &mut nodes).unwrap();
+    let scan_with = |other: Map, root: TreeRoot| {
+        let mut nodes = Nodes::default();
+        let other = build(&keys, &other, &mut nodes).unwrap();
+        let mut scan = RangeScan::all(Some(root));
+        assert_eq!(scan.step().unwrap(), ScanStep::Need(root.chunk));
+        scan.supply(&root.chunk.id, nodes.stored[&other.chunk.id].clone());
+        scan.step()
+    };
+    assert!(scan_with(map(1, b"value", 100), root).is_ok());
+    assert!(scan_with(map(2, b"value", 100), root).is_err(), "other sizes");
+    assert!(scan_with(map(1, b"values", 100), root).is_err(), "another length");
+    let mut fewer = map(1, b"value", 100);
+    fewer.pop_first();
+    assert!(scan_with(fewer, root).is_err(), "fewer entries");
+    assert!(
+        scan_with(map(1, b"value", 100), TreeRoot { level: 1, ..root }).is_err(),
+        "another level"
+    );
+}
+
+/// The hard case of shrinking: what is left is one subtree whose top node has a single child.
+#[test]
+fn a_lone_chain_collapses() {
+    let keys = keys();
+    // A first key that closes a leaf and the node above it.
+    let first = (0..)
+        .map(|i| format!("\0\u{2}a{i:08}").into_bytes())
+        .find(|k| keys.boundary(k).trailing_zeros() >= 12);
+    let first = first.unwrap();
+    let mut map = Map::from([(first.clone(), (1, vec![1]))]);
+    map.extend((0..5000).map(|i| (format!("\0\u{2}b{i:08}").into_bytes(), (1, vec![2]))));
+    let mut nodes = Nodes::default();
+    let root = build(&keys, &map, &mut nodes);
+    assert!(root.unwrap().level >= 2);
+    let edits = map
+        .keys()
+        .filter(|key| **key != first)
+        .map(|key| (key.clone(), None))
+        .collect();
+    let (left, _) = edit(&keys, root, &edits, &mut nodes, &mut Gen::new(1));
+    map.retain(|key, _| *key == first);
+    assert_eq!(left, build(&keys, &map, &mut Nodes::default()));
+    assert_eq!(left.unwrap().level, 0);
 }
 
 /// Values that weigh much close nodes early, so that a node always fits a chunk.
