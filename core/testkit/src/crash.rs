@@ -66,14 +66,19 @@ pub fn files_of(directory: &Path) -> PathBuf {
 /// # Errors
 /// Those of opening the store.
 pub async fn lab(directory: &Path) -> Result<Lab> {
-    let store = StoreLocation::directory(directory.join("repository")).create().await?;
+    let store = StoreLocation::directory(directory.join("repository"))
+        .create()
+        .await?;
     Ok(lab_over(store, directory))
 }
 
 fn lab_over(store: Arc<dyn object_store::ObjectStore>, directory: &Path) -> Lab {
     let state = Arc::new(FileState::new(directory.join("state")));
     // The machine's clock and randomness: ids and times must differ between processes.
-    Lab { env: Environment::system(state.clone()), ..Lab::with_state(store, 1, state) }
+    Lab {
+        env: Environment::system(state.clone()),
+        ..Lab::with_state(store, 1, state)
+    }
 }
 
 /// The source of a step.
@@ -101,7 +106,9 @@ pub fn source(step: Step, directory: &Path) -> Result<Option<(Arc<dyn Connector>
 /// # Errors
 /// Those of the step.
 pub async fn run(step: Step, directory: &Path, kill_before: Option<u64>) -> Result<u64> {
-    let store = StoreLocation::directory(directory.join("repository")).create().await?;
+    let store = StoreLocation::directory(directory.join("repository"))
+        .create()
+        .await?;
     let faults = FaultStore::new(store);
     if let Some(kill_before) = kill_before {
         faults.before_operations(move |operation| {
@@ -130,4 +137,3 @@ fn kill_this_process() {
         std::thread::park();
     }
 }
-

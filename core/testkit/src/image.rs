@@ -37,7 +37,10 @@ impl Image {
     pub async fn open(&self) -> Arc<dyn ObjectStore> {
         let store = InMemory::new();
         for (path, bytes) in &self.objects {
-            store.put(path, PutPayload::from_bytes(bytes.clone())).await.expect("memory takes every object");
+            store
+                .put(path, PutPayload::from_bytes(bytes.clone()))
+                .await
+                .expect("memory takes every object");
         }
         Arc::new(store)
     }

@@ -44,7 +44,11 @@ impl Lab {
     #[must_use]
     pub fn with_state(store: Arc<dyn ObjectStore>, seed: u64, state: Arc<dyn StateStore>) -> Self {
         let clock = TestClock::new();
-        let env = Environment { clock: Arc::new(clock.clone()), rng: Arc::new(SeededRng::new(seed)), state };
+        let env = Environment {
+            clock: Arc::new(clock.clone()),
+            rng: Arc::new(SeededRng::new(seed)),
+            state,
+        };
         Self { store, clock, env }
     }
 
@@ -88,7 +92,9 @@ pub async fn back_up_object(
     connector: Arc<dyn Connector>,
     object: ObjectRecord,
 ) -> Result<BackupReport> {
-    backup::start(repository, connector, object, BackupOptions::default()).wait().await
+    backup::start(repository, connector, object, BackupOptions::default())
+        .wait()
+        .await
 }
 
 /// Whether the error is of a kind that tells the caller what to do, rather than a defect of the software.

@@ -5,11 +5,9 @@ use std::fmt;
 
 use crate::content::Digest;
 
-/// A container, apart from its id.
+/// A container, apart from its place and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogicalContainer {
-    /// Id of the container it is in; empty for the root.
-    pub parent: String,
     /// Its name.
     pub name: String,
 }
@@ -27,11 +25,11 @@ pub struct LogicalItem {
     pub parts: BTreeMap<String, Digest>,
 }
 
-/// Containers by id, items by container and id.
+/// Containers and items by the container that holds them (empty: the root) and their id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogicalContent {
     /// Every container.
-    pub containers: BTreeMap<String, LogicalContainer>,
+    pub containers: BTreeMap<(String, String), LogicalContainer>,
     /// Every item.
     pub items: BTreeMap<(String, String), LogicalItem>,
 }
@@ -45,7 +43,7 @@ impl LogicalContent {
             &self.containers,
             &other.containers,
             "container",
-            |id| id.clone(),
+            |(parent, id)| format!("{parent}/{id}"),
             &mut lines,
         );
         compare(

@@ -53,8 +53,10 @@ pub async fn survey_point(repository: &Repository, manifest: &Manifest) -> Surve
         };
         let place = (record.container.clone(), record.id.clone());
         if record.kind == ItemKind::Container {
-            let container = LogicalContainer { parent: record.container, name: record.name };
-            survey.content.containers.insert(record.id, container);
+            survey
+                .content
+                .containers
+                .insert(place, LogicalContainer { name: record.name });
             continue;
         }
         match read_item(repository, &record).await {
@@ -74,11 +76,19 @@ async fn read_item(repository: &Repository, record: &ItemRecord) -> Result<Logic
     for part in &record.parts {
         parts.insert(part.name.clone(), read_part(repository, part).await?);
     }
-    let text = |value: &Value| value.as_text().map_or_else(|| format!("{value:?}"), str::to_owned);
+    let text = |value: &Value| {
+        value
+            .as_text()
+            .map_or_else(|| format!("{value:?}"), str::to_owned)
+    };
     Ok(LogicalItem {
         name: record.name.clone(),
         change_key: record.change_key.clone(),
-        properties: record.properties.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        properties: record
+            .properties
+            .iter()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect(),
         parts,
     })
 }
@@ -99,14 +109,23 @@ pub async fn read_part(repository: &Repository, part: &ContentPart) -> Result<Di
 /// The manifests of all points of all objects, oldest first within an object.
 #[must_use]
 pub fn all_points(repository: &Repository) -> Vec<Manifest> {
-    repository.objects().iter().flat_map(|summary| repository.points(&summary.object.id)).collect()
+    repository
+        .objects()
+        .iter()
+        .flat_map(|summary| repository.points(&summary.object.id))
+        .collect()
 }
 
 /// Checks that a point holds exactly this, and that its own counts say so (I1).
 ///
 /// # Panics
 /// If not.
-pub async fn assert_point(repository: &Repository, manifest: &Manifest, expected: &LogicalContent, what: &str) {
+pub async fn assert_point(
+    repository: &Repository,
+    manifest: &Manifest,
+    expected: &LogicalContent,
+    what: &str,
+) {
     let content = match read_point(repository, manifest).await {
         Ok(content) => content,
         Err(error) => panic!("{what}: point {} cannot be read: {error:?}", manifest.id),
@@ -122,7 +141,10 @@ pub async fn assert_point(repository: &Repository, manifest: &Manifest, expected
 pub fn assert_counts(manifest: &Manifest, content: &LogicalContent, what: &str) {
     let found = (content.items.len() as u64, content.containers.len() as u64);
     let said = (manifest.counts.items, manifest.counts.containers);
-    assert_eq!(said, found, "{what}: items and containers as the manifest counts them, and as they are");
+    assert_eq!(
+        said, found,
+        "{what}: items and containers as the manifest counts them, and as they are"
+    );
 }
 
 /// Verifies the whole repository.
@@ -142,11 +164,17 @@ pub async fn assert_sound(repository: &Repository, what: &str) {
         Ok(report) => report,
         Err(error) => panic!("{what}: verify failed: {error:?}"),
     };
-    assert!(report.damage.is_empty() && report.complete, "{what}: verify reports {report:?}");
+    assert!(
+        report.damage.is_empty() && report.complete,
+        "{what}: verify reports {report:?}"
+    );
     for manifest in all_points(repository) {
         match read_point(repository, &manifest).await {
             Ok(content) => assert_counts(&manifest, &content, what),
-            Err(error) => panic!("{what}: point {} is listed and cannot be read: {error:?}", manifest.id),
+            Err(error) => panic!(
+                "{what}: point {} is listed and cannot be read: {error:?}",
+                manifest.id
+            ),
         }
     }
 }
@@ -162,12 +190,27 @@ pub fn assert_ledger(report: &BackupReport, what: &str) {
         counts.stored + counts.unchanged + counts.skipped + counts.failed,
         "{what}: enumerated = stored + unchanged + skipped + failed: {counts:?}"
     );
-    assert_eq!(counts.stored, counts.added + counts.changed, "{what}: stored = added + changed: {counts:?}");
+    assert_eq!(
+        counts.stored,
+        counts.added + counts.changed,
+        "{what}: stored = added + changed: {counts:?}"
+    );
     let entries = |kind| report.issues.iter().filter(|entry| entry.kind == kind).count() as u64;
-    assert_eq!(counts.skipped, entries(LedgerKind::Skipped), "{what}: each skipped item is listed");
-    assert!(counts.failed <= entries(LedgerKind::Failed), "{what}: each failed item is listed");
+    assert_eq!(
+        counts.skipped,
+        entries(LedgerKind::Skipped),
+        "{what}: each skipped item is listed"
+    );
+    assert!(
+        counts.failed <= entries(LedgerKind::Failed),
+        "{what}: each failed item is listed"
+    );
     let failed = entries(LedgerKind::Failed) > 0;
-    assert_eq!(report.outcome == Outcome::Partial, failed, "{what}: partial if and only if something failed");
+    assert_eq!(
+        report.outcome == Outcome::Partial,
+        failed,
+        "{what}: partial if and only if something failed"
+    );
 }
 
 /// Points that were seen complete, with what they held then.

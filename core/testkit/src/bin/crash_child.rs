@@ -11,10 +11,19 @@ use nakivo_testkit::crash::{Step, run};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [step, directory, operation] = arguments.as_slice() else { return ExitCode::from(2) };
-    let (Some(step), Ok(operation)) = (Step::parse(step), operation.parse()) else { return ExitCode::from(2) };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let Ok(runtime) = runtime else { return ExitCode::from(3) };
+    let [step, directory, operation] = arguments.as_slice() else {
+        return ExitCode::from(2);
+    };
+    let (Some(step), Ok(operation)) = (Step::parse(step), operation.parse()) else {
+        return ExitCode::from(2);
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        return ExitCode::from(3);
+    };
     match runtime.block_on(run(step, &PathBuf::from(directory), Some(operation))) {
         Ok(operations) => {
             nakivo_testkit::random::announce(&operations.to_string());

@@ -52,6 +52,8 @@ pub(super) struct Shared {
     pub(super) requests: u64,
     bytes: u64,
     pub(super) made: u64,
+    /// Item, sequence number, and what was said about it.
+    said: Vec<(String, u64, String)>,
 }
 
 impl fmt::Debug for ScriptedConnector {
@@ -87,6 +89,7 @@ impl ScriptedConnector {
             requests: 0,
             bytes: 0,
             made: 0,
+            said: Vec::new(),
         };
         Self {
             shared: Arc::new(Mutex::new(shared)),
@@ -203,8 +206,18 @@ impl ScriptedConnector {
                 .map_or(0, |(at, _)| *at);
             changed <= since && calm(container)
         });
-        content.containers.retain(|id, _| calm(id));
+        content.containers.retain(|(_, id), _| calm(id));
         content
+    }
+
+    /// Whether a container was not renamed, moved or removed from `since` until now.
+    #[must_use]
+    pub fn stood_still(&self, container: &str, since: u64) -> bool {
+        self.lock()
+            .source
+            .container_changed
+            .get(container)
+            .is_none_or(|changed| *changed <= since)
     }
 
     /// Ids of the items that went away before `since`.
@@ -236,6 +249,17 @@ impl ScriptedConnector {
             .any(|(_, item)| shared.source.logical_item(item) == *found)
     }
 
+    /// What happened to an item, with the sequence numbers of the edits, for a person who looks into a failure.
+    #[must_use]
+    pub fn biography(&self, id: &str) -> String {
+        let shared = self.lock();
+        let mut lines = shared.source.biography(id);
+        let said = shared.said.iter().filter(|(item, ..)| item == id);
+        lines.extend(said.map(|(_, at, what)| (*at, what.clone())));
+        lines.sort_by_key(|(at, _)| *at);
+        lines.iter().map(|(at, line)| format!("{at} {line}; ")).collect()
+    }
+
     /// What is in the source, for choosing edits.
     #[must_use]
     pub fn view(&self) -> View {
@@ -256,6 +280,11 @@ impl Shared {
             containers: self.source.containers.keys().cloned().collect(),
             items: self.source.items.keys().cloned().collect(),
         }
+    }
+
+    /// Keeps what was said about an item, for its biography.
+    pub(super) fn say(&mut self, id: &str, what: String) {
+        self.said.push((id.to_owned(), self.source.sequence, what));
     }
 
     pub(super) fn moment(&mut self, moment: Moment) {
@@ -375,7 +404,13 @@ impl Connector for ScriptedConnector {
         shared.requests += 1;
         shared.moment(Moment::BeforeFetch(number));
         let mut limit = None;
-        match shared.script.meet(id) {
+        let met = shared.script.meet(id);
+        let now = shared.source.items.get(id).map(|item| item.container.clone());
+        shared.say(
+            id,
+            format!("FETCH from {}: {met:?} now in {now:?}", head.item.container),
+        );
+        match met {
             Some(FetchTrouble::Error(kind)) => return Err(scripted_error(kind, "the item cannot be read")),
             Some(FetchTrouble::Skipped) => {
                 return Ok(Fetched::Skipped {
@@ -419,6 +454,12 @@ impl Connector for ScriptedConnector {
         let mut shared = self.lock();
         shared.requests += 1;
         let answer = |shared: &mut Shared, item: &ItemRef| {
+            let now = shared
+                .source
+                .items
+                .get(&item.id)
+                .map(|item| item.container.clone());
+            shared.say(&item.id, format!("LOOK UP {}: now in {now:?}", item.container));
             if Script::use_up(&mut shared.script.unknown, &item.id) {
                 return Presence::Unknown(scripted_error(ErrorKind::Unavailable, "the look-up failed"));
             }

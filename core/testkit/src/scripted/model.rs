@@ -375,6 +375,36 @@ impl Source {
             .collect()
     }
 
+    /// Everything that happened to an item or to its containers' cursors, for a person who looks into a failure.
+    pub(super) fn biography(&self, id: &str) -> Vec<(u64, String)> {
+        let mut lines: Vec<(u64, String)> = Vec::new();
+        let mut containers = BTreeSet::new();
+        for event in self.events.iter().filter(|event| event.item == id) {
+            lines.push((event.sequence, format!("{:?} {}", event.seen, event.container)));
+            containers.insert(&event.container);
+        }
+        for (at, item) in self.history.get(id).into_iter().flatten() {
+            lines.push((
+                *at,
+                format!("in {} '{}' v{}", item.container, item.name, item.version),
+            ));
+        }
+        if let Some(at) = self.removed.get(id) {
+            lines.push((*at, "removed".to_owned()));
+        }
+        for container in containers {
+            if let Some(at) = self.container_changed.get(container) {
+                lines.push((*at, format!("container {container} changed last")));
+            }
+            if let Some(at) = self.expired.get(container) {
+                lines.push((*at, format!("cursor of {container} expired last")));
+            }
+        }
+        lines.push((self.expired_all, "all cursors expired last".to_owned()));
+        lines.sort();
+        lines
+    }
+
     /// Ids of the items in `container` that come after `after` in the order of a full round.
     pub(super) fn next_in(&self, container: &str, after: Option<&str>) -> Option<String> {
         self.items
@@ -417,11 +447,13 @@ impl Source {
     /// All of it, as a recovery point must hold it.
     pub(super) fn truth(&self) -> LogicalContent {
         let containers = self.containers.iter().map(|(id, container)| {
-            let logical = LogicalContainer {
-                parent: container.parent.clone(),
-                name: container.name.clone(),
-            };
-            (id.clone(), logical)
+            let place = (container.parent.clone(), id.clone());
+            (
+                place,
+                LogicalContainer {
+                    name: container.name.clone(),
+                },
+            )
         });
         let items = self
             .items

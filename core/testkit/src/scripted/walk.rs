@@ -74,6 +74,15 @@ impl Walk {
         }
         loop {
             if let Some(change) = self.ready.pop_front() {
+                match &change {
+                    Change::Item(head) => {
+                        shared.say(&head.item.id, format!("TOLD here {}", head.item.container))
+                    }
+                    Change::Vanished(item) => {
+                        shared.say(&item.id, format!("TOLD vanished {}", item.container))
+                    }
+                    _ => {}
+                }
                 return Some(Ok(change));
             }
             self.stage = match std::mem::replace(&mut self.stage, Stage::Ended) {

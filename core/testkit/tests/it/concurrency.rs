@@ -32,9 +32,10 @@ async fn two_writers_in_turn_see_and_keep_each_others_points() {
     let (other, other_edits) = source("another");
     let mut memory = Memory::default();
     for round in 0..20 {
-        for (lab, repository, source, edits) in
-            [(&here, &first, &one, &one_edits), (&there, &second, &other, &other_edits)]
-        {
+        for (lab, repository, source, edits) in [
+            (&here, &first, &one, &one_edits),
+            (&there, &second, &other, &other_edits),
+        ] {
             lab.clock.advance(Duration::from_secs(60));
             change(source, edits, 4);
             let report = back_up(repository, source).await.unwrap();
@@ -49,7 +50,10 @@ async fn two_writers_in_turn_see_and_keep_each_others_points() {
     memory.assert_all(&first, "first writer").await;
     memory.assert_all(&second, "second writer").await;
     assert_sound(&here.elsewhere(9).open().await.unwrap(), "a third one").await;
-    announce(&format!("two writers in turn: {} points, all seen and read by both", memory.len()));
+    announce(&format!(
+        "two writers in turn: {} points, all seen and read by both",
+        memory.len()
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,13 +67,15 @@ async fn writers_at_the_same_time_all_commit() {
         sources.push((lab.open().await.unwrap(), source(name), lab));
     }
     for _ in 0..6 {
-        let runs = sources.iter().map(|(repository, (source, edits), lab)| async move {
-            lab.clock.advance(Duration::from_secs(60));
-            change(source, edits, 4);
-            let report = back_up(repository, source).await.unwrap();
-            assert_ledger(&report, "at the same time");
-            (report.point, source.truth())
-        });
+        let runs = sources
+            .iter()
+            .map(|(repository, (source, edits), lab)| async move {
+                lab.clock.advance(Duration::from_secs(60));
+                change(source, edits, 4);
+                let report = back_up(repository, source).await.unwrap();
+                assert_ledger(&report, "at the same time");
+                (report.point, source.truth())
+            });
         for (point, truth) in futures::future::join_all(runs).await {
             memory.keep(point, truth);
         }
@@ -116,16 +122,27 @@ async fn two_writers_over_a_flaky_store() {
     let store = FaultStore::new(plain.store.clone());
     let labs = [Lab::over(store.handle(), 2), Lab::over(store.handle(), 3)];
     let sources = [source("x"), source("yy")];
-    store.inject_seeded(SeededFaults { fail: 4, fail_after: 4, delay: 10, list: 30 }, rng);
+    store.inject_seeded(
+        SeededFaults {
+            fail: 4,
+            fail_after: 4,
+            delay: 10,
+            list: 30,
+        },
+        rng,
+    );
     let mut memory = Memory::default();
     let mut failed = 0;
     for _ in 0..6 {
-        let runs = labs.iter().zip(&sources).map(|(lab, (source, edits))| async move {
-            lab.clock.advance(Duration::from_secs(60));
-            change(source, edits, 4);
-            let repository = lab.open().await?;
-            Ok::<_, nakivo_core::Error>((back_up(&repository, source).await?.point, source.truth()))
-        });
+        let runs = labs
+            .iter()
+            .zip(&sources)
+            .map(|(lab, (source, edits))| async move {
+                lab.clock.advance(Duration::from_secs(60));
+                change(source, edits, 4);
+                let repository = lab.open().await?;
+                Ok::<_, nakivo_core::Error>((back_up(&repository, source).await?.point, source.truth()))
+            });
         for result in futures::future::join_all(runs).await {
             match result {
                 Ok((point, truth)) => memory.keep(point, truth),
@@ -145,5 +162,8 @@ async fn two_writers_over_a_flaky_store() {
     let fresh = plain.elsewhere(99).open().await.unwrap();
     memory.assert_all(&fresh, "flaky").await;
     assert_sound(&fresh, "flaky").await;
-    assert!(store.faults() > 10 && memory.len() >= 8, "the store was not flaky, or too much so");
+    assert!(
+        store.faults() > 10 && memory.len() >= 8,
+        "the store was not flaky, or too much so"
+    );
 }

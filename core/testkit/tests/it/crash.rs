@@ -30,7 +30,8 @@ enum Killed {
 }
 
 /// Calls that change files, and those that make changes durable.
-const CALLS: &str = "openat,write,pwrite64,link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,fsync,fdatasync";
+const CALLS: &str =
+    "openat,write,pwrite64,link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,fsync,fdatasync";
 
 /// Runs a step in a process of its own. `Ok`: it got to its end after so many store operations; `Err`: it was killed.
 fn child(step: Step, directory: &Path, killed: Killed, before: u64) -> Result<u64, ()> {
@@ -41,18 +42,40 @@ fn child(step: Step, directory: &Path, killed: Killed, before: u64) -> Result<u6
         Killed::SystemCall => {
             let mut strace = Command::new("strace");
             let inject = format!("inject={CALLS}:signal=KILL:when={}", before + 1);
-            strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e", &inject, child]);
+            strace.args([
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &format!("trace={CALLS}"),
+                "-e",
+                &inject,
+                child,
+            ]);
             strace
         }
     };
-    let own = if killed == Killed::StoreOperation { before } else { u64::MAX };
+    let own = if killed == Killed::StoreOperation {
+        before
+    } else {
+        u64::MAX
+    };
     command.args([step.name(), directory, &own.to_string()]);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     match output.status.code() {
         Some(0) => Ok(text.parse().unwrap()),
         None if output.status.signal() == Some(SIGKILL) => Err(()),
-        _ => panic!("{} before {killed:?} {before}: {} {text}", step.name(), output.status),
+        _ => panic!(
+            "{} before {killed:?} {before}: {} {text}",
+            step.name(),
+            output.status
+        ),
     }
 }
 
@@ -92,7 +115,10 @@ impl Scenario {
             Some(directory) => tempfile::tempdir_in(directory),
             None => tempfile::tempdir(),
         };
-        Self { root: root.unwrap(), step }
+        Self {
+            root: root.unwrap(),
+            step,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -125,8 +151,14 @@ impl Scenario {
         let undisturbed = self.path("undisturbed");
         copy(&start, &undisturbed);
         run(self.step, &undisturbed, None).await.unwrap();
-        let Some((_, object)) = source(self.step, &undisturbed).unwrap() else { return LogicalContent::default() };
-        let before = if before.len() > 1 { contents(&start).await } else { BTreeMap::new() };
+        let Some((_, object)) = source(self.step, &undisturbed).unwrap() else {
+            return LogicalContent::default();
+        };
+        let before = if before.len() > 1 {
+            contents(&start).await
+        } else {
+            BTreeMap::new()
+        };
         let after = contents(&undisturbed).await;
         let new: Vec<_> = after.iter().filter(|(id, _)| !before.contains_key(*id)).collect();
         assert_eq!(new.len(), 1, "one step makes one point");
@@ -135,7 +167,13 @@ impl Scenario {
         content.clone()
     }
 
-    async fn check(&self, directory: &Path, before: &BTreeMap<PointId, (ObjectId, LogicalContent)>, whole: &LogicalContent, what: &str) -> bool {
+    async fn check(
+        &self,
+        directory: &Path,
+        before: &BTreeMap<PointId, (ObjectId, LogicalContent)>,
+        whole: &LogicalContent,
+        what: &str,
+    ) -> bool {
         let place = lab(directory).await.unwrap();
         let repository = match place.open().await {
             Ok(repository) => repository,
@@ -158,7 +196,11 @@ impl Scenario {
                 }
             }
         }
-        assert_eq!(all_points(&repository).len(), before.len() + new, "{what}: no point may be lost");
+        assert_eq!(
+            all_points(&repository).len(),
+            before.len() + new,
+            "{what}: no point may be lost"
+        );
         assert!(new <= 1, "{what}: {new} new points");
         new == 1
     }
@@ -169,7 +211,11 @@ async fn enumerate(step: Step, killed: Killed) {
     let scenario = Scenario::new(step);
     let whole = scenario.prepare().await;
     let start = scenario.path("start");
-    let before = if step == Step::Create { BTreeMap::new() } else { contents(&start).await };
+    let before = if step == Step::Create {
+        BTreeMap::new()
+    } else {
+        contents(&start).await
+    };
     let only = environment_number("NAKIVO_CRASH_ONLY");
     let (mut kills, mut visible) = (0u64, 0u64);
     let mut operation = only.unwrap_or(0);
@@ -182,7 +228,10 @@ async fn enumerate(step: Step, killed: Killed) {
         let done = scenario.check(&work, &before, &whole, &what).await;
         visible += u64::from(done);
         if let Ok(operations) = ended {
-            assert!(done || step == Step::Create, "{what}: the step ended and its point is missing");
+            assert!(
+                done || step == Step::Create,
+                "{what}: the step ended and its point is missing"
+            );
             break operations;
         }
         kills += 1;
@@ -197,7 +246,10 @@ async fn enumerate(step: Step, killed: Killed) {
         assert_sound(&repository, &again).await;
         if let Some((_, object)) = source(step, &work).unwrap() {
             let latest = repository.points(&object.id).into_iter().last().unwrap();
-            read_point(&repository, &latest).await.unwrap().assert_equal(&whole, &again);
+            read_point(&repository, &latest)
+                .await
+                .unwrap()
+                .assert_equal(&whole, &again);
         }
         std::fs::remove_dir_all(&work).unwrap();
         operation += 1;
@@ -211,7 +263,10 @@ async fn enumerate(step: Step, killed: Killed) {
         step.name(),
         started.elapsed().as_secs_f64()
     ));
-    assert!(only.is_some() || kills >= 2, "only {kills} operations: the hook does not see the store");
+    assert!(
+        only.is_some() || kills >= 2,
+        "only {kills} operations: the hook does not see the store"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,8 +303,15 @@ async fn the_undisturbed_runs_hold_what_their_sources_hold() {
 
     let scenario = Scenario::new(Step::Files(Stage::Second));
     let whole = scenario.prepare().await;
-    let expected: Vec<_> = files(&files_of(&scenario.path("start"))).unwrap().into_values().collect();
-    let mut found: Vec<_> = whole.items.values().filter_map(|item| item.parts.get("content").copied()).collect();
+    let expected: Vec<_> = files(&files_of(&scenario.path("start")))
+        .unwrap()
+        .into_values()
+        .collect();
+    let mut found: Vec<_> = whole
+        .items
+        .values()
+        .filter_map(|item| item.parts.get("content").copied())
+        .collect();
     found.sort();
     let mut sorted = expected.clone();
     sorted.sort();
@@ -263,7 +325,12 @@ async fn every_step_survives_a_kill_before_every_system_call() {
         announce("kills at system calls are part of the nightly run: set NAKIVO_SYSTEM_CALLS=1");
         return;
     }
-    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+    if Command::new("strace")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
         announce("SKIPPED: strace is not installed");
         return;
     }

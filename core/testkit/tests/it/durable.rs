@@ -20,7 +20,12 @@ async fn a_local_store_is_opened_with_fsync_on() {
 /// Counts what the kernel is asked for: at least one flush for each object and one for its directory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_object_and_its_directory_are_flushed() {
-    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+    if Command::new("strace")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
         announce("SKIPPED: strace is not installed");
         return;
     }
@@ -32,15 +37,26 @@ async fn every_object_and_its_directory_are_flushed() {
         .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-o"])
         .arg(&trace)
         .arg(env!("CARGO_BIN_EXE_crash_child"))
-        .args([Step::Mailbox(Stage::First).name(), directory.path().to_str().unwrap(), "1000000"])
+        .args([
+            Step::Mailbox(Stage::First).name(),
+            directory.path().to_str().unwrap(),
+            "1000000",
+        ])
         .stdout(Stdio::null())
         .status()
         .unwrap();
     assert!(status.success());
     let made = objects(directory.path()) - before;
-    let flushes = std::fs::read_to_string(trace).unwrap().lines().filter(|line| line.contains("sync(")).count();
+    let flushes = std::fs::read_to_string(trace)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains("sync("))
+        .count();
     announce(&format!("durability: {flushes} flushes for {made} objects"));
-    assert!(made >= 4 && flushes >= 2 * made, "{flushes} flushes for {made} objects");
+    assert!(
+        made >= 4 && flushes >= 2 * made,
+        "{flushes} flushes for {made} objects"
+    );
 }
 
 fn objects(directory: &std::path::Path) -> usize {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::many::Failures;
 use futures::StreamExt;
 use nakivo_core::ErrorKind;
 use nakivo_core::repository::PointSelector;
@@ -22,31 +23,137 @@ struct Trouble {
     /// From the hit operation on, rather than once.
     lasting: bool,
     ends_in: Option<ErrorKind>,
+    /// Whether the run must complete all the same: the fault passes and one look tells what happened.
+    passes: bool,
 }
 
 fn troubles() -> Vec<Trouble> {
     use OperationKind::{Get, Head, List, Put};
-    let trouble = |name, kind, fault, lasting, ends_in| Trouble { name, kind, fault, lasting, ends_in };
+    let trouble = |name, kind, fault, lasting: bool, ends_in| {
+        let once = matches!(
+            fault,
+            Fault::Fail(Failure::Unavailable | Failure::Timeout) | Fault::FailAfter(_)
+        ) && !lasting;
+        let list = matches!(fault, Fault::StaleList(_) | Fault::DuplicateList);
+        Trouble {
+            name,
+            kind,
+            fault,
+            lasting,
+            ends_in,
+            passes: once || list,
+        }
+    };
     let full = Fault::Fail(Failure::DiskFull);
     let denied = Fault::Fail(Failure::PermissionDenied);
     vec![
-        trouble("put fails once", Put, Fault::Fail(Failure::Unavailable), false, None),
-        trouble("put fails from here on", Put, Fault::Fail(Failure::Unavailable), true, Some(ErrorKind::Unavailable)),
-        trouble("put succeeds and reports failure", Put, Fault::FailAfter(Failure::Timeout), false, None),
-        trouble("put succeeds and always reports failure", Put, Fault::FailAfter(Failure::Timeout), true, None),
-        trouble("put stores nothing and reports success", Put, Fault::Drop, false, None),
-        trouble("put stores half and reports success", Put, Fault::Truncate(100), false, None),
-        trouble("disk full once", Put, full.clone(), false, Some(ErrorKind::StorageFull)),
-        trouble("disk full from here on", Put, full, true, Some(ErrorKind::StorageFull)),
-        trouble("put refused", Put, denied.clone(), false, Some(ErrorKind::PermissionMissing)),
+        trouble(
+            "put fails once",
+            Put,
+            Fault::Fail(Failure::Unavailable),
+            false,
+            None,
+        ),
+        trouble(
+            "put fails from here on",
+            Put,
+            Fault::Fail(Failure::Unavailable),
+            true,
+            Some(ErrorKind::Unavailable),
+        ),
+        trouble(
+            "put succeeds and reports failure",
+            Put,
+            Fault::FailAfter(Failure::Timeout),
+            false,
+            None,
+        ),
+        trouble(
+            "put succeeds and always reports failure",
+            Put,
+            Fault::FailAfter(Failure::Timeout),
+            true,
+            None,
+        ),
+        trouble(
+            "put stores nothing and reports success",
+            Put,
+            Fault::Drop,
+            false,
+            None,
+        ),
+        trouble(
+            "put stores half and reports success",
+            Put,
+            Fault::Truncate(100),
+            false,
+            None,
+        ),
+        trouble(
+            "disk full once",
+            Put,
+            full.clone(),
+            false,
+            Some(ErrorKind::StorageFull),
+        ),
+        trouble(
+            "disk full from here on",
+            Put,
+            full,
+            true,
+            Some(ErrorKind::StorageFull),
+        ),
+        trouble(
+            "put refused",
+            Put,
+            denied.clone(),
+            false,
+            Some(ErrorKind::PermissionMissing),
+        ),
         trouble("get fails once", Get, Fault::Fail(Failure::Timeout), false, None),
-        trouble("get fails from here on", Get, Fault::Fail(Failure::Unavailable), true, Some(ErrorKind::Unavailable)),
+        trouble(
+            "get fails from here on",
+            Get,
+            Fault::Fail(Failure::Unavailable),
+            true,
+            Some(ErrorKind::Unavailable),
+        ),
         trouble("get is short once", Get, Fault::Truncate(90), false, None),
-        trouble("get has a flipped bit once", Get, Fault::FlipBit(1234), false, None),
-        trouble("get refused", Get, denied, false, Some(ErrorKind::PermissionMissing)),
-        trouble("head fails once", Head, Fault::Fail(Failure::Unavailable), false, None),
-        trouble("list fails once", List, Fault::Fail(Failure::Unavailable), false, None),
-        trouble("list does not show the newest", List, Fault::StaleList(3), true, None),
+        trouble(
+            "get has a flipped bit once",
+            Get,
+            Fault::FlipBit(1234),
+            false,
+            None,
+        ),
+        trouble(
+            "get refused",
+            Get,
+            denied,
+            false,
+            Some(ErrorKind::PermissionMissing),
+        ),
+        trouble(
+            "head fails once",
+            Head,
+            Fault::Fail(Failure::Unavailable),
+            false,
+            None,
+        ),
+        trouble(
+            "list fails once",
+            List,
+            Fault::Fail(Failure::Unavailable),
+            false,
+            None,
+        ),
+        trouble(
+            "list does not show the newest",
+            List,
+            Fault::StaleList(3),
+            true,
+            None,
+        ),
         trouble("list shows all twice", List, Fault::DuplicateList, true, None),
     ]
 }
@@ -70,10 +177,19 @@ impl Start {
         let image = Image::of(&*lab.store).await.unwrap();
         let truth = mailbox(stage).truth();
         let points = usize::from(stage == Stage::Second);
-        let mut start = Self { image, stage, points, truth, operations: BTreeMap::new() };
+        let mut start = Self {
+            image,
+            stage,
+            points,
+            truth,
+            operations: BTreeMap::new(),
+        };
         let faults = FaultStore::new(start.image.open().await);
         start.run(&Lab::over(faults.handle(), 2)).await.unwrap();
-        start.operations = OperationKind::ALL.into_iter().map(|kind| (kind, faults.count(kind))).collect();
+        start.operations = OperationKind::ALL
+            .into_iter()
+            .map(|kind| (kind, faults.count(kind)))
+            .collect();
         start
     }
 
@@ -93,8 +209,16 @@ impl Start {
         // The head is known from before, as for every run but the very first on a machine.
         lab.open().await.unwrap();
         let faults = FaultStore::new(store.clone());
-        let when = if trouble.lasting { When::From(number) } else { When::Nth(number) };
-        faults.inject(Rule::new(Matcher::kind(trouble.kind), when, trouble.fault.clone()));
+        let when = if trouble.lasting {
+            When::From(number)
+        } else {
+            When::Nth(number)
+        };
+        faults.inject(Rule::new(
+            Matcher::kind(trouble.kind),
+            when,
+            trouble.fault.clone(),
+        ));
         lab.store = faults.handle();
         let result = self.run(&lab).await;
         lab.store = store;
@@ -106,10 +230,19 @@ impl Start {
                 if let Some(expected) = trouble.ends_in {
                     assert_eq!(error.kind(), expected, "{what}: {error:?}");
                 }
+                assert!(
+                    !trouble.passes,
+                    "{what}: a passing fault is not waited out: {error:?}"
+                );
                 assert!(hit, "{what}: failed without a fault: {error:?}");
-                let repository = lab.open().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+                let repository = lab
+                    .open()
+                    .await
+                    .unwrap_or_else(|error| panic!("{what}: {error:?}"));
                 assert_sound(&repository, &what).await;
-                self.run(&lab).await.unwrap_or_else(|error| panic!("{what}: the repeated run fails: {error:?}"));
+                self.run(&lab)
+                    .await
+                    .unwrap_or_else(|error| panic!("{what}: the repeated run fails: {error:?}"));
                 self.check(&lab, &format!("{what}, and repeated")).await;
             }
         }
@@ -117,11 +250,17 @@ impl Start {
     }
 
     async fn check(&self, lab: &Lab, what: &str) {
-        let repository = lab.open().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        let repository = lab
+            .open()
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert_sound(&repository, what).await;
         let object = mailbox(self.stage).object();
         let points = repository.points(&object.id).len();
-        assert!(points > self.points && points <= self.points + 2, "{what}: {points} points");
+        assert!(
+            points > self.points && points <= self.points + 2,
+            "{what}: {points} points"
+        );
         let latest = repository.point(&object.id, &PointSelector::Latest).unwrap();
         assert_point(&repository, &latest, &self.truth, what).await;
     }
@@ -137,10 +276,11 @@ async fn everywhere(stage: Stage) {
     }
     let count = cases.len();
     let start = &start;
+    let failures = Failures::default();
     let completed = futures::stream::iter(cases)
-        .map(|(trouble, number)| start.disturb(trouble, number))
+        .map(|(trouble, number)| failures.attempt(start.disturb(trouble, number)))
         .buffer_unordered(4)
-        .filter(|completed| std::future::ready(*completed))
+        .filter(|completed| std::future::ready(*completed == Some(true)))
         .count()
         .await;
     announce(&format!(
@@ -148,6 +288,7 @@ async fn everywhere(stage: Stage) {
         start.operations,
         count - completed
     ));
+    failures.assert_none();
     assert!(count > 50);
 }
 
@@ -161,38 +302,65 @@ async fn an_incremental_run_survives_a_fault_at_every_operation() {
     everywhere(Stage::Second).await;
 }
 
+/// Creates a repository with one fault; `false` if the fault never struck.
+async fn create_disturbed(trouble: &Trouble, number: u64) -> bool {
+    let what = format!("create, operation {number}: {}", trouble.name);
+    let mut lab = Lab::memory(1);
+    let plain = lab.store.clone();
+    let faults = FaultStore::new(plain.clone());
+    let when = if trouble.lasting {
+        When::From(number)
+    } else {
+        When::Nth(number)
+    };
+    faults.inject(Rule::new(
+        Matcher::kind(trouble.kind),
+        when,
+        trouble.fault.clone(),
+    ));
+    lab.store = faults.handle();
+    let result = lab.create().await;
+    if faults.faults() == 0 {
+        return false;
+    }
+    lab.store = plain;
+    if let Err(error) = &result {
+        assert_ne!(error.kind(), ErrorKind::Internal, "{what}: {error:?}");
+        assert!(
+            !trouble.passes,
+            "{what}: a passing fault is not waited out: {error:?}"
+        );
+        match lab.create().await {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => panic!("{what}: creating it again fails: {error:?}"),
+        }
+    }
+    let repository = lab
+        .open()
+        .await
+        .unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let source = mailbox(Stage::First);
+    back_up(&repository, &source)
+        .await
+        .unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    assert_sound(&lab.open().await.unwrap(), &what).await;
+    true
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn creating_a_repository_survives_a_fault_at_every_operation() {
+    let failures = Failures::default();
     let mut cases = 0;
     for trouble in troubles() {
         for number in 0..20 {
-            let what = format!("create, operation {number}: {}", trouble.name);
-            let mut lab = Lab::memory(1);
-            let plain = lab.store.clone();
-            let faults = FaultStore::new(plain.clone());
-            let when = if trouble.lasting { When::From(number) } else { When::Nth(number) };
-            faults.inject(Rule::new(Matcher::kind(trouble.kind), when, trouble.fault.clone()));
-            lab.store = faults.handle();
-            let result = lab.create().await;
-            if faults.faults() == 0 {
-                break;
+            match failures.attempt(create_disturbed(&trouble, number)).await {
+                Some(false) => break,
+                _ => cases += 1,
             }
-            cases += 1;
-            lab.store = plain;
-            if let Err(error) = &result {
-                assert_ne!(error.kind(), ErrorKind::Internal, "{what}: {error:?}");
-                match lab.create().await {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                    Err(error) => panic!("{what}: creating it again fails: {error:?}"),
-                }
-            }
-            let repository = lab.open().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
-            let source = mailbox(Stage::First);
-            back_up(&repository, &source).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
-            assert_sound(&lab.open().await.unwrap(), &what).await;
         }
     }
     announce(&format!("faults while creating: {cases} cases"));
+    failures.assert_none();
     assert!(cases > 20);
 }

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::many::Failures;
 use futures::StreamExt;
+use nakivo_core::ErrorKind;
+use nakivo_core::backup::{self, BackupOptions, BackupReport};
 use nakivo_core::format::manifest::LedgerKind;
 use nakivo_core::repository::{PointSelector, Repository};
-use nakivo_core::{ErrorKind, backup::BackupReport};
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{Memory, assert_counts, assert_ledger, assert_point, assert_sound, read_point};
@@ -21,7 +23,7 @@ struct Plan {
     containers: BTreeSet<String>,
     list: bool,
     stream: bool,
-    look_up: bool,
+    look_up: BTreeSet<String>,
     hectic: bool,
 }
 
@@ -61,14 +63,18 @@ impl Plan {
         if rng.chance(15) {
             for id in view.items.iter().filter(|_| rng.chance(20)) {
                 source.hide_from_look_up(id, 1);
-                plan.look_up = true;
+                plan.look_up.insert(id.clone());
             }
         }
         if rng.chance(50) {
             plan.hectic = true;
             let (rng, edits, rate) = (rng.clone(), edits.clone(), 3 + rng.below(25));
             source.edit_during(move |_, view| {
-                if rng.chance(rate) { vec![edits.next(view)] } else { Vec::new() }
+                if rng.chance(rate) {
+                    vec![edits.next(view)]
+                } else {
+                    Vec::new()
+                }
             });
         }
         plan
@@ -85,19 +91,31 @@ fn assert_plausible(
     what: &str,
 ) {
     for ((container, id), item) in &content.items {
-        assert!(source.ever_was(id, item), "{what}: {container}/{id} never was as the point has it: {item:?}");
+        assert!(
+            source.ever_was(id, item),
+            "{what}: {container}/{id} never was as the point has it: {item:?}"
+        );
     }
     // An item that stood still is there with its content, in its place.
     let still = source.stable_since(since);
     for (place, item) in &still.items {
         let (container, id) = place;
-        let disturbed = plan.items.contains(id) || plan.containers.contains(container) || plan.list;
+        let disturbed = plan.items.contains(id)
+            || plan.look_up.contains(id)
+            || plan.containers.contains(container)
+            || plan.list;
         if disturbed && base.is_none_or(|base| !base.items.contains_key(place)) {
             continue;
         }
         match content.items.get(place) {
-            Some(found) => assert!(found == item || disturbed, "{what}: {place:?} is {found:?} instead of {item:?}"),
-            None => panic!("{what}: {place:?} stood still in the source and is missing ({plan:?})"),
+            Some(found) => assert!(
+                found == item || disturbed,
+                "{what}: {place:?} is {found:?} instead of {item:?}"
+            ),
+            None => panic!(
+                "{what}: {place:?} stood still in the source and is missing ({plan:?}); {}",
+                source.biography(id)
+            ),
         }
     }
     // What was in the base and is in the source is somewhere in the point, whatever failed.
@@ -107,15 +125,24 @@ fn assert_plausible(
             let lives = source.truth().items.keys().any(|(_, id)| *id == place.1);
             assert!(
                 !lives || there.contains(place.1.as_str()),
-                "{what}: {place:?} was in the base, is in the source, and is not in the point ({plan:?})"
+                "{what}: {place:?} was in the base, is in the source, and is not in the point ({plan:?}); {}",
+                source.biography(&place.1)
             );
         }
     }
     // What was gone before the run began is gone, unless the source could not say so.
-    if !plan.list && !plan.look_up && plan.containers.is_empty() {
+    if !plan.list && plan.look_up.is_empty() && plan.containers.is_empty() {
         let gone: BTreeSet<String> = source.removed_before(since).into_iter().collect();
-        for (container, id) in content.items.keys() {
-            assert!(!gone.contains(id), "{what}: {container}/{id} was removed before the run and is in the point");
+        for (container, id) in content
+            .items
+            .keys()
+            .filter(|(container, _)| source.stood_still(container, since))
+        {
+            assert!(
+                !gone.contains(id),
+                "{what}: {container}/{id} was removed before the run and is in the point; {}",
+                source.biography(id)
+            );
         }
     }
 }
@@ -134,9 +161,22 @@ async fn run_once(
     source: &ScriptedConnector,
     what: &str,
 ) -> Result<(BackupReport, LogicalContent), nakivo_core::Error> {
-    let report = back_up(repository, source).await?;
+    run_with(repository, source, BackupOptions::default(), what).await
+}
+
+async fn run_with(
+    repository: &Repository,
+    source: &ScriptedConnector,
+    options: BackupOptions,
+    what: &str,
+) -> Result<(BackupReport, LogicalContent), nakivo_core::Error> {
+    let report = backup::start(repository, source.handle(), source.object(), options)
+        .wait()
+        .await?;
     assert_ledger(&report, what);
-    let latest = repository.point(&source.object().id, &PointSelector::Latest).unwrap();
+    let latest = repository
+        .point(&source.object().id, &PointSelector::Latest)
+        .unwrap();
     assert_eq!(latest.id, report.point, "{what}: the new point is the latest");
     let content = match read_point(repository, &latest).await {
         Ok(content) => content,
@@ -165,27 +205,51 @@ async fn history(seed: u64) -> Figures {
     for _ in 0..30 {
         let _ = source.try_edit(&edits.next(&source.view()));
     }
+    // Some histories save progress all the time, as runs of hours do.
+    let options = if rng.chance(40) {
+        BackupOptions::default().with_progress_items(1 + rng.below(3))
+    } else {
+        BackupOptions::default()
+    };
+    let mut began = Vec::new();
     let rounds = 4 + rng.below(6);
     for round in 0..rounds {
-        let what = format!("NAKIVO_SEED={seed} round {round} {settings:?}");
         for _ in 0..rng.below(15) {
             let _ = source.try_edit(&edits.next(&source.view()));
         }
         lab.clock.advance(Duration::from_secs(60));
         let plan = Plan::draw(&rng, &source, &edits);
         let since = source.sequence();
+        began.push(since);
+        let what = format!("NAKIVO_SEED={seed} round {round} (runs began at {began:?}) {settings:?}");
         figures.runs += 1;
-        match run_once(&repository, &source, &what).await {
+        match run_with(&repository, &source, options.clone(), &what).await {
             Ok((report, content)) => {
+                if environment_number("NAKIVO_SEED").is_some() {
+                    announce(&format!(
+                        "round {round} from {since}: {plan:?}\n  {:?}",
+                        report.counts
+                    ));
+                    for entry in &report.issues {
+                        announce(&format!("  {entry:?}"));
+                    }
+                }
                 assert_plausible(&source, since, &plan, base.as_ref(), &content, &what);
-                figures.partial += u64::from(report.issues.iter().any(|entry| entry.kind == LedgerKind::Failed));
+                figures.partial +=
+                    u64::from(report.issues.iter().any(|entry| entry.kind == LedgerKind::Failed));
                 figures.items += content.items.len() as u64;
                 figures.repeated += content.repeated().len() as u64;
                 memory.keep(report.point, content.clone());
                 base = Some(content);
             }
             Err(error) => {
-                assert!(plan.stream, "{what}: the run fails and no stream was broken: {error:?}");
+                if environment_number("NAKIVO_SEED").is_some() {
+                    announce(&format!("round {round} from {since}: {plan:?}\n  {error:?}"));
+                }
+                assert!(
+                    plan.stream,
+                    "{what}: the run fails and no stream was broken: {error:?}"
+                );
                 assert_eq!(error.kind(), ErrorKind::Unavailable, "{what}: {error:?}");
                 figures.failed_runs += 1;
             }
@@ -209,15 +273,26 @@ async fn history(seed: u64) -> Figures {
     // Nothing happened since: nothing is stored, and the tree is the very same.
     lab.clock.advance(Duration::from_secs(60));
     let what = format!("NAKIVO_SEED={seed} idle run {settings:?}");
-    let before = repository.point(&source.object().id, &PointSelector::Latest).unwrap();
+    let before = repository
+        .point(&source.object().id, &PointSelector::Latest)
+        .unwrap();
     let (idle, _) = run_once(&repository, &source, &what).await.unwrap();
-    let after = repository.point(&source.object().id, &PointSelector::Latest).unwrap();
+    let after = repository
+        .point(&source.object().id, &PointSelector::Latest)
+        .unwrap();
     assert_eq!(before.root, after.root, "{what}: the tree changed");
-    assert_eq!((idle.counts.stored, idle.counts.removed), (0, 0), "{what}: {:?}", idle.counts);
+    assert_eq!(
+        (idle.counts.stored, idle.counts.removed),
+        (0, 0),
+        "{what}: {:?}",
+        idle.counts
+    );
     memory.keep(idle.point, source.truth());
 
     let fresh = lab.elsewhere(seed + 1).open().await.unwrap();
-    memory.assert_all(&fresh, &format!("NAKIVO_SEED={seed} at the end")).await;
+    memory
+        .assert_all(&fresh, &format!("NAKIVO_SEED={seed} at the end"))
+        .await;
     assert_sound(&fresh, &format!("NAKIVO_SEED={seed} at the end")).await;
     figures
 }
@@ -229,10 +304,16 @@ async fn random_histories_converge() {
         Some(seed) => vec![seed],
         None => (0..environment_number("NAKIVO_HISTORIES").unwrap_or(60)).collect(),
     };
-    announce(&format!("random histories: seeds {:?}..={:?}", seeds.first(), seeds.last()));
+    announce(&format!(
+        "random histories: seeds {:?}..={:?}",
+        seeds.first(),
+        seeds.last()
+    ));
+    let failures = Failures::default();
     let all: Vec<Figures> = futures::stream::iter(seeds)
-        .map(|seed| async move { tokio::spawn(history(seed)).await.unwrap() })
+        .map(|seed| failures.attempt(history(seed)))
         .buffer_unordered(2)
+        .filter_map(std::future::ready)
         .collect()
         .await;
     let sum = |figure: fn(&Figures) -> u64| all.iter().map(figure).sum::<u64>();
@@ -246,6 +327,7 @@ async fn random_histories_converge() {
         sum(|f| f.items),
         sum(|f| f.repeated),
     ));
+    failures.assert_none();
 }
 
 /// Every script of the source that a rule in the requirements names, alone and without chance.
@@ -269,29 +351,60 @@ mod named {
     }
 
     async fn latest(repository: &Repository, source: &ScriptedConnector) -> LogicalContent {
-        let latest = repository.point(&source.object().id, &PointSelector::Latest).unwrap();
+        let latest = repository
+            .point(&source.object().id, &PointSelector::Latest)
+            .unwrap();
         read_point(repository, &latest).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_lost_move_keeps_the_item() {
         let (_lab, repository, source) = started().await;
-        source.edit(&Edit::LostMove { id: "m00".into(), via: "sent".into() });
+        source.edit(&Edit::LostMove {
+            id: "m00".into(),
+            via: "sent".into(),
+        });
         let (report, content) = run_once(&repository, &source, "lost move").await.unwrap();
         content.assert_equal(&source.truth(), "lost move");
         assert_eq!(report.counts.removed, 0);
     }
 
     #[tokio::test]
+    async fn a_new_item_whose_move_was_lost_is_found() {
+        let (_lab, repository, source) = started().await;
+        let parts = BTreeMap::from([("mime".to_owned(), Content::text("new"))]);
+        source.edit(&Edit::Put {
+            container: "inbox".into(),
+            id: "fresh".into(),
+            name: "fresh".into(),
+            parts,
+        });
+        source.edit(&Edit::LostMove {
+            id: "fresh".into(),
+            via: "sent".into(),
+        });
+        let (_, content) = run_once(&repository, &source, "lost move of a new item")
+            .await
+            .unwrap();
+        content.assert_equal(&source.truth(), "lost move of a new item");
+    }
+
+    #[tokio::test]
     async fn a_broken_round_removes_nothing_and_moves_no_cursor() {
         let (lab, repository, source) = started().await;
-        source.edit(&Edit::Expire { container: "inbox".into() });
+        source.edit(&Edit::Expire {
+            container: "inbox".into(),
+        });
         source.edit(&Edit::Touch { id: "m03".into() });
         source.break_round("inbox", 1);
         let before = latest(&repository, &source).await;
         let (report, content) = run_once(&repository, &source, "broken round").await.unwrap();
         assert_eq!(report.outcome, Outcome::Partial);
-        assert_eq!(content.items.len(), before.items.len(), "nothing was inferred from a round that broke");
+        assert_eq!(
+            content.items.len(),
+            before.items.len(),
+            "nothing was inferred from a round that broke"
+        );
         lab.clock.advance(Duration::from_secs(60));
         let (report, content) = run_once(&repository, &source, "after it").await.unwrap();
         assert_eq!(report.outcome, Outcome::Complete);
@@ -307,9 +420,17 @@ mod named {
         for round in 0..3 {
             let (report, content) = run_once(&repository, &source, "failing").await.unwrap();
             assert_eq!(report.outcome, Outcome::Partial, "round {round}");
-            assert_eq!((report.counts.enumerated, report.counts.failed), (1, 1), "round {round}");
+            assert_eq!(
+                (report.counts.enumerated, report.counts.failed),
+                (1, 1),
+                "round {round}"
+            );
             let place = ("inbox".to_owned(), "m03".to_owned());
-            assert_eq!(content.items.get(&place), base.items.get(&place), "what the base holds of it stays");
+            assert_eq!(
+                content.items.get(&place),
+                base.items.get(&place),
+                "what the base holds of it stays"
+            );
             lab.clock.advance(Duration::from_secs(60));
         }
         source.calm();
@@ -321,14 +442,24 @@ mod named {
     #[tokio::test]
     async fn an_item_that_moves_and_fails_is_not_lost_from_the_point() {
         let (lab, repository, source) = started().await;
-        source.edit(&Edit::Move { id: "m03".into(), to: "sent".into() });
+        source.edit(&Edit::Move {
+            id: "m03".into(),
+            to: "sent".into(),
+        });
         source.trouble("m03", FetchTrouble::Error(ErrorKind::Protocol), None);
         let (report, content) = run_once(&repository, &source, "moved and failing").await.unwrap();
         assert_eq!(report.outcome, Outcome::Partial);
-        assert!(content.items.keys().any(|(_, id)| id == "m03"), "the base held it, so the point does");
+        assert!(
+            content.items.keys().any(|(_, id)| id == "m03"),
+            "the base held it, so the point does"
+        );
         source.calm();
         lab.clock.advance(Duration::from_secs(60));
-        run_once(&repository, &source, "healed").await.unwrap().1.assert_equal(&source.truth(), "healed");
+        run_once(&repository, &source, "healed")
+            .await
+            .unwrap()
+            .1
+            .assert_equal(&source.truth(), "healed");
     }
 
     #[tokio::test]
@@ -347,7 +478,12 @@ mod named {
         let (_lab, repository, source) = started().await;
         source.edit(&Edit::Touch { id: "m01".into() });
         let parts = BTreeMap::from([("mime".to_owned(), Content::text("x"))]);
-        source.edit(&Edit::Put { container: "inbox".into(), id: "bad".into(), name: "bad".into(), parts });
+        source.edit(&Edit::Put {
+            container: "inbox".into(),
+            id: "bad".into(),
+            name: "bad".into(),
+            parts,
+        });
         source.trouble("bad", FetchTrouble::Skipped, None);
         let (report, content) = run_once(&repository, &source, "skipping").await.unwrap();
         assert_eq!((report.counts.skipped, report.counts.stored), (1, 1));
@@ -359,8 +495,13 @@ mod named {
     #[tokio::test]
     async fn a_removed_container_takes_what_it_held_along() {
         let (_lab, repository, source) = started().await;
-        source.edit(&Edit::Move { id: "m01".into(), to: "sent".into() });
-        source.edit(&Edit::RemoveContainer { id: "projects".into() });
+        source.edit(&Edit::Move {
+            id: "m01".into(),
+            to: "sent".into(),
+        });
+        source.edit(&Edit::RemoveContainer {
+            id: "projects".into(),
+        });
         let (_, content) = run_once(&repository, &source, "removed container").await.unwrap();
         content.assert_equal(&source.truth(), "removed container");
     }
@@ -368,14 +509,20 @@ mod named {
     #[tokio::test]
     async fn a_list_of_containers_that_breaks_removes_none() {
         let (lab, repository, source) = started().await;
-        source.edit(&Edit::RemoveContainer { id: "projects".into() });
+        source.edit(&Edit::RemoveContainer {
+            id: "projects".into(),
+        });
         source.break_containers(1);
         let before = latest(&repository, &source).await;
         let (report, content) = run_once(&repository, &source, "broken list").await.unwrap();
         assert_eq!(report.outcome, Outcome::Partial);
         assert_eq!(content.containers, before.containers);
         lab.clock.advance(Duration::from_secs(60));
-        run_once(&repository, &source, "after").await.unwrap().1.assert_equal(&source.truth(), "after");
+        run_once(&repository, &source, "after")
+            .await
+            .unwrap()
+            .1
+            .assert_equal(&source.truth(), "after");
     }
 
     #[tokio::test]
@@ -404,7 +551,11 @@ mod named {
         let (report, content) = run_once(&repository, &source, "resumed").await.unwrap();
         content.assert_equal(&source.truth(), "resumed");
         let (_, after) = source.moments();
-        assert_eq!(report.counts.resumed + (after - before), 13, "each item is read once in both runs together");
+        assert_eq!(
+            report.counts.resumed + (after - before),
+            13,
+            "each item is read once in both runs together"
+        );
         assert!(report.counts.resumed > 0);
     }
 
@@ -413,13 +564,25 @@ mod named {
         let (lab, repository, source) = started().await;
         source.edit(&Edit::Touch { id: "m03".into() });
         let parts = BTreeMap::from([("mime".to_owned(), Content::text("newer"))]);
-        let newer = Edit::Put { container: String::new(), id: "m03".into(), name: "newer".into(), parts };
+        let newer = Edit::Put {
+            container: String::new(),
+            id: "m03".into(),
+            name: "newer".into(),
+            parts,
+        };
         let (_, fetches) = source.moments();
         source.edit_at(Moment::BeforeFetch(fetches), newer);
         let (_, content) = run_once(&repository, &source, "edited").await.unwrap();
-        content.assert_equal(&source.truth(), "the head that is stored belongs to the content that is stored");
+        content.assert_equal(
+            &source.truth(),
+            "the head that is stored belongs to the content that is stored",
+        );
         lab.clock.advance(Duration::from_secs(60));
-        run_once(&repository, &source, "after").await.unwrap().1.assert_equal(&source.truth(), "after");
+        run_once(&repository, &source, "after")
+            .await
+            .unwrap()
+            .1
+            .assert_equal(&source.truth(), "after");
     }
 
     #[tokio::test]
@@ -428,7 +591,9 @@ mod named {
         lab.clock.jump(chrono::TimeDelta::hours(-5));
         source.edit(&Edit::Remove { id: "m00".into() });
         let report = back_up(&repository, &source).await.unwrap();
-        let latest = repository.point(&source.object().id, &PointSelector::Latest).unwrap();
+        let latest = repository
+            .point(&source.object().id, &PointSelector::Latest)
+            .unwrap();
         assert_eq!(latest.id, report.point);
         assert_point(&repository, &latest, &source.truth(), "the clock went back").await;
     }

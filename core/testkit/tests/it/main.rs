@@ -15,3 +15,4 @@ mod damage;
 mod durable;
 mod faults;
 mod histories;
+mod many;
