@@ -2,8 +2,10 @@
 
 mod folder;
 mod recovery;
+#[cfg(feature = "measure")]
 mod recovery_large;
 mod repository;
 mod repository_damage;
 mod repository_faults;
+#[cfg(feature = "measure")]
 mod repository_speed;

@@ -1,5 +1,5 @@
 //! The memory of an export does not grow with the mailbox. Takes long, so it runs only when asked for:
-//! `cargo test -p nakivo-core --test it large -- --ignored --nocapture`, with `NAKIVO_MESSAGES` for another number.
+//! `cargo test -p nakivo-core --features measure --test it large -- --nocapture`, with `NAKIVO_MESSAGES` for another number.
 
 #![allow(
     clippy::unwrap_used,
@@ -158,7 +158,6 @@ fn status(field: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "minutes long; run by name"]
 async fn large_exports_need_no_more_memory_than_small_ones() {
     let messages = std::env::var("NAKIVO_MESSAGES")
         .ok()

@@ -1,4 +1,4 @@
-//! Figures, not assertions: run with `cargo test -p nakivo-core --test it speed -- --ignored --nocapture`.
+//! Figures, not assertions: run with `cargo test -p nakivo-core --features measure --test it speed -- --nocapture`.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,6 @@ use nakivo_core::store::StoreLocation;
 use super::repository::{Noise, body, create_options, file_record, manifest, open_options, put_edit};
 
 #[test]
-#[ignore = "measures; takes a minute"]
 fn speed_of_many_files_and_one_large() {
     // Few blocking threads: each gets a heap of its own from the C library, and those are never given back.
     let threads = std::env::var("NAKIVO_BLOCKING_THREADS")

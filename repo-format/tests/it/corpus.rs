@@ -60,9 +60,9 @@ fn every_file_comes_back() {
     println!("{} files came back", files.len());
 }
 
-/// Prints stored sizes for several block sizes, with and without the splitter. Run with `--ignored --nocapture`.
+/// Prints stored sizes for several block sizes, with and without the splitter. Run with `--features measure -- --nocapture`.
+#[cfg(feature = "measure")]
 #[test]
-#[ignore = "a measurement"]
 fn measure_blocks_and_splitter() {
     let Some(files) = corpus("measure_blocks_and_splitter") else {
         return;

@@ -15,6 +15,7 @@ mod crypto;
 mod fixtures;
 mod hostile;
 mod keyslot;
+#[cfg(feature = "measure")]
 mod measure;
 mod pack;
 mod records;

@@ -1,4 +1,4 @@
-//! Throughput of the hot paths. Prints numbers, asserts nothing: run with `--ignored --nocapture`.
+//! Throughput of the hot paths. Prints numbers, asserts nothing: run with `--features measure -- --nocapture`.
 
 use std::time::Instant;
 
@@ -31,7 +31,6 @@ fn report(what: &str, bytes: usize, mut work: impl FnMut()) {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn throughput() {
     let keys = keys();
     let size = 64 << 20;
