@@ -53,6 +53,7 @@ pub(super) async fn run(
         containers_complete: false,
         rounds: HashMap::new(),
         candidates: BTreeSet::new(),
+        removed: HashSet::new(),
         retried: BTreeSet::new(),
         whereabouts: Whereabouts::default(),
         ledger: Ledger::default(),
@@ -121,6 +122,8 @@ pub(super) struct Run {
     pub(super) rounds: HashMap<String, Round>,
     /// Items that their container no longer shows.
     pub(super) candidates: BTreeSet<ItemRef>,
+    /// Keys that this run removed.
+    removed: HashSet<Vec<u8>>,
     /// Items to be tried again, all of them.
     pub(super) retried: BTreeSet<ItemRef>,
     pub(super) whereabouts: Whereabouts,
@@ -331,7 +334,11 @@ impl Run {
             |record: &ItemRecord| record.change_key.is_some() && record.change_key == head.change_key;
         // An earlier occurrence in this run may have replaced the base's record: then only a fetch tells.
         if !self.whereabouts.is_stored(&head.item) {
-            if base.as_ref().is_some_and(unchanged) {
+            if let Some(base) = base.as_ref().filter(|base| unchanged(base)) {
+                if self.removed.remove(&key.to_bytes()) {
+                    // Taken for gone earlier in this run, and found to be back.
+                    self.edits.push(&key, put(base)?, &self.writer).await?;
+                }
                 self.ledger.counts.unchanged += 1;
                 self.placed(&head);
                 return Ok(None);
@@ -487,6 +494,7 @@ impl Run {
 
     /// Removes what the new point no longer holds.
     pub(super) async fn remove(&mut self, key: &ItemKey) -> Result<()> {
+        self.removed.insert(key.to_bytes());
         self.edits.push(key, Edit::Delete, &self.writer).await
     }
 

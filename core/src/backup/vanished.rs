@@ -48,10 +48,12 @@ impl Run {
     /// Settles every candidate, after the last change was taken.
     pub(super) async fn settle_vanished(&mut self) -> Result<()> {
         self.remove_lost_containers().await?;
-        let mut unknown = Vec::new();
+        let (mut unknown, mut moved) = (Vec::new(), Vec::new());
         for item in std::mem::take(&mut self.candidates) {
             self.reporter.check()?;
-            if self.whereabouts.is_elsewhere(&item) || self.connector.absence_is_final() {
+            if self.whereabouts.is_elsewhere(&item) {
+                moved.push(item);
+            } else if self.connector.absence_is_final() {
                 self.forget(&item).await?;
             } else {
                 // Also what no point holds: an item made and moved about since the last run may be reported as removals only.
@@ -75,6 +77,12 @@ impl Run {
                     Presence::Present(head) => self.still_there(item, *head).await?,
                     Presence::Unknown(error) => self.keep_unknown(item, &error).await?,
                 }
+            }
+        }
+        // Only now: a look-up may have found that an item came back to where it had moved from.
+        for item in moved {
+            if self.whereabouts.is_elsewhere(&item) {
+                self.forget(&item).await?;
             }
         }
         Ok(())
