@@ -266,11 +266,9 @@ mod tests {
 
     #[test]
     fn no_guess_from_too_little() {
-        let mut now = Progress {
-            items_done: 1,
-            items_total: Some(1000),
-            ..Progress::default()
-        };
+        let mut now = Progress::default();
+        now.items_done = 1;
+        now.items_total = Some(1000);
         assert_eq!(time_left(&now, 60_000), None);
         now.items_done = 500;
         assert_eq!(time_left(&now, 1000), None);

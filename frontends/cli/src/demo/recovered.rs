@@ -61,6 +61,23 @@ pub(super) fn differences(
     Ok(differences)
 }
 
+/// Whether the report said that the target does not take this.
+pub(super) fn is_excused(difference: &str, not_carried: &[String]) -> bool {
+    let said = |start: &str, end: &str| {
+        not_carried
+            .iter()
+            .any(|line| line.starts_with(start) && line.contains(end))
+    };
+    match difference {
+        // A link counts as an attachment, and Graph does not take links.
+        "hasAttachments" => said("attached link", ""),
+        "replyTo" => said("", "reply addresses that are not valid"),
+        "toRecipients" | "ccRecipients" | "bccRecipients" => said("", "recipients without a valid address"),
+        "attachments" => said("attached message", ""),
+        _ => false,
+    }
+}
+
 /// An attachment: name and bytes; of an attached message its subject and the attachments' bytes inside.
 type Attachment = (String, Vec<u8>);
 

@@ -179,10 +179,9 @@ fn a_second_repository_in_one_place_is_refused() {
 fn a_newer_format_is_not_touched() {
     let place = with_point();
     let path = place.path("vault/NakivoBackup/format.json");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
-    config["version"] = 99.into();
-    std::fs::write(&path, config.to_string()).unwrap();
+    let mut config = nakivo_core::format::RepositoryConfig::parse(&std::fs::read(&path).unwrap()).unwrap();
+    config.incompatible_features.push("from-the-future".to_owned());
+    std::fs::write(&path, config.to_bytes().unwrap()).unwrap();
     let before = tree(&place.path("vault"));
     let arguments = [&["backup", "folder", "data", "--name", "files"][..], &OPEN].concat();
     fails(&place, &arguments, 1, "unsupported_format");

@@ -163,9 +163,9 @@ fn wrong_credentials_and_unknown_mailboxes() {
 #[test]
 fn real_mail_comes_back_byte_for_byte() {
     let Some(corpus) = corpus() else { return };
-    let place = Place::new();
-    place.init();
     for folder in ["mail-parser", "spamassassin"] {
+        let place = Place::new();
+        place.init();
         let mut originals: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         let files = tree(&corpus.join(folder));
         for (path, bytes) in files {

@@ -8,12 +8,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A place of its own for one test: folders, a passphrase file, a state directory.
-pub struct Place {
-    pub dir: TempDir,
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let place = Self { dir };
         place.write_secret("pass", "correct horse battery staple\n");
@@ -21,11 +21,11 @@ impl Place {
         place
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
@@ -33,7 +33,7 @@ impl Place {
     }
 
     /// A file that only its owner may read, as a careful user makes it.
-    pub fn write_secret(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write_secret(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.write(name, content);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -41,7 +41,7 @@ impl Place {
     }
 
     /// The program with these arguments, in this place, with nothing of the caller's environment that matters to it.
-    pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nakivo"));
         command
             .args(arguments)
@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// Runs the program to its end.
-    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
         let shown = arguments
             .iter()
             .map(|argument| argument.as_ref().to_string_lossy().into_owned())
@@ -65,7 +65,7 @@ impl Place {
     }
 
     /// As [`Place::run`] with `--json`; every line must be a JSON object with a type.
-    pub fn json<S: AsRef<OsStr>>(&self, arguments: &[S]) -> (i32, Vec<Value>) {
+    pub(crate) fn json<S: AsRef<OsStr>>(&self, arguments: &[S]) -> (i32, Vec<Value>) {
         let mut with: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
         with.push(OsStr::new("--json"));
         let ran = self.run(&with);
@@ -73,7 +73,7 @@ impl Place {
     }
 
     /// An encrypted repository in `vault`.
-    pub fn init(&self) {
+    pub(crate) fn init(&self) {
         self.run(&[
             "repo",
             "init",
@@ -89,15 +89,15 @@ impl Place {
 
 /// What a run of the program left.
 #[derive(Debug)]
-pub struct Ran {
-    pub command: String,
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) command: String,
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    pub fn new(command: String, output: Output) -> Self {
+    pub(crate) fn new(command: String, output: Output) -> Self {
         let ran = Self {
             command,
             code: output.status.code().unwrap_or(-1),
@@ -110,13 +110,13 @@ impl Ran {
 
     /// Asserts success.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         self.exits(0)
     }
 
     /// Asserts this exit code.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(
             self.code, code,
             "nakivo {}\n--- stdout\n{}\n--- stderr\n{}",
@@ -127,7 +127,7 @@ impl Ran {
 
     /// Standard output as JSON lines, each checked.
     #[track_caller]
-    pub fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         self.stdout
             .lines()
             .map(|line| {
@@ -145,14 +145,14 @@ impl Ran {
 }
 
 /// The lines of one type.
-pub fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub(crate) fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
     lines.iter().filter(|line| line["type"] == kind).collect()
 }
 
 /// Runs the program with and without `--json`, and checks that both say the same about the error: this exit code, this
 /// stable code, one line with a way out.
 #[track_caller]
-pub fn fails<S: AsRef<OsStr>>(place: &Place, arguments: &[S], code: i32, kind: &str) -> (String, Value) {
+pub(crate) fn fails<S: AsRef<OsStr>>(place: &Place, arguments: &[S], code: i32, kind: &str) -> (String, Value) {
     let ran = place.run(arguments).exits(code);
     let errors: Vec<&str> = ran
         .stderr
@@ -172,7 +172,7 @@ pub fn fails<S: AsRef<OsStr>>(place: &Place, arguments: &[S], code: i32, kind: &
 }
 
 /// A file tree as relative path and bytes.
-pub fn tree(root: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn tree(root: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
     fn walk(root: &Path, dir: &Path, into: &mut std::collections::BTreeMap<PathBuf, Vec<u8>>) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -192,15 +192,15 @@ pub fn tree(root: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// `nakivo emulate` in a process of its own, stopped when dropped.
-pub struct Emulator {
+pub(crate) struct Emulator {
     child: Child,
-    pub account: PathBuf,
-    pub record: Value,
+    pub(crate) account: PathBuf,
+    pub(crate) record: Value,
 }
 
 impl Emulator {
     /// Starts it with these further arguments and writes `account.toml`.
-    pub fn start(place: &Place, arguments: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
         use std::io::BufRead as _;
         let mut all = vec!["emulate", "--json"];
         all.extend(arguments);
@@ -224,7 +224,7 @@ impl Emulator {
     }
 
     /// Asks it to stop and waits.
-    pub fn stop(mut self) -> i32 {
+    pub(crate) fn stop(mut self) -> i32 {
         interrupt(&self.child);
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
@@ -238,7 +238,7 @@ impl Drop for Emulator {
 }
 
 /// Sends what Ctrl-C sends.
-pub fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let status = Command::new("kill")
         .arg("-INT")
         .arg(child.id().to_string())
@@ -248,7 +248,7 @@ pub fn interrupt(child: &Child) {
 }
 
 /// Real mails that the project may read but does not contain; `None` (with the reason printed) where they are absent.
-pub fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let shared = std::env::var_os("NAKIVO_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         PathBuf::from,

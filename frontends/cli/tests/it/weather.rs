@@ -60,8 +60,8 @@ fn a_missing_permission_is_named_and_5() {
         )
         .unwrap();
     let place = place_for(&emulator);
-    let (message, _) = fails(&place, &BACKUP, 5, "permission_missing");
-    assert!(message.contains("Mail.Read"), "{message}");
+    let (_, json) = fails(&place, &BACKUP, 5, "permission_missing");
+    assert!(json.to_string().contains("Mail.Read"), "the permission is named: {json}");
     let (_, lines) = place.json(&[
         "point",
         "list",
