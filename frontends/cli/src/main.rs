@@ -25,13 +25,24 @@ mod table;
 mod text;
 mod watch;
 
+/// The C library's allocator keeps what each thread freed: twice the memory for the same work, measured on a backup of
+/// 8,000 files.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Threads for blocking work at most.
+const BLOCKING_THREADS: usize = 16;
+
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(error) => return not_understood(&error).into(),
     };
     let output = Output::new(line.global.json, line.global.quiet, line.global.progress);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Work that computes or blocks on files is bounded by the SDK; more threads would only hold more memory.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             output.failure("internal", &format!("starting the runtime: {error}"), None, None);
