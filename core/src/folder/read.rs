@@ -1,6 +1,6 @@
 //! Reads the content of files, and notices when they change meanwhile.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,22 +24,30 @@ pub(super) const CONTENT: &str = "content";
 /// A kernel may give two changes within its tick the same time stamp: a file is read only when its stamp is older, so that
 /// any later change shows.
 const TICK: Duration = Duration::from_millis(20);
+/// Waits for that; a file that somebody writes to all the time is read as it is after them.
+const MAX_WAITS: u32 = 3;
+/// Ends the change key of a file that was read while it was too fresh: it equals no key of a listing, so the next run
+/// reads the file again.
+const TOO_FRESH: &str = "+";
 
 /// Reads one item. A file that changes while it is read is read once more.
 pub(super) async fn fetch(connector: &FolderConnector, item: &ItemRef) -> Result<Fetched> {
     let Some(path) = connector.place.path_of(&item.id) else {
         return Ok(Fetched::Gone);
     };
-    let mut tries = 0;
+    let (mut tries, mut waits) = (0, 0);
     loop {
         let now_ns = connector.clock.now().timestamp_nanos_opt().unwrap_or(0);
-        let path = path.clone();
+        let (path, may_wait) = (path.clone(), waits < MAX_WAITS);
         let step = connector
-            .blocking(move |place, root| open(place, root, path, now_ns))
+            .blocking(move |place, root| open(place, root, &path, now_ns, may_wait))
             .await?;
         match step {
             Step::Done(fetched) => return Ok(fetched),
-            Step::TooFresh(wait) => connector.clock.sleep(wait).await,
+            Step::TooFresh(wait) => {
+                waits += 1;
+                connector.clock.sleep(wait).await;
+            }
             Step::Changed => {
                 tries += 1;
                 if tries >= 2 {
@@ -74,11 +82,11 @@ enum Step {
     Large(OpenFile, Stat, Box<ItemHead>),
 }
 
-fn open(place: &Place, root: &Root, path: PathBuf, now_ns: i64) -> Result<Step> {
-    match root.stat(&path)?.map(|stat| stat.kind) {
+fn open(place: &Place, root: &Root, path: &Path, now_ns: i64, may_wait: bool) -> Result<Step> {
+    match root.stat(path)?.map(|stat| stat.kind) {
         Some(EntryKind::File) => {}
         Some(EntryKind::Symlink) => {
-            return Ok(Step::Done(match head_at(place, root, &path)? {
+            return Ok(Step::Done(match head_at(place, root, path)? {
                 Found::Item(head) => Fetched::Content {
                     head: Box::new(head),
                     parts: Vec::new(),
@@ -89,7 +97,7 @@ fn open(place: &Place, root: &Root, path: PathBuf, now_ns: i64) -> Result<Step> 
         // A directory or a device in its place: the file itself is gone.
         _ => return Ok(Step::Done(Fetched::Gone)),
     }
-    let mut file = match root.open_file(&path) {
+    let mut file = match root.open_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Step::Done(Fetched::Gone)),
         Err(error) => return Err(error),
@@ -98,18 +106,20 @@ fn open(place: &Place, root: &Root, path: PathBuf, now_ns: i64) -> Result<Step> 
     if stat.kind != EntryKind::File {
         return Ok(Step::Changed);
     }
-    let age = now_ns.saturating_sub(stat.changed_ns.max(stat.modified_ns));
+    let age = now_ns.saturating_sub(stat.changed_ns);
     let tick = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);
-    // A stamp from the future says nothing.
-    if (0..tick).contains(&age) {
-        return Ok(Step::TooFresh(
-            TICK.saturating_sub(Duration::from_nanos(age.unsigned_abs())),
-        ));
+    // It may have changed after `now_ns` was taken: then its age is negative.
+    let fresh = age < tick;
+    if fresh && may_wait && age > -tick {
+        return Ok(Step::TooFresh(Duration::from_nanos((tick - age).unsigned_abs())));
     }
-    let container = place.id_of(path.parent().unwrap_or(std::path::Path::new("")));
-    let Found::Item(head) = found(place, &path, container, &stat, None) else {
+    let container = place.id_of(path.parent().unwrap_or(Path::new("")));
+    let Found::Item(mut head) = found(place, path, container, &stat, None) else {
         return Ok(Step::Changed);
     };
+    if fresh && let Some(key) = &mut head.change_key {
+        key.push_str(TOO_FRESH);
+    }
     let head = Box::new(head);
     if stat.size > PIECE_BYTES as u64 {
         return Ok(Step::Large(file, stat, head));

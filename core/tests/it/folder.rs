@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use futures::StreamExt;
@@ -273,6 +273,83 @@ async fn a_file_swapped_for_a_link_is_not_followed() {
             Ok(Fetched::Gone) | Err(_) => {}
             Ok(other) => panic!("{other:?}"),
         }
+    }
+}
+
+/// The kernel's clock moves in ticks: two changes within one have the same time stamp. What is read right after the first
+/// must not hide the second.
+#[tokio::test]
+async fn a_change_right_after_reading_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let connector = FolderConnector::new(dir.path(), "docs").unwrap();
+    fs::write(&path, b"0").unwrap();
+    for round in 1..=30u8 {
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[round], 0).unwrap();
+        let item = ItemRef {
+            container: String::new(),
+            id: "file".to_owned(),
+        };
+        let Presence::Present(head) = connector
+            .look_up(connector.object(), &[item.clone()])
+            .await
+            .unwrap()
+            .remove(0)
+        else {
+            panic!("gone");
+        };
+        let Fetched::Content { head, mut parts } = connector.fetch(connector.object(), &head).await.unwrap()
+        else {
+            panic!("no content");
+        };
+        let read = parts.remove(0).body.next().await.unwrap().unwrap();
+        assert_eq!(&read[..], [round]);
+        file.write_all_at(b"!", 0).unwrap();
+        let answer = connector
+            .look_up(connector.object(), &[item])
+            .await
+            .unwrap()
+            .remove(0);
+        assert!(
+            matches!(answer, Presence::Present(now) if now.change_key != head.change_key),
+            "round {round}"
+        );
+    }
+}
+
+/// A file that somebody writes to all the time is neither waited for without end nor taken for settled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_written_to_all_the_time_is_read_or_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    fs::write(&path, vec![b'x'; 4096]).unwrap();
+    let connector = FolderConnector::new(dir.path(), "docs").unwrap();
+    let found = changes(&connector).await.unwrap();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let stop = std::sync::Arc::clone(&stop);
+        move || {
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                file.write_all_at(b"y", 0).unwrap();
+            }
+        }
+    });
+    let fetched = connector.fetch(connector.object(), items(&found)[0]).await;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    writer.join().unwrap();
+    match fetched {
+        Ok(Fetched::Content { head, .. }) => {
+            let now = connector
+                .look_up(connector.object(), &[head.item.clone()])
+                .await
+                .unwrap()
+                .remove(0);
+            assert!(matches!(now, Presence::Present(now) if now.change_key != head.change_key));
+        }
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Busy),
+        other => panic!("{other:?}"),
     }
 }
 
