@@ -54,9 +54,14 @@ pub struct SystemClock {
 impl SystemClock {
     /// Starts its monotonic part at zero.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     pub fn new() -> Self {
-        Self { started: std::time::Instant::now() }
+        Self {
+            started: std::time::Instant::now(),
+        }
     }
 }
 
@@ -68,7 +73,10 @@ impl Default for SystemClock {
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     fn now(&self) -> DateTime<Utc> {
         DateTime::<Utc>::from(std::time::SystemTime::now())
     }
@@ -88,7 +96,10 @@ impl Clock for SystemClock {
 pub struct SystemRng;
 
 impl Rng for SystemRng {
-    #[allow(clippy::disallowed_methods, reason = "the one place that asks the system for randomness")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the system for randomness"
+    )]
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         getrandom::fill(bytes)
             .map_err(|error| Error::internal(format!("the system's random source failed: {error}")))
@@ -110,7 +121,11 @@ impl Environment {
     /// The machine's clock and randomness, with this state store.
     #[must_use]
     pub fn system(state: Arc<dyn StateStore>) -> Self {
-        Self { clock: Arc::new(SystemClock::new()), rng: Arc::new(SystemRng), state }
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            rng: Arc::new(SystemRng),
+            state,
+        }
     }
 }
 

@@ -47,16 +47,27 @@ pub struct MemoryState {
 #[async_trait]
 impl StateStore for MemoryState {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        Ok(self.entries.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
+        Ok(self
+            .entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned())
     }
 
     async fn put(&self, key: &str, value: Bytes) -> Result<()> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), value);
+        self.entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.to_owned(), value);
         Ok(())
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
         Ok(())
     }
 }

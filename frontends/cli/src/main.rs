@@ -40,8 +40,10 @@ fn main() -> ExitCode {
     };
     let output = Output::new(line.global.json, line.global.quiet, line.global.progress);
     // Work that computes or blocks on files is bounded by the SDK; more threads would only hold more memory.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {

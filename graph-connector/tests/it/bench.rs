@@ -166,6 +166,8 @@ pub(crate) struct Stored {
     pub(crate) head: ItemHead,
     pub(crate) mime: Bytes,
     pub(crate) json: Bytes,
+    /// The list of attachments, where the MIME does not show them.
+    pub(crate) attachments: Option<Bytes>,
 }
 
 /// What a backup believes after some rounds: the port's rules and nothing else.
@@ -392,7 +394,7 @@ pub(crate) async fn read(
 ) -> Result<Option<Stored>> {
     match connector.fetch(object, head).await? {
         Fetched::Content { head, parts } => {
-            let mut mime = None;
+            let (mut mime, mut attachments) = (None, None);
             for mut part in parts {
                 let mut bytes = Vec::new();
                 while let Some(piece) = part.body.next().await {
@@ -401,8 +403,10 @@ pub(crate) async fn read(
                 if let Some(length) = part.length {
                     assert_eq!(length, bytes.len() as u64);
                 }
-                if part.name == "mime" {
-                    mime = Some(Bytes::from(bytes));
+                match part.name.as_str() {
+                    "mime" => mime = Some(Bytes::from(bytes)),
+                    "attachments" => attachments = Some(Bytes::from(bytes)),
+                    other => panic!("unknown part {other}"),
                 }
             }
             let json = head.raw.clone().expect("the JSON comes with the head");
@@ -410,6 +414,7 @@ pub(crate) async fn read(
                 head: *head,
                 mime: mime.expect("a message has MIME"),
                 json,
+                attachments,
             }))
         }
         Fetched::Gone => Ok(None),

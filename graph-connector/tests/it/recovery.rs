@@ -51,10 +51,9 @@ fn item_of(model: &Model, id: &str) -> (RecoverItem, Parts) {
         current.clone_from(&head.item.container);
     }
     path.reverse();
-    let parts = Parts(HashMap::from([
-        ("mime", stored.mime.clone()),
-        ("json", stored.json.clone()),
-    ]));
+    let mut parts = HashMap::from([("mime", stored.mime.clone()), ("json", stored.json.clone())]);
+    parts.extend(stored.attachments.clone().map(|list| ("attachments", list)));
+    let parts = Parts(parts);
     (
         RecoverItem {
             record: record(&stored.head),
@@ -115,6 +114,11 @@ impl Case {
         let stored = &self.model.items[id];
         let old: serde_json::Value = serde_json::from_slice(&stored.json).unwrap();
         let new = self.mailbox.message_json(&recovered.id).unwrap();
+        let shape: String = String::from_utf8_lossy(&stored.mime)
+            .lines()
+            .filter(|line| line.to_ascii_lowercase().starts_with("content-") || line.contains("name="))
+            .collect::<Vec<_>>()
+            .join("\n");
         for key in [
             "subject",
             "from",
@@ -129,10 +133,18 @@ impl Case {
             "internetMessageId",
             "hasAttachments",
         ] {
+            if key == "hasAttachments" && stored.attachments.is_some() {
+                // Links to files elsewhere: Graph takes none, and the report says so.
+                assert!(
+                    recovered.not_carried.iter().any(|line| line.contains("link")),
+                    "{recovered:?}"
+                );
+                continue;
+            }
             if key.ends_with("DateTime") && old["isDraft"] == true {
                 continue;
             }
-            assert_eq!(new[key], old[key], "{key} of '{}'", stored.head.name);
+            assert_eq!(new[key], old[key], "{key} of '{}':\n{shape}", stored.head.name);
         }
         assert_eq!(new["flag"]["flagStatus"], old["flag"]["flagStatus"]);
         assert_eq!(
@@ -487,7 +499,8 @@ async fn a_copy_that_a_crash_left_unfinished_is_replaced() {
         .find(|one| one.attachments > 0 && !one.is_draft)
         .unwrap();
     case.mailbox.purge_message(&attached.id).unwrap();
-    let before = case.mailbox.message_count().unwrap();
+    let in_folder = || case.mailbox.messages_in(&attached.folder_id).unwrap().len();
+    let (before, before_in_folder) = (case.mailbox.message_count().unwrap(), in_folder());
     // The attachment is refused and so is the clean-up: what a crash would leave.
     case.bench.emulator.faults().add(
         Fault::status(400)
@@ -514,15 +527,8 @@ async fn a_copy_that_a_crash_left_unfinished_is_replaced() {
     );
     case.bench.emulator.faults().clear();
     let made = case.recover(&attached.id, RecoverAction::Create).await.unwrap();
-    assert_eq!(
-        case.mailbox
-            .messages_in(&attached.folder_id)
-            .unwrap()
-            .iter()
-            .filter(|one| one.subject == attached.subject)
-            .count(),
-        1
-    );
+    // The half copy is in Deleted Items now.
+    assert_eq!(in_folder(), before_in_folder + 1);
     assert_eq!(
         case.mailbox.message(&made.id).unwrap().attachments,
         attached.attachments

@@ -152,7 +152,12 @@ pub(crate) fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
 /// Runs the program with and without `--json`, and checks that both say the same about the error: this exit code, this
 /// stable code, one line with a way out.
 #[track_caller]
-pub(crate) fn fails<S: AsRef<OsStr>>(place: &Place, arguments: &[S], code: i32, kind: &str) -> (String, Value) {
+pub(crate) fn fails<S: AsRef<OsStr>>(
+    place: &Place,
+    arguments: &[S],
+    code: i32,
+    kind: &str,
+) -> (String, Value) {
     let ran = place.run(arguments).exits(code);
     let errors: Vec<&str> = ran
         .stderr

@@ -61,7 +61,10 @@ fn a_missing_permission_is_named_and_5() {
         .unwrap();
     let place = place_for(&emulator);
     let (_, json) = fails(&place, &BACKUP, 5, "permission_missing");
-    assert!(json.to_string().contains("Mail.Read"), "the permission is named: {json}");
+    assert!(
+        json.to_string().contains("Mail.Read"),
+        "the permission is named: {json}"
+    );
     let (_, lines) = place.json(&[
         "point",
         "list",

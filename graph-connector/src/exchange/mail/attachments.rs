@@ -101,9 +101,9 @@ fn attachment(mime: &[u8], part: &MessagePart<'_>) -> Attachment {
         .content_id()
         .map(|id| id.trim_matches(['<', '>', ' ']).to_owned());
     let declared = part.content_disposition();
-    let inline = declared.is_some_and(|kind| kind.c_type.eq_ignore_ascii_case("inline"))
-        || (content_id.is_some()
-            && !declared.is_some_and(|kind| kind.c_type.eq_ignore_ascii_case("attachment")));
+    // Without a content id nothing in the body can show it: Exchange takes it for an attachment like others.
+    let inline =
+        content_id.is_some() && !declared.is_some_and(|kind| kind.c_type.eq_ignore_ascii_case("attachment"));
     let nested = match &part.body {
         PartType::Message(message) => Some(message),
         _ => None,

@@ -68,18 +68,17 @@ pub(crate) fn marker(record: &ItemRecord) -> String {
 /// The draft of `item`, read once.
 pub(crate) async fn draft_of<'d>(
     draft: &'d mut Option<Draft>,
-    item: &RecoverItem,
     content: &dyn ContentSource,
 ) -> Result<&'d mut Draft, Fault> {
     if draft.is_none() {
-        *draft = Some(load(item, content).await.map_err(Fault::Ready)?);
+        *draft = Some(load(content).await.map_err(Fault::Ready)?);
     }
     draft
         .as_mut()
         .ok_or_else(|| Fault::Ready(Error::internal("a draft was made and is missing")))
 }
 
-async fn load(item: &RecoverItem, content: &dyn ContentSource) -> nakivo_core::Result<Draft> {
+async fn load(content: &dyn ContentSource) -> nakivo_core::Result<Draft> {
     let json = read_part(content, "json", 64 << 20).await?;
     let mime = read_part(content, "mime", MAX_MIME_BYTES).await?;
     let text = String::from_utf8_lossy(&json);
@@ -98,9 +97,11 @@ async fn load(item: &RecoverItem, content: &dyn ContentSource) -> nakivo_core::R
         )
         .with_hint("Export the message instead."));
     }
-    if item.record.parts.iter().any(|part| part.name == "attachments") {
-        let list = read_part(content, "attachments", 16 << 20).await?;
-        draft.not_carried.extend(links(&String::from_utf8_lossy(&list)));
+    match read_part(content, "attachments", 16 << 20).await {
+        Ok(list) => draft.not_carried.extend(links(&String::from_utf8_lossy(&list))),
+        // Most messages have no such part.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
     Ok(draft)
 }
@@ -305,7 +306,7 @@ impl Writing<'_> {
         action: RecoverAction,
         deleted_items: Option<&str>,
     ) -> Result<Recovered, Fault> {
-        let mut draft = load(item, content).await.map_err(Fault::Ready)?;
+        let mut draft = load(content).await.map_err(Fault::Ready)?;
         if action == RecoverAction::CreateRenamed {
             draft.rename(&format!(
                 " (recovered {})",

@@ -278,7 +278,7 @@ impl MailTarget {
                 if change_key.is_some() && change_key == item.record.change_key {
                     return Ok(Existing::Identical { id });
                 }
-                let draft = recover::draft_of(&mut draft, item, content).await?;
+                let draft = recover::draft_of(&mut draft, content).await?;
                 return writing.compared(draft, id, &raw).await;
             }
             if self.place(&scope, user, &parent).await? == Place::Live {
@@ -291,7 +291,7 @@ impl MailTarget {
         let Some(container) = container else {
             return Ok(Existing::Absent);
         };
-        let draft = recover::draft_of(&mut draft, item, content).await?;
+        let draft = recover::draft_of(&mut draft, content).await?;
 
         // A copy that an earlier recovery made, or the same message by its own id.
         let mut first_difference = None;
