@@ -292,7 +292,7 @@ async fn a_change_right_after_reading_shows() {
             id: "file".to_owned(),
         };
         let Presence::Present(head) = connector
-            .look_up(connector.object(), &[item.clone()])
+            .look_up(connector.object(), std::slice::from_ref(&item))
             .await
             .unwrap()
             .remove(0)
@@ -342,7 +342,7 @@ async fn a_file_written_to_all_the_time_is_read_or_reported() {
     match fetched {
         Ok(Fetched::Content { head, .. }) => {
             let now = connector
-                .look_up(connector.object(), &[head.item.clone()])
+                .look_up(connector.object(), std::slice::from_ref(&head.item))
                 .await
                 .unwrap()
                 .remove(0);

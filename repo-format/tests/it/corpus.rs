@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nakivo_repo_format::pack::{BlockRole, seal_block};
-use nakivo_repo_format::split::{ContentSplitter, MimePolicy, SplitMode};
-use nakivo_repo_format::{Codec, Compression, SegmentData};
+use nakivo_repo_format::split::{ContentSplitter, SplitMode};
 
 use crate::fixtures::keys;
 use crate::splitter::{Store, join, split_with};
@@ -64,6 +62,10 @@ fn every_file_comes_back() {
 #[cfg(feature = "measure")]
 #[test]
 fn measure_blocks_and_splitter() {
+    use nakivo_repo_format::pack::{BlockRole, seal_block};
+    use nakivo_repo_format::split::MimePolicy;
+    use nakivo_repo_format::{Codec, Compression, SegmentData};
+
     let Some(files) = corpus("measure_blocks_and_splitter") else {
         return;
     };

@@ -121,7 +121,7 @@ fn assert_plausible(
     // What was in the base and is in the source is somewhere in the point, whatever failed.
     if let Some(base) = base {
         let there: BTreeSet<&str> = content.items.keys().map(|(_, id)| id.as_str()).collect();
-        for (place, _) in &base.items {
+        for place in base.items.keys() {
             let lives = source.truth().items.keys().any(|(_, id)| *id == place.1);
             assert!(
                 !lives || there.contains(place.1.as_str()),

@@ -11,13 +11,13 @@ const SHOWN: usize = 12;
 
 /// What failed so far.
 #[derive(Debug, Default)]
-pub struct Failures {
+pub(crate) struct Failures {
     messages: Mutex<Vec<String>>,
 }
 
 impl Failures {
     /// Runs one case; a panic is noted. `None` if it panicked.
-    pub async fn attempt<T>(&self, case: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn attempt<T>(&self, case: impl Future<Output = T>) -> Option<T> {
         match AssertUnwindSafe(case).catch_unwind().await {
             Ok(value) => Some(value),
             Err(panic) => {
@@ -32,7 +32,7 @@ impl Failures {
 
     /// Fails the test if any case failed.
     #[track_caller]
-    pub fn assert_none(&self) {
+    pub(crate) fn assert_none(&self) {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         let shown: Vec<&str> = messages.iter().take(SHOWN).map(String::as_str).collect();
         assert!(
