@@ -1,5 +1,11 @@
 //! The program as users see it: one process for each command, its streams and its exit code.
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests and their helpers fail by panicking"
+)]
 
 mod demo;
 mod errors;
