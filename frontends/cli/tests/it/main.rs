@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests and their helpers fail by panicking"
+    clippy::print_stdout,
+    reason = "tests and their helpers fail by panicking, and say what they skip"
 )]
 
 mod demo;
