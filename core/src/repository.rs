@@ -11,6 +11,7 @@
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
+use bytes::Bytes;
 use nakivo_repo_format::log::Operation;
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{
@@ -197,8 +198,8 @@ impl Repository {
         })
         .await?;
         let slot_path = paths::key_slot(&slot.id());
-        let slot_bytes = slot.to_bytes().to_vec();
-        objects.create(&slot_path, slot_bytes.clone()).await?;
+        let slot_bytes = Bytes::from(slot.to_bytes().to_vec());
+        objects.create_kept(&slot_path, &slot_bytes).await?;
         // The slot's name is new. A store that creates it a second time would let two commits take one number.
         if objects.create(&slot_path, slot_bytes.clone()).await? != Put::Exists {
             return Err(Error::new(
@@ -207,7 +208,7 @@ impl Repository {
             )
             .with_hint("Use a store that can create an object only if it is absent."));
         }
-        if objects.get(&slot_path, MAX_JSON_BYTES).await?.as_deref() != Some(&slot_bytes[..]) {
+        if objects.get(&slot_path, MAX_JSON_BYTES).await?.as_ref() != Some(&slot_bytes) {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 format!("{slot_path}: the store did not keep what it took"),
@@ -215,14 +216,12 @@ impl Repository {
         }
         let format = config
             .to_bytes()
+            .map(Bytes::from)
             .map_err(|error| format_error(paths::FORMAT, error))?;
-        match objects.create(paths::FORMAT, format.clone()).await? {
-            Put::Created => objects.check_kept(paths::FORMAT, format.len() as u64).await?,
-            Put::Exists => {
-                if objects.get(paths::FORMAT, MAX_JSON_BYTES).await?.as_deref() != Some(&format[..]) {
-                    return Err(exists());
-                }
-            }
+        if objects.create_kept(paths::FORMAT, &format).await? == Put::Exists
+            && objects.get(paths::FORMAT, MAX_JSON_BYTES).await?.as_ref() != Some(&format)
+        {
+            return Err(exists());
         }
         let keys = KeySet::derive(&master, 0, &id);
         let repository = Self::assemble(objects, env, config, keys, None)?;

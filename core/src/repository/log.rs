@@ -153,11 +153,8 @@ impl Shared {
     /// Puts a commit, and finds out whose commit stands under its name if the answer leaves that open.
     async fn put_commit(self: &Arc<Self>, record: &CommitRecord, bytes: Bytes) -> Result<Committed> {
         let path = paths::commit(record.seq);
-        let failure = match self.objects.create(&path, bytes.clone()).await {
-            Ok(Put::Created) => {
-                self.objects.check_kept(&path, bytes.len() as u64).await?;
-                return Ok(Committed::Ours(None));
-            }
+        let failure = match self.objects.create_kept(&path, &bytes).await {
+            Ok(Put::Created) => return Ok(Committed::Ours(None)),
             Ok(Put::Exists) => None,
             Err(error) => Some(error),
         };
@@ -178,7 +175,10 @@ impl Shared {
         if found == bytes {
             return Ok(Committed::Ours(None));
         }
-        let (hash, other) = self.open_commit(record.seq, found).await?;
+        let (hash, other) = match self.open_commit(record.seq, found).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(failure.unwrap_or(error)),
+        };
         if other.writer == record.writer && other.operations == record.operations {
             // An earlier try of the same commit, sealed at another time.
             return Ok(Committed::Ours(Some((hash, other))));

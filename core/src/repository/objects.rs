@@ -145,23 +145,37 @@ impl Objects {
         self.put(path, payload.into(), PutMode::Create).await
     }
 
+    /// Creates the object like [`Self::create`], and looks whether the store kept what it acknowledged.
+    ///
+    /// An object cut short would stand for ever under a name that nobody may take a second time: the beginning of these very
+    /// bytes is replaced by all of them, once. Anything else is an error. If the store gives no answer, its acknowledgement
+    /// stands.
+    pub(crate) async fn create_kept(&self, path: &str, bytes: &Bytes) -> Result<Put> {
+        if self.create(path, bytes.clone()).await? == Put::Exists {
+            return Ok(Put::Exists);
+        }
+        let mut found = self.size(path).await;
+        if let Ok(Some(size)) = found
+            && size < bytes.len() as u64
+            && let Ok(Some(begun)) = self.get(path, size).await
+            && bytes.starts_with(&begun)
+        {
+            tracing::warn!(
+                path,
+                size,
+                "the store kept only the beginning; it is written again"
+            );
+            self.put(path, bytes.clone().into(), PutMode::Overwrite).await?;
+            found = self.size(path).await;
+        }
+        judge_kept(path, bytes.len() as u64, found)?;
+        Ok(Put::Created)
+    }
+
     /// Fails if the store does not have an object of this size that it has just acknowledged. If the store gives no answer,
     /// its acknowledgement stands.
     pub(crate) async fn check_kept(&self, path: &str, size: u64) -> Result<()> {
-        match self.size(path).await {
-            Ok(Some(found)) if found == size => Ok(()),
-            Ok(found) => {
-                let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("{found} bytes"));
-                let message = format!("{path}: the store acknowledged {size} bytes and holds {found}");
-                Err(Error::new(ErrorKind::Unavailable, message).with_hint(
-                    "This store loses what it acknowledged. Check it before the next run; nothing was committed.",
-                ))
-            }
-            Err(error) => {
-                tracing::warn!(path, %error, "it could not be looked up whether the store kept what it took");
-                Ok(())
-            }
-        }
+        judge_kept(path, size, self.size(path).await)
     }
 
     /// Creates an object whose name is the hash of its bytes. If one is there it is compared, and replaced if it was
@@ -274,6 +288,23 @@ impl Objects {
             .min(MAX_BACKOFF);
         let random = u32::from_le_bytes(crate::seams::random_bytes(&*self.env.rng)?);
         Ok(longest.mul_f64(f64::from(random) / f64::from(u32::MAX)))
+    }
+}
+
+fn judge_kept(path: &str, size: u64, found: Result<Option<u64>>) -> Result<()> {
+    match found {
+        Ok(Some(found)) if found == size => Ok(()),
+        Ok(found) => {
+            let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("{found} bytes"));
+            let message = format!("{path}: the store acknowledged {size} bytes and holds {found}");
+            Err(Error::new(ErrorKind::Unavailable, message).with_hint(
+                "This store loses what it acknowledged. Check it before the next run; nothing was committed.",
+            ))
+        }
+        Err(error) => {
+            tracing::warn!(path, %error, "it could not be looked up whether the store kept what it took");
+            Ok(())
+        }
     }
 }
 
