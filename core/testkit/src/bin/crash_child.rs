@@ -17,8 +17,11 @@ fn main() -> ExitCode {
     let (Some(step), Ok(operation)) = (Step::parse(step), operation.parse()) else {
         return ExitCode::from(2);
     };
+    // One thread for everything that touches files: strace counts the calls of each thread apart, and only in a single
+    // sequence does every one of them have a number.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(1)
         .enable_all()
         .build();
     let Ok(runtime) = runtime else {

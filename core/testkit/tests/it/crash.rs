@@ -318,13 +318,9 @@ async fn the_undisturbed_runs_hold_what_their_sources_hold() {
     assert_eq!(found, sorted, "the files' contents");
 }
 
-/// The same at every system call that writes; minutes, so only with `NAKIVO_SYSTEM_CALLS=1`.
+/// The same at every system call that opens, writes, links, removes or flushes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_step_survives_a_kill_before_every_system_call() {
-    if environment_number("NAKIVO_SYSTEM_CALLS") != Some(1) {
-        announce("kills at system calls are part of the nightly run: set NAKIVO_SYSTEM_CALLS=1");
-        return;
-    }
     if Command::new("strace")
         .arg("-V")
         .stdout(Stdio::null())

@@ -74,6 +74,37 @@ impl Golden {
     }
 }
 
+impl Golden {
+    /// The smallest repository with every kind of object but a checkpoint: two points, three items.
+    async fn small() -> Self {
+        let lab = Lab::memory(79);
+        let repository = lab.create().await.unwrap();
+        let source = ScriptedConnector::new("small", Settings::default());
+        let rng = SeededRng::new(80);
+        source.edit(&Edit::AddContainer {
+            id: "inbox".into(),
+            parent: String::new(),
+            name: "Inbox".into(),
+        });
+        let mut points = BTreeMap::new();
+        for round in 0..2 {
+            lab.clock.advance(Duration::from_secs(60));
+            for number in 0..=1 - round {
+                source.edit(&Edit::Put {
+                    container: "inbox".into(),
+                    id: format!("m{round}{number}"),
+                    name: format!("Item {number}"),
+                    parts: BTreeMap::from([("mime".to_owned(), mail("mail", &prose(&rng, 300), b""))]),
+                });
+            }
+            let report = back_up(&repository, &source).await.unwrap();
+            points.insert(report.point, source.truth());
+        }
+        let image = Image::of(&*lab.store).await.unwrap();
+        Self { image, points }
+    }
+}
+
 /// What became of the damaged repositories.
 #[derive(Debug, Default)]
 struct Figures {
@@ -235,22 +266,33 @@ fn flipped(image: &Image, path: &Path, bit: u64) -> Image {
     image.with(path, bytes)
 }
 
-/// One bit of every byte, and every bit of `format.json` and the key slot; `NAKIVO_EVERY_BIT=1` flips every bit of all.
+/// Every bit of the small repository.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_flipped_bit_is_noticed_and_named() {
+    flip(Golden::small().await, 1, "every bit").await;
+}
+
+/// Bits spread over the larger repository; `NAKIVO_FLIP_STRIDE=N`: one in every N bytes, 1 for every bit of every byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_bit_anywhere_is_noticed_and_named() {
+    let golden = Golden::new().await;
+    assert!(golden.image.bytes() >= 64 << 10);
+    let stride = environment_number("NAKIVO_FLIP_STRIDE").unwrap_or(61);
+    flip(golden, stride, "flipped bits").await;
+}
+
+/// Flips a bit in one of every `stride` bytes, and in each of an object's first; with a stride of 1, every bit there is.
+async fn flip(golden: Golden, stride: u64, title: &str) {
     let started = Instant::now();
-    let every = environment_number("NAKIVO_EVERY_BIT") == Some(1);
-    let stride = environment_number("NAKIVO_FLIP_STRIDE").unwrap_or(if every { 1 } else { 5 });
-    let golden = Arc::new(Golden::new().await);
+    let golden = Arc::new(golden);
     let mut cases = Vec::new();
     let mut whole = 0u64;
     for (path, bytes) in golden.image.objects() {
         let length = bytes.len() as u64;
         whole += length * 8;
-        let small = path.as_ref() == "format.json" || path.as_ref().starts_with("keys/");
         let mut at = 0;
         while at < length {
-            if every || small {
+            if stride == 1 {
                 cases.extend((0..8).map(|bit| (path.clone(), at * 8 + bit)));
                 at += 1;
             } else {
@@ -267,7 +309,7 @@ async fn a_flipped_bit_anywhere_is_noticed_and_named() {
         golden.image.objects().len(),
         golden.image.bytes()
     ));
-    assert!(golden.image.bytes() >= 64 << 10);
+    assert!(cases.len() > 2_000);
     spread(
         &golden,
         &figures,
@@ -287,7 +329,7 @@ async fn a_flipped_bit_anywhere_is_noticed_and_named() {
         },
     )
     .await;
-    figures.announce("flipped bits", started);
+    figures.announce(title, started);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
