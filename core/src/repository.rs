@@ -30,13 +30,18 @@ mod index;
 mod load;
 mod log;
 mod objects;
+mod points;
+mod reach;
 mod read;
+mod reclaim;
 mod shared;
 mod tree;
 mod verify;
 mod view;
 mod write;
 
+pub use points::{DeletedPoints, PointFilter};
+pub use reclaim::{ReclaimOptions, ReclaimReport};
 pub use tree::{ItemChange, ScanRange};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
 pub use view::{ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
@@ -284,6 +289,7 @@ impl Repository {
                     state: RepositoryState::default(),
                     ranks: shared::Ranks::default(),
                     read_only: None,
+                    last_removal: 0,
                 })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),
                 reads: Arc::new(tokio::sync::Semaphore::new(PARALLEL_READS)),
@@ -292,6 +298,7 @@ impl Repository {
                 fresh_segments: std::sync::Mutex::default(),
                 writers: std::sync::Mutex::default(),
                 notes: std::sync::Mutex::default(),
+                index_incomplete: std::sync::atomic::AtomicBool::default(),
             }),
         })
     }

@@ -3,7 +3,7 @@
 //! The directories of all packs, kept as flat arrays in pack order (so that a block's entry, which opening it needs, can
 //! be given back), and a table from chunk id to position. Chunk ids are keyed hashes, so their own bits place them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use nakivo_repo_format::index::IndexedPack;
@@ -22,6 +22,19 @@ pub(crate) struct Index {
     lengths: Vec<u32>,
     table: Table,
     stored_bytes: u64,
+    /// Packs that are about to go or gone: nothing is found in them any more.
+    hidden: HashSet<u32>,
+}
+
+/// How much of a pack is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PackUsage {
+    pub(crate) id: PackId,
+    pub(crate) size: u64,
+    /// Stored bytes of what is wanted, as its share of its blocks.
+    pub(crate) wanted_bytes: u64,
+    /// Whether every wanted chunk is `elsewhere`, too, so that the pack may go.
+    pub(crate) dispensable: bool,
 }
 
 #[derive(Debug)]
@@ -119,45 +132,64 @@ impl Index {
         self.table.reserve(chunks, &self.ids);
     }
 
+    /// Makes everything in a pack unknown, unless another pack has it, too. Its directory stays.
+    pub(crate) fn hide(&mut self, pack: &PackId) {
+        if let Some(number) = self.by_id.get(pack)
+            && self.hidden.insert(*number)
+        {
+            self.stored_bytes -= self.packs[*number as usize].size;
+        }
+    }
+
+    /// Takes back [`Index::hide`].
+    pub(crate) fn show(&mut self, pack: &PackId) {
+        if let Some(number) = self.by_id.get(pack)
+            && self.hidden.remove(number)
+        {
+            self.stored_bytes += self.packs[*number as usize].size;
+        }
+    }
+
+    /// Positions of a chunk in packs that are not hidden.
+    fn positions(&self, chunk: &ChunkId) -> impl Iterator<Item = u32> + '_ {
+        self.table.find(chunk, &self.ids).filter(|position| {
+            self.hidden.is_empty()
+                || !self
+                    .hidden
+                    .contains(&self.blocks[self.block_of(*position) as usize].pack)
+        })
+    }
+
     pub(crate) fn contains(&self, chunk: &ChunkId) -> bool {
-        self.table.find(chunk, &self.ids).next().is_some()
+        self.positions(chunk).next().is_some()
     }
 
     /// Length of a known chunk.
     pub(crate) fn length(&self, chunk: &ChunkId) -> Option<u32> {
-        self.table
-            .find(chunk, &self.ids)
-            .next()
-            .map(|at| self.lengths[at as usize])
+        self.positions(chunk).next().map(|at| self.lengths[at as usize])
     }
 
     /// Every place of a chunk: writers that ran at the same time may have stored it twice, and then the second copy helps
     /// where the first is damaged.
     pub(crate) fn places(&self, chunk: &ChunkId) -> Vec<ChunkPlace> {
-        self.table
-            .find(chunk, &self.ids)
+        self.positions(chunk)
             .map(|position| self.place(position))
             .collect()
     }
 
     /// The first place of a chunk.
     pub(crate) fn find(&self, chunk: &ChunkId) -> Option<ChunkPlace> {
-        self.table
-            .find(chunk, &self.ids)
-            .next()
-            .map(|position| self.place(position))
+        self.positions(chunk).next().map(|position| self.place(position))
     }
 
     /// The chunk's number: chunks that lie side by side have numbers side by side.
     pub(crate) fn position(&self, chunk: &ChunkId) -> Option<u32> {
-        self.table.find(chunk, &self.ids).next()
+        self.positions(chunk).next()
     }
 
     /// Numbers of the blocks that hold a chunk; cheaper than the places.
     pub(crate) fn block_numbers(&self, chunk: &ChunkId) -> impl Iterator<Item = u32> + '_ {
-        self.table
-            .find(chunk, &self.ids)
-            .map(|position| self.block_of(position))
+        self.positions(chunk).map(|position| self.block_of(position))
     }
 
     fn block_of(&self, position: u32) -> u32 {
@@ -231,13 +263,73 @@ impl Index {
         self.packs[self.blocks[block as usize].pack as usize].id
     }
 
+    /// Whether the pack was added, hidden since or not.
     pub(crate) fn contains_pack(&self, pack: &PackId) -> bool {
         self.by_id.contains_key(pack)
     }
 
-    /// Ids and sizes of all packs.
+    /// Whether the pack was added and is not hidden.
+    pub(crate) fn shows_pack(&self, pack: &PackId) -> bool {
+        self.by_id
+            .get(pack)
+            .is_some_and(|number| !self.hidden.contains(number))
+    }
+
+    /// Ids and sizes of all packs that are not hidden.
     pub(crate) fn packs(&self) -> impl Iterator<Item = (PackId, u64)> + '_ {
-        self.packs.iter().map(|pack| (pack.id, pack.size))
+        (0..)
+            .zip(&self.packs)
+            .filter(|(number, _)| !self.hidden.contains(number))
+            .map(|(_, pack)| (pack.id, pack.size))
+    }
+
+    /// How much of each pack is wanted, by positions of chunks; hidden packs are left out.
+    pub(crate) fn usage(
+        &self,
+        wanted: impl Fn(u32) -> bool,
+        elsewhere: impl Fn(u32) -> bool,
+    ) -> Vec<PackUsage> {
+        let mut usage: Vec<PackUsage> = self
+            .packs
+            .iter()
+            .map(|pack| PackUsage {
+                id: pack.id,
+                size: pack.size,
+                wanted_bytes: 0,
+                dispensable: true,
+            })
+            .collect();
+        for (at, block) in self.blocks.iter().enumerate() {
+            let end = self
+                .blocks
+                .get(at + 1)
+                .map_or(self.ids.len(), |next| next.first_chunk as usize);
+            let (mut all, mut live) = (0u64, 0u64);
+            for position in block.first_chunk as usize..end {
+                let length = u64::from(self.lengths[position]);
+                all += length;
+                if wanted(number(position)) {
+                    live += length;
+                    usage[block.pack as usize].dispensable &= elsewhere(number(position));
+                }
+            }
+            let share = (u64::from(block.stored_length) * live).checked_div(all);
+            usage[block.pack as usize].wanted_bytes += share.unwrap_or(0);
+        }
+        (0..)
+            .zip(usage)
+            .filter(|(number, _)| !self.hidden.contains(number))
+            .map(|(_, usage)| usage)
+            .collect()
+    }
+
+    /// Positions of the chunks of a block.
+    pub(crate) fn chunk_positions(&self, block: u32) -> Range<u32> {
+        let end = self
+            .blocks
+            .get(block as usize + 1)
+            .map_or(number(self.ids.len()), |next| next.first_chunk);
+        self.blocks[block as usize].first_chunk..end
     }
 
     /// The directory of a pack, as this index has it.
@@ -262,14 +354,15 @@ impl Index {
     }
 
     pub(crate) fn pack_count(&self) -> usize {
-        self.packs.len()
+        self.packs.len() - self.hidden.len()
     }
 
+    /// Chunks of all packs, hidden ones included.
     pub(crate) fn chunk_count(&self) -> usize {
         self.ids.len()
     }
 
-    /// Bytes of all packs in the store.
+    /// Bytes of all packs that are not hidden.
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.stored_bytes
     }
@@ -420,6 +513,43 @@ mod tests {
         assert_eq!(
             places.iter().map(|place| place.key.0).collect::<Vec<_>>(),
             [first.id, second.id]
+        );
+    }
+
+    #[test]
+    fn nothing_is_found_in_a_hidden_pack_until_it_is_shown_again() {
+        let mut index = Index::default();
+        let first = pack(0, 2, 3);
+        let mut second = pack(0, 1, 4);
+        second.id = PackId::from_bytes([9; 32]);
+        index.add(&first).unwrap();
+        index.add(&second).unwrap();
+        let stored = index.stored_bytes();
+        index.hide(&first.id);
+        index.hide(&first.id);
+        assert!(!index.contains(&chunk(5).id), "only the first pack has it");
+        assert_eq!(index.find(&chunk(1).id).unwrap().key.0, second.id);
+        assert_eq!(index.packs().map(|(id, _)| id).collect::<Vec<_>>(), [second.id]);
+        assert_eq!(index.stored_bytes(), stored - first.size);
+        index.show(&first.id);
+        assert_eq!(index.find(&chunk(5).id).unwrap().key.0, first.id);
+        assert_eq!(index.stored_bytes(), stored);
+    }
+
+    #[test]
+    fn usage_counts_what_is_wanted_in_each_pack() {
+        let mut index = Index::default();
+        index.add(&pack(0, 2, 2)).unwrap();
+        index.add(&pack(100, 1, 2)).unwrap();
+        // Chunks 0 and 1 of the first block, which are 10 and 11 bytes long; one of them is elsewhere, too.
+        let usage = index.usage(|position| position < 2, |position| position == 1);
+        assert_eq!(usage[0].wanted_bytes, 500);
+        assert!(!usage[0].dispensable);
+        assert_eq!(usage[1].wanted_bytes, 0);
+        assert!(usage[1].dispensable);
+        assert_eq!(
+            index.usage(|position| position == 0, |_| true)[0].wanted_bytes,
+            500 * 10 / 21
         );
     }
 

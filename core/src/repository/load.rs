@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::{StreamExt, stream};
 use nakivo_repo_format::index::{IndexSegment, IndexedPack};
@@ -58,10 +59,18 @@ impl Shared {
             state: loaded.state,
             ranks: loaded.ranks,
             read_only: loaded.read_only,
+            last_removal: 0,
         });
         self.index_mut()
             .reserve(segments.iter().map(|segment| segment.chunks).sum());
         self.load_segments(&segments).await?;
+        {
+            let view = self.view();
+            let mut index = self.index_mut();
+            for pack in view.state.tombstones().keys() {
+                index.hide(pack);
+            }
+        }
         if lost_commits {
             // The damaged commit may have announced packs that later points need.
             self.index_unknown_packs().await?;
@@ -306,6 +315,7 @@ impl Shared {
 
     /// Adds every pack in the store that the index does not know, from its directory.
     async fn index_unknown_packs(self: &Arc<Self>) -> Result<()> {
+        self.index_incomplete.store(true, Ordering::Release);
         let unknown: Vec<(PackId, u64)> = {
             let found = self.objects.list(paths::PACKS, None).await?;
             let index = self.index();

@@ -1,17 +1,21 @@
 //! The commit log: reading it, moving the view along it, adding to it.
 
-use std::collections::HashSet;
-use std::sync::{Arc, PoisonError};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use nakivo_repo_format::log::{Checkpoint, CommitRecord, IndexRef, Operation};
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{CommitHash, IndexId, paths};
+use nakivo_repo_format::{ChunkRef, CommitHash, IndexId, PackId, paths};
 
 use super::history::{self, Head};
+use super::index::Index;
 use super::load;
 use super::objects::{Put, corrupt, format_error};
+use super::reach::Reach;
+use super::read::lock;
 use super::shared::{Shared, View, blocking};
+use super::write::Packer;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Largest commit object that is read.
@@ -97,10 +101,9 @@ impl Shared {
             if let Some(error) = &view.read_only {
                 return Err(error.clone().context("nothing can be written to this repository"));
             }
-            let record = self.next_record(
-                &view.state,
-                without_known_segments(&view.state, build(&view.state)?),
-            );
+            let operations = without_known_segments(&view.state, build(&view.state)?);
+            let operations = self.keep_needed(&view, operations).await?;
+            let record = self.next_record(&view.state, operations);
             // What the state refuses must not reach the store.
             let mut after = view.state.clone();
             let shared = Arc::clone(self);
@@ -137,6 +140,23 @@ impl Shared {
             ErrorKind::Busy,
             "other writers commit all the time; nothing was committed",
         ))
+    }
+
+    /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
+    pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: &[Operation]) -> Result<bool> {
+        let moved = std::sync::atomic::AtomicBool::new(false);
+        let build = |state: &RepositoryState| {
+            if state.seq() == seq {
+                return Ok(operations.to_vec());
+            }
+            moved.store(true, std::sync::atomic::Ordering::Relaxed);
+            Err(Error::new(ErrorKind::Conflict, "another commit came first"))
+        };
+        match self.commit(build).await {
+            Ok(_) => Ok(true),
+            Err(_) if moved.load(std::sync::atomic::Ordering::Relaxed) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn next_record(&self, state: &RepositoryState, operations: Vec<Operation>) -> CommitRecord {
@@ -211,21 +231,38 @@ impl Shared {
             .copied()
             .collect();
         self.add_segments(&added).await?;
+        let mut last_removal = view.last_removal;
+        for operation in &record.operations {
+            match operation {
+                Operation::Tombstone { packs } => {
+                    last_removal = record.seq;
+                    let mut index = self.index_mut();
+                    packs.iter().for_each(|pack| index.hide(pack));
+                }
+                Operation::Revive { packs } => {
+                    let mut index = self.index_mut();
+                    packs.iter().for_each(|pack| index.show(pack));
+                }
+                Operation::RemovedPacks { packs } => {
+                    last_removal = record.seq;
+                    for writer in self.live_writers() {
+                        writer.removed(packs);
+                    }
+                }
+                _ => {}
+            }
+        }
         let mut ranks = view.ranks.clone();
         ranks.note(record);
         self.set_view(View {
             state,
             ranks,
             read_only: view.read_only.clone(),
+            last_removal,
         });
         let ids: HashSet<IndexId> = added.iter().map(|segment| segment.id).collect();
         if !ids.is_empty() {
-            let writers: Vec<_> = {
-                let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-                writers.retain(|writer| writer.strong_count() > 0);
-                writers.iter().filter_map(std::sync::Weak::upgrade).collect()
-            };
-            for writer in writers {
+            for writer in self.live_writers() {
                 writer.committed(&ids);
             }
             self.fresh_segments
@@ -234,6 +271,102 @@ impl Shared {
                 .retain(|id, _| !ids.contains(id));
         }
         Ok(())
+    }
+
+    /// The writers of this handle that somebody still holds.
+    pub(crate) fn live_writers(&self) -> Vec<Arc<Packer>> {
+        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        writers.retain(|writer| writer.strong_count() > 0);
+        writers.iter().filter_map(std::sync::Weak::upgrade).collect()
+    }
+
+    /// Makes sure that the operations refer to nothing that is being removed.
+    ///
+    /// A run relies on chunks that were there when it looked. Where packs were tombstoned since a writer of this handle
+    /// began, everything that the new points and progress need is looked up again: tombstoned packs among it are revived by
+    /// the same commit, and if one is gone, the commit is refused. The next number decides: whoever removes packs commits
+    /// that first, so one of both sees the other.
+    async fn keep_needed(
+        self: &Arc<Self>,
+        view: &View,
+        mut operations: Vec<Operation>,
+    ) -> Result<Vec<Operation>> {
+        let writers = self.live_writers();
+        let oldest = writers.iter().map(|writer| writer.base()).min();
+        if oldest.is_none_or(|oldest| oldest >= view.last_removal) {
+            return Ok(operations);
+        }
+        let tombstones = view.state.tombstones();
+        let mut revived: BTreeSet<PackId> = BTreeSet::new();
+        // What the index no longer shows: packs of this very commit, and tombstoned ones.
+        let mut others = Index::default();
+        for operation in &operations {
+            let Operation::AddIndex { segments } = operation else {
+                continue;
+            };
+            for reference in segments {
+                let fresh = {
+                    let fresh = self.fresh_segments.lock().unwrap_or_else(PoisonError::into_inner);
+                    fresh.get(&reference.id).cloned()
+                };
+                for pack in fresh.iter().flat_map(|segment| &segment.packs) {
+                    for writer in writers.iter().filter(|writer| writer.owns(&pack.id)) {
+                        // It may have been removed since it was stored.
+                        writer.check()?;
+                    }
+                    others.add(pack).map_err(|_| load::too_large())?;
+                    if tombstones.contains_key(&pack.id) {
+                        revived.insert(pack.id);
+                    }
+                }
+            }
+        }
+        for pack in tombstones.keys() {
+            let known = self.index().pack(pack);
+            if let Some((pack, _)) = known {
+                others.add(&pack).map_err(|_| load::too_large())?;
+            }
+        }
+        let others = RwLock::new(others);
+        let mut lost = None;
+        let mut reach = Reach::new(self, Some(&others));
+        let mut need = |chunk: &ChunkRef| {
+            if self.index().contains(&chunk.id) {
+                return;
+            }
+            match lock(&others).find(&chunk.id) {
+                Some(place) if tombstones.contains_key(&place.key.0) => {
+                    revived.insert(place.key.0);
+                }
+                Some(_) => {}
+                None => lost = Some(chunk.id),
+            }
+        };
+        for operation in &operations {
+            match operation {
+                Operation::AddPoint { manifest } => reach.point(manifest, &mut need).await,
+                Operation::Progress { progress } => reach.progress(progress, &mut need).await,
+                _ => Ok(()),
+            }
+            .map_err(|error| match error.kind() {
+                ErrorKind::Corrupt => removed_meanwhile().with_source(error),
+                _ => error,
+            })?;
+        }
+        drop(reach);
+        if let Some(chunk) = lost {
+            tracing::warn!(%chunk, "a chunk this run relied on was removed before it could commit");
+            return Err(removed_meanwhile());
+        }
+        if !revived.is_empty() {
+            tracing::info!(
+                packs = revived.len(),
+                "packs about to be removed are needed again"
+            );
+            let packs = revived.into_iter().collect();
+            operations.insert(0, Operation::Revive { packs });
+        }
+        Ok(operations)
     }
 
     async fn add_segments(self: &Arc<Self>, added: &[IndexRef]) -> Result<()> {
@@ -317,6 +450,14 @@ fn without_known_segments(state: &RepositoryState, mut operations: Vec<Operation
         _ => true,
     });
     operations
+}
+
+fn removed_meanwhile() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "data this run relied on was removed from the repository while it ran; nothing was committed",
+    )
+    .with_hint("Run again: what is missing is read from the source once more.")
 }
 
 /// Whose commit stands.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use nakivo_repo_format::FormatError;
 use object_store::path::Path;
@@ -234,6 +235,37 @@ impl Objects {
             };
             entries
                 .map_ok(|meta| (String::from(meta.location), meta.size))
+                .try_collect::<Vec<_>>()
+                .await
+        };
+        match self.retry(folder, "list", false, read).await? {
+            Outcome::Done(mut found) => {
+                found.sort();
+                found.dedup_by(|a, b| a.0 == b.0);
+                Ok(found)
+            }
+            Outcome::NotFound => Ok(Vec::new()),
+            Outcome::Exists => Err(unexpected(folder)),
+        }
+    }
+
+    /// Removes an object. One that is gone already is no error.
+    pub(crate) async fn delete(&self, path: &str) -> Result<()> {
+        let location = Path::from(path);
+        let remove = || self.store.delete(&location);
+        match self.retry(path, "remove", true, remove).await? {
+            Outcome::Done(()) | Outcome::NotFound => Ok(()),
+            Outcome::Exists => Err(unexpected(path)),
+        }
+    }
+
+    /// Names, sizes and times of the last change of the objects in a folder, by the store's clock. As [`Self::list`].
+    pub(crate) async fn list_dated(&self, folder: &str) -> Result<Vec<(String, u64, DateTime<Utc>)>> {
+        let prefix = Path::from(folder);
+        let read = || async {
+            let entries = self.store.list(Some(&prefix));
+            entries
+                .map_ok(|meta| (String::from(meta.location), meta.size, meta.last_modified))
                 .try_collect::<Vec<_>>()
                 .await
         };

@@ -13,7 +13,7 @@ use super::cache::{BlockKey, Loaded, Lookup, MAX_READ_AHEAD_BYTES};
 use super::index::{BlockPlace, ChunkPlace, Index};
 use super::objects::{corrupt, format_error};
 use super::shared::Shared;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How the caller goes on after this chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,32 @@ pub(crate) enum Pattern {
 impl Shared {
     /// The plaintext of a chunk that the index knows.
     pub(crate) async fn read_chunk(self: &Arc<Self>, chunk: &ChunkRef, pattern: Pattern) -> Result<Bytes> {
-        self.read_chunk_in(&self.index, chunk, pattern).await
+        let before = self.view().state.seq();
+        let error = match self.read_chunk_in(&self.index, chunk, pattern).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) => error,
+        };
+        if error.kind() == ErrorKind::Corrupt && self.has_moved(chunk, before).await {
+            return self.read_chunk_in(&self.index, chunk, pattern).await;
+        }
+        Err(error)
+    }
+
+    /// Whether a chunk that could not be read may be found elsewhere now: its pack is gone from the store, because somebody
+    /// reclaimed space, and the view has moved on since commit `before`. Not for callers that hold the log.
+    async fn has_moved(self: &Arc<Self>, chunk: &ChunkRef, before: u64) -> bool {
+        let pack = self.index().find(&chunk.id).map(|place| place.key.0);
+        if self.view().state.seq() == before {
+            if let Some(pack) = pack
+                && !matches!(self.objects.size(&paths::pack(&pack)).await, Ok(None))
+            {
+                return false;
+            }
+            if let Err(error) = self.refresh().await {
+                tracing::debug!(%error, "the view could not be refreshed");
+            }
+        }
+        self.view().state.seq() > before
     }
 
     /// As [`Shared::read_chunk`], looking the chunk up in `index`.

@@ -42,6 +42,9 @@ pub(crate) struct Shared {
     pub(crate) writers: Mutex<Vec<Weak<Packer>>>,
     /// What was found damaged when opening and could be worked around, for `info` and `verify`.
     pub(crate) notes: Mutex<Vec<String>>,
+    /// Packs were added to the index from their directories, because a segment or a commit is damaged: which packs are
+    /// announced is not known, so none may be removed.
+    pub(crate) index_incomplete: std::sync::atomic::AtomicBool,
 }
 
 /// The repository's content as last read or written.
@@ -52,6 +55,8 @@ pub(crate) struct View {
     pub(crate) ranks: Ranks,
     /// Why nothing may be written: the log is damaged behind this state. `None`: all is well.
     pub(crate) read_only: Option<Error>,
+    /// Number of the newest commit known to tombstone or remove packs; 0: none.
+    pub(crate) last_removal: u64,
 }
 
 /// The order in which recovery points were committed. "Newest" means this and no clock: clocks go back.

@@ -24,7 +24,7 @@ use crate::error::Result;
 
 mod packer;
 
-pub(crate) use packer::Packer;
+pub(crate) use packer::{Packer, store_segment};
 
 /// Content is cut and hashed in batches of about this many bytes, off the event loop.
 const BATCH_BYTES: usize = 512 << 10;
@@ -73,7 +73,7 @@ pub struct WriteStats {
 /// every later call returns it. Dropping a writer, or any of its futures, leaves at worst objects nobody refers to.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    packer: Arc<Packer>,
+    pub(super) packer: Arc<Packer>,
     run: RunId,
 }
 

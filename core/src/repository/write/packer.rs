@@ -16,16 +16,17 @@ use nakivo_repo_format::index::{IndexSegment, IndexedPack};
 use nakivo_repo_format::log::IndexRef;
 use nakivo_repo_format::pack::{BlockRole, FinishedPack, PackWriter, seal_block};
 use nakivo_repo_format::tree::EmittedNode;
-use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, paths};
+use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, PackId, paths};
 use object_store::PutPayload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::WriteStats;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::repository::index::Index;
 use crate::repository::objects::format_error;
 use crate::repository::read::Pattern;
 use crate::repository::shared::{Shared, blocking, parallelism};
+use crate::seams::random_bytes;
 
 /// Packs that are being uploaded, or wait for it, at once.
 const MAX_UPLOADS: u32 = 2;
@@ -120,6 +121,10 @@ struct Finished {
 #[derive(Debug)]
 pub(crate) struct Packer {
     shared: Arc<Shared>,
+    /// The newest commit when this writer began: what was removed later, it may still rely on.
+    base: u64,
+    /// Every pack this writer stored, committed or not.
+    stored: Mutex<HashSet<PackId>>,
     queues: Mutex<Queues>,
     packs: [Mutex<Option<OpenPack>>; 2],
     /// Packs of this run that are uploaded and not committed: known to this writer alone, for no other writer may refer to
@@ -157,7 +162,9 @@ fn seal_permits() -> u32 {
 impl Packer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            base: shared.view().state.seq(),
             shared,
+            stored: Mutex::default(),
             queues: Mutex::default(),
             packs: Default::default(),
             own: RwLock::default(),
@@ -169,6 +176,29 @@ impl Packer {
             flushing: tokio::sync::Mutex::default(),
             indexing: tokio::sync::Mutex::default(),
             counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Whether this writer stored the pack.
+    pub(crate) fn owns(&self, pack: &PackId) -> bool {
+        lock(&self.stored).contains(pack)
+    }
+
+    /// Takes note of packs that were removed for good. One of this writer's own can only have been taken for a leftover,
+    /// because it was not committed for so long: nothing that needs it may be committed any more.
+    pub(crate) fn removed(&self, packs: &[PackId]) {
+        if packs.iter().any(|pack| self.owns(pack)) {
+            self.fail(
+                Error::new(
+                    ErrorKind::Conflict,
+                    "what this run stored was taken for a leftover and removed before it was committed",
+                )
+                .with_hint("Run again."),
+            );
         }
     }
 
@@ -193,7 +223,7 @@ impl Packer {
     }
 
     /// Fails with the first failure of this writer.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match &*lock(&self.failure) {
             Some(error) => Err(error.clone()),
             None => Ok(()),
@@ -219,8 +249,21 @@ impl Packer {
         Ok(ChunkRef { id, length })
     }
 
-    /// Puts a chunk into a block if it is new. Returns whether a block is ready now.
+    /// Takes a chunk although the repository has it, unless this writer has stored it: to move it out of a pack.
+    pub(crate) async fn add_copy(self: &Arc<Self>, role: BlockRole, id: ChunkId, bytes: Bytes) -> Result<()> {
+        if self.put_into_block(role, id, bytes, true) {
+            self.check()?;
+            self.dispatch().await?;
+        }
+        Ok(())
+    }
+
     fn add_one(&self, role: BlockRole, id: ChunkId, bytes: Bytes) -> bool {
+        self.put_into_block(role, id, bytes, false)
+    }
+
+    /// Puts a chunk into a block if it is new, or new to this writer. Returns whether a block is ready now.
+    fn put_into_block(&self, role: BlockRole, id: ChunkId, bytes: Bytes, copy: bool) -> bool {
         let length = bytes.len();
         let limits = Lane::of(role).limits();
         let mut queues = lock(&self.queues);
@@ -231,7 +274,7 @@ impl Packer {
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
                 .contains(&id)
-            || self.shared.index().contains(&id);
+            || (!copy && self.shared.index().contains(&id));
         if known {
             self.counters.chunks_known.fetch_add(1, Ordering::Relaxed);
             return false;
@@ -335,7 +378,7 @@ impl Packer {
                 pack
             }
             None => OpenPack {
-                writer: PackWriter::new(&shared.keys),
+                writer: begin_pack(shared, codec)?,
                 space,
             },
         };
@@ -373,6 +416,7 @@ impl Packer {
             })
             .await?;
         let path = paths::pack(&finished.id);
+        lock(&self.stored).insert(finished.id);
         let indexed = IndexedPack::from(&finished);
         let FinishedPack { size, parts, .. } = finished;
         self.shared
@@ -461,38 +505,23 @@ impl Packer {
     }
 
     async fn write_segment_of(self: &Arc<Self>, packs: Vec<IndexedPack>) -> Result<()> {
-        self.check_sizes(&packs).await?;
-        let segment = Arc::new(IndexSegment { packs });
-        let shared = Arc::clone(&self.shared);
-        let sealing = Arc::clone(&segment);
-        let (id, bytes) = blocking(move || {
-            let mut codec = shared
-                .codecs
-                .fresh()
-                .map_err(|error| format_error("zstd", error))?;
-            (*sealing)
-                .clone()
-                .seal(&shared.keys, &mut codec)
-                .map_err(|error| format_error("new index segment", error))
-        })
-        .await?;
-        let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
-        let reference = IndexRef {
-            id,
-            size: bytes.len() as u64,
-            packs: count,
-            chunks: segment.chunks(),
+        let stored = match self.check_sizes(&packs).await {
+            Ok(()) => store_segment(&self.shared, packs).await,
+            Err(error) => Err(error),
         };
-        let path = paths::index(&id);
-        self.shared
-            .objects
-            .create_named_by_content(&path, bytes.into())
-            .await?;
-        self.shared.objects.check_kept(&path, reference.size).await?;
+        let (segment, reference) = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                // Perhaps somebody took what is missing for leftovers: then the log says so, and `removed` has noted it.
+                self.shared.refresh().await?;
+                self.check()?;
+                return Err(error);
+            }
+        };
         self.counters
             .bytes_stored
             .fetch_add(reference.size, Ordering::Relaxed);
-        lock(&self.shared.fresh_segments).insert(id, segment);
+        lock(&self.shared.fresh_segments).insert(reference.id, segment);
         lock(&self.finished).segments.push(reference);
         Ok(())
     }
@@ -577,6 +606,55 @@ impl Drop for Packer {
             fresh.remove(&segment.id);
         }
     }
+}
+
+/// Stores an index segment that lists these packs, and looks whether the store kept it.
+pub(crate) async fn store_segment(
+    shared: &Arc<Shared>,
+    packs: Vec<IndexedPack>,
+) -> Result<(Arc<IndexSegment>, IndexRef)> {
+    let segment = Arc::new(IndexSegment { packs });
+    let sealer = Arc::clone(shared);
+    let sealing = Arc::clone(&segment);
+    let (id, bytes) = blocking(move || {
+        let mut codec = sealer
+            .codecs
+            .fresh()
+            .map_err(|error| format_error("zstd", error))?;
+        (*sealing)
+            .clone()
+            .seal(&sealer.keys, &mut codec)
+            .map_err(|error| format_error("new index segment", error))
+    })
+    .await?;
+    let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
+    let reference = IndexRef {
+        id,
+        size: bytes.len() as u64,
+        packs: count,
+        chunks: segment.chunks(),
+    };
+    let path = paths::index(&id);
+    shared
+        .objects
+        .create_named_by_content(&path, bytes.into())
+        .await?;
+    shared.objects.check_kept(&path, reference.size).await?;
+    Ok((segment, reference))
+}
+
+/// An empty pack but for a chunk of random bytes that nothing refers to: no two packs ever bear the same name, whatever is in
+/// them. So who removes a pack, however late, never removes one that was stored again since.
+fn begin_pack(shared: &Shared, codec: &mut Codec) -> Result<PackWriter> {
+    let name: [u8; 16] = random_bytes(&*shared.env.rng)?;
+    let chunk = shared.keys.chunk_id(&name);
+    let sealed = seal_block(&shared.keys, codec, BlockRole::Other, &[(chunk, &name)])
+        .map_err(|error| format_error("new block", error))?;
+    let mut writer = PackWriter::new(&shared.keys);
+    writer
+        .append(sealed)
+        .map_err(|error| format_error("new pack", error))?;
+    Ok(writer)
 }
 
 /// Whole KiB that so many bytes fill; one more, for what sealing adds.

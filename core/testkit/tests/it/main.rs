@@ -16,3 +16,4 @@ mod durable;
 mod faults;
 mod histories;
 mod many;
+mod reclaim;

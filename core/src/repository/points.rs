@@ -1,0 +1,267 @@
+//! Care of recovery points: protect, describe, delete.
+
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use nakivo_repo_format::log::Operation;
+use nakivo_repo_format::manifest::Protection;
+use nakivo_repo_format::state::RepositoryState;
+use nakivo_repo_format::{Manifest, ObjectId, PointId};
+use serde::Serialize;
+
+use super::Repository;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest description in characters.
+const MAX_DESCRIPTION_CHARS: usize = 1_000;
+
+/// Which recovery points are meant. All criteria must hold; the default means every point.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct PointFilter {
+    /// Only points of this object.
+    pub object: Option<ObjectId>,
+    /// Only points whose run began before this time, milliseconds since 1970 UTC.
+    pub older_than_ms: Option<i64>,
+    /// Only points of objects that are not in this list: those nobody protects any more.
+    pub not_of: Option<Vec<ObjectId>>,
+    /// Only these points.
+    pub points: Option<Vec<PointId>>,
+}
+
+impl PointFilter {
+    /// Only points of this object.
+    #[must_use]
+    pub fn with_object(mut self, object: ObjectId) -> Self {
+        self.object = Some(object);
+        self
+    }
+
+    /// Only points whose run began before this time.
+    #[must_use]
+    pub fn with_older_than(mut self, time: DateTime<Utc>) -> Self {
+        self.older_than_ms = Some(time.timestamp_millis());
+        self
+    }
+
+    /// Only points of objects that are not in this list.
+    #[must_use]
+    pub fn with_not_of(mut self, objects: Vec<ObjectId>) -> Self {
+        self.not_of = Some(objects);
+        self
+    }
+
+    /// Only these points.
+    #[must_use]
+    pub fn with_points(mut self, points: Vec<PointId>) -> Self {
+        self.points = Some(points);
+        self
+    }
+
+    fn takes(&self, manifest: &Manifest) -> bool {
+        self.object
+            .as_ref()
+            .is_none_or(|object| manifest.object.id == *object)
+            && self.older_than_ms.is_none_or(|time| manifest.started_ms < time)
+            && self
+                .not_of
+                .as_ref()
+                .is_none_or(|objects| !objects.contains(&manifest.object.id))
+            && self
+                .points
+                .as_ref()
+                .is_none_or(|points| points.contains(&manifest.id))
+    }
+}
+
+/// What a deletion did, or would do.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct DeletedPoints {
+    /// The points that went, or would go.
+    pub deleted: Vec<PointId>,
+    /// Points that the filter means and that stay because they are protected.
+    pub kept: Vec<PointId>,
+    /// Number of the commit that removed them; `None` for a preview, or when there was nothing to remove.
+    pub commit: Option<u64>,
+}
+
+/// Whether a point may be removed at this time, by the protection that people gave it.
+pub(crate) fn is_protected(protection: Protection, now: DateTime<Utc>) -> bool {
+    match protection {
+        Protection::JobRetention => false,
+        Protection::Forever => true,
+        Protection::Until(time) => now.timestamp_millis() < time,
+        // Given by a newer version for a reason.
+        _ => true,
+    }
+}
+
+impl Repository {
+    /// Every recovery point of the repository, in the order of their commits.
+    #[must_use]
+    pub fn all_points(&self) -> Vec<Manifest> {
+        let view = self.shared.view();
+        let mut found: Vec<Manifest> = view
+            .state
+            .points()
+            .values()
+            .map(|manifest| Manifest::clone(manifest))
+            .collect();
+        view.ranks.sort(&mut found);
+        found
+    }
+
+    /// The point whose id begins with these hexadecimal digits, of whatever object.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for anything but 4 to 32 hexadecimal digits, or if several ids begin with them.
+    pub fn point_by_id(&self, digits: &str) -> Result<Manifest> {
+        let super::PointSelector::Id(prefix) = super::PointSelector::from_str(digits)? else {
+            return Err(Error::invalid(
+                "recovery point",
+                digits,
+                "4 to 32 hexadecimal digits of its id",
+            ));
+        };
+        let mut found = self.all_points();
+        found.retain(|manifest| manifest.id.to_string().starts_with(&prefix));
+        if found.len() > 1 {
+            return Err(Error::invalid(
+                "recovery point",
+                prefix,
+                "more digits: several ids begin with these",
+            ));
+        }
+        found.pop().ok_or_else(|| {
+            Error::not_found("recovery point", prefix)
+                .with_hint("List the points of the object to see their ids.")
+        })
+    }
+
+    /// Sets how long a point is kept whatever retention says. Returns the number of the commit.
+    ///
+    /// # Errors
+    /// `NotFound`; those of [`Repository::commit`].
+    pub async fn protect_point(&self, point: PointId, protection: Protection) -> Result<u64> {
+        self.edit_point(point, |manifest| Ok((protection, manifest.description.clone())))
+            .await
+    }
+
+    /// Sets or, with `None`, takes away what people note about a point. Returns the number of the commit.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for more than 1,000 characters; those of [`Repository::commit`].
+    pub async fn describe_point(&self, point: PointId, description: Option<String>) -> Result<u64> {
+        if let Some(text) = &description
+            && text.chars().count() > MAX_DESCRIPTION_CHARS
+        {
+            return Err(Error::invalid(
+                "description",
+                format!("{} characters", text.chars().count()),
+                "up to 1,000 characters",
+            ));
+        }
+        let description = description.filter(|text| !text.is_empty());
+        self.edit_point(point, |manifest| Ok((manifest.protection, description.clone())))
+            .await
+    }
+
+    async fn edit_point(
+        &self,
+        point: PointId,
+        change: impl Fn(&Manifest) -> Result<(Protection, Option<String>)> + Send + Sync,
+    ) -> Result<u64> {
+        self.refresh().await?;
+        self.commit(|state| {
+            let manifest = state
+                .point(&point)
+                .ok_or_else(|| Error::not_found("recovery point", point))?;
+            let (protection, description) = change(manifest)?;
+            Ok(vec![Operation::EditPoint {
+                point,
+                protection,
+                description,
+            }])
+        })
+        .await
+    }
+
+    /// Removes the recovery points that `filter` means, all or none of them. What only they needed is freed by reclaim.
+    ///
+    /// Protected points stay and are told, unless `filter` names them: then nothing is removed. With `preview`, nothing is
+    /// removed either way.
+    ///
+    /// # Errors
+    /// `Immutable` if a point that the filter names is protected; `NotFound` if one that it names does not exist; those of
+    /// [`Repository::commit`].
+    pub async fn delete_points(
+        &self,
+        filter: &PointFilter,
+        reason: &str,
+        preview: bool,
+    ) -> Result<DeletedPoints> {
+        self.refresh().await?;
+        let now = self.environment().clock.now();
+        let choose = |state: &RepositoryState| -> Result<(Vec<PointId>, Vec<PointId>)> {
+            if let Some(missing) = filter
+                .points
+                .iter()
+                .flatten()
+                .find(|point| state.point(point).is_none())
+            {
+                return Err(Error::not_found("recovery point", missing));
+            }
+            let (kept, deleted): (Vec<_>, Vec<_>) = state
+                .points()
+                .values()
+                .filter(|manifest| filter.takes(manifest))
+                .partition(|manifest| is_protected(manifest.protection, now));
+            if filter.points.is_some()
+                && let Some(protected) = kept.first()
+            {
+                return Err(Error::new(
+                    ErrorKind::Immutable,
+                    format!("recovery point {} is protected", protected.id),
+                )
+                .with_hint("Let job retention decide about it first."));
+            }
+            let ids = |manifests: Vec<&Arc<Manifest>>| manifests.iter().map(|one| one.id).collect();
+            Ok((ids(deleted), ids(kept)))
+        };
+        let (deleted, kept) = choose(&self.shared.view().state)?;
+        if preview || deleted.is_empty() {
+            return Ok(DeletedPoints {
+                deleted,
+                kept,
+                commit: None,
+            });
+        }
+        // Chosen again inside: a point that somebody protected meanwhile stays.
+        let chosen = Mutex::default();
+        let seq = self
+            .commit(|state| {
+                let (deleted, kept) = choose(state)?;
+                if deleted.is_empty() {
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        "somebody else removed or protected these points meanwhile",
+                    ));
+                }
+                let operation = Operation::RemovePoints {
+                    points: deleted.clone(),
+                    reason: reason.to_owned(),
+                };
+                *chosen.lock().unwrap_or_else(PoisonError::into_inner) = (deleted, kept);
+                Ok(vec![operation])
+            })
+            .await?;
+        let (deleted, kept) = chosen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(DeletedPoints {
+            deleted,
+            kept,
+            commit: Some(seq),
+        })
+    }
+}

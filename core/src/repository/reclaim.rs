@@ -1,0 +1,649 @@
+//! Reclaim: frees what no recovery point needs, while others back up.
+//!
+//! Three steps, each of which may be the last one that a process takes:
+//! 1. Everything that points and unfinished runs need is marked. What else packs hold is unused; packs that are mostly
+//!    unused, and packs too small to be worth an object, are written anew without it.
+//! 2. One commit announces the new packs and *tombstones* the old ones. It takes effect only if it is the very next commit
+//!    after the marking: whoever commits in between has it marked again. From here on nobody finds anything in them, and a
+//!    run that relied on them revives them in its own commit.
+//! 3. After a grace period, one commit takes them off the index for good (now nobody can revive them any more), and then
+//!    the objects are deleted. Names are never used twice, so it does not matter who deletes them and when.
+//!
+//! The grace period only spares runs the trouble of being refused. No clock decides about data.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use nakivo_repo_format::index::IndexedPack;
+use nakivo_repo_format::log::{IndexRef, Operation};
+use nakivo_repo_format::{ChunkRef, IndexId, PackId, PointId, RunId, paths};
+use serde::Serialize;
+
+use super::Repository;
+use super::index::PackUsage;
+use super::objects::corrupt;
+use super::reach::Reach;
+use super::read::Pattern;
+use super::shared::{Shared, View};
+use super::write::{Writer, store_segment};
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::{Reporter, Running};
+use crate::seams::random_bytes;
+
+/// Default of [`ReclaimOptions::grace`].
+const DEFAULT_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Default of [`ReclaimOptions::rewrite_below_percent`].
+const DEFAULT_REWRITE_BELOW: u8 = 70;
+/// A pack below this size is small.
+const SMALL_PACK_BYTES: u64 = 1 << 20;
+/// More small packs than this are put together.
+const MAX_SMALL_PACKS: usize = 32;
+/// An index segment with fewer chunks is small, and is put together with others when segments are rewritten.
+const SMALL_SEGMENT_CHUNKS: u64 = 10_000;
+/// Chunks of a rewritten index segment at most.
+const MAX_SEGMENT_CHUNKS: usize = 250_000;
+/// Objects read or deleted at once.
+const PARALLEL: usize = 8;
+
+/// What is reclaimed.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ReclaimOptions {
+    /// Packs of which less than this share is wanted are written anew, 0 to 100. 0: only what is wholly unused goes.
+    /// Default: 70.
+    pub rewrite_below_percent: u8,
+    /// How long packs stay after they were tombstoned, and how old an object must be that nothing refers to before it
+    /// counts as left behind. Shorter than a run takes: such runs may have to start again. Default: 24 hours.
+    pub grace: Duration,
+    /// Only say what would be done. Default: `false`.
+    pub preview: bool,
+}
+
+impl Default for ReclaimOptions {
+    fn default() -> Self {
+        Self {
+            rewrite_below_percent: DEFAULT_REWRITE_BELOW,
+            grace: DEFAULT_GRACE,
+            preview: false,
+        }
+    }
+}
+
+impl ReclaimOptions {
+    /// Sets below which share of wanted bytes a pack is written anew.
+    #[must_use]
+    pub fn with_rewrite_below_percent(mut self, percent: u8) -> Self {
+        self.rewrite_below_percent = percent;
+        self
+    }
+
+    /// Sets how long tombstoned packs stay.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Only says what would be done.
+    #[must_use]
+    pub fn with_preview(mut self, preview: bool) -> Self {
+        self.preview = preview;
+        self
+    }
+}
+
+/// What reclaim found and did. Bytes are those of the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ReclaimReport {
+    /// Whether it only looked.
+    pub preview: bool,
+    /// Bytes of all packs that are in use, before.
+    pub stored_bytes: u64,
+    /// Of these, what points and unfinished runs need.
+    pub needed_bytes: u64,
+    /// Packs that nothing needs.
+    pub unused_packs: u64,
+    /// Their bytes.
+    pub unused_bytes: u64,
+    /// Packs written anew without what is unused.
+    pub rewritten_packs: u64,
+    /// Their bytes, before.
+    pub rewritten_bytes: u64,
+    /// What was needed of them: read and stored again.
+    pub moved_bytes: u64,
+    /// Packs that no commit ever announced, left behind by runs that ended early.
+    pub stray_packs: u64,
+    /// Their bytes.
+    pub stray_bytes: u64,
+    /// Packs that wait for the end of the grace period, after this call.
+    pub waiting_packs: u64,
+    /// Objects that were deleted: packs and index segments.
+    pub deleted_objects: u64,
+    /// Bytes of the store that were freed, by this call.
+    pub freed_bytes: u64,
+}
+
+impl ReclaimReport {
+    /// What can be freed in all: unused packs, what packs to be rewritten hold beside what is needed, packs left behind.
+    #[must_use]
+    pub fn reclaimable_bytes(&self) -> u64 {
+        self.unused_bytes + self.rewritten_bytes.saturating_sub(self.moved_bytes) + self.stray_bytes
+    }
+}
+
+impl Repository {
+    /// Frees what no recovery point needs. Backups, recoveries and verification may go on meanwhile, here and elsewhere.
+    ///
+    /// With the default grace period a pack is tombstoned by one call and deleted by a later one.
+    ///
+    /// # Errors
+    /// Through the handle: `InvalidInput`; `Corrupt` if something that a point needs is damaged or missing, or the index is
+    /// (then nothing is removed: heal first); `Busy` if others commit all the time; `Cancelled`; those of the store.
+    ///
+    /// # Cancellation
+    /// Safe at any moment. What was written and not committed is left behind, and found by a later call.
+    pub fn reclaim(&self, options: ReclaimOptions) -> Running<ReclaimReport> {
+        let repository = self.clone();
+        Running::start(move |reporter| async move { run(&repository, options, &reporter).await })
+    }
+}
+
+/// Rounds of marking before others count as committing all the time.
+const MAX_ROUNDS: u32 = 50;
+
+async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Reporter) -> Result<ReclaimReport> {
+    if options.rewrite_below_percent > 100 {
+        return Err(Error::invalid(
+            "share of needed bytes below which packs are rewritten",
+            options.rewrite_below_percent,
+            "0 to 100 percent",
+        ));
+    }
+    repository.refresh().await?;
+    let shared = &repository.shared;
+    if let Some(error) = &shared.view().read_only {
+        return Err(error
+            .clone()
+            .context("nothing can be removed from this repository"));
+    }
+    if shared.index_incomplete.load(Ordering::Acquire) {
+        return Err(corrupt(
+            paths::INDEX,
+            "a segment is damaged or missing, so it is not certain which packs are in use",
+        )
+        .with_hint("Heal the repository, then reclaim."));
+    }
+    let mut reclaim = Reclaim {
+        repository,
+        shared,
+        options,
+        reporter,
+        now: shared.env.clock.now(),
+        report: ReclaimReport {
+            preview: options.preview,
+            ..ReclaimReport::default()
+        },
+    };
+    if !options.preview {
+        reclaim.remove().await?;
+    }
+    reclaim.mark_and_bury().await?;
+    if !options.preview && options.grace.is_zero() {
+        reclaim.remove().await?;
+    }
+    reclaim.report.waiting_packs = shared.view().state.tombstones().len() as u64;
+    Ok(reclaim.report)
+}
+
+struct Reclaim<'a> {
+    repository: &'a Repository,
+    shared: &'a Arc<Shared>,
+    options: ReclaimOptions,
+    reporter: &'a Reporter,
+    now: DateTime<Utc>,
+    report: ReclaimReport,
+}
+
+/// A set of positions in the index.
+#[derive(Debug, Default)]
+struct Positions(Vec<u64>);
+
+impl Positions {
+    fn insert(&mut self, position: u32) {
+        let at = position as usize / 64;
+        if at >= self.0.len() {
+            self.0.resize(at + 1, 0);
+        }
+        self.0[at] |= 1 << (position % 64);
+    }
+
+    fn contains(&self, position: u32) -> bool {
+        self.0
+            .get(position as usize / 64)
+            .is_some_and(|word| word & (1 << (position % 64)) != 0)
+    }
+}
+
+/// What was marked, and up to which commit.
+struct Marks<'a> {
+    reach: Reach<'a>,
+    points: HashSet<PointId>,
+    needed: Positions,
+}
+
+impl Reclaim<'_> {
+    /// Steps one and two.
+    async fn mark_and_bury(&mut self) -> Result<()> {
+        self.reporter.phase("mark");
+        let mut marks = Marks {
+            reach: Reach::new(self.shared, None),
+            points: HashSet::new(),
+            needed: Positions::default(),
+        };
+        let mut view = self.shared.view();
+        self.mark(&mut marks, &view).await?;
+        let nowhere = Positions::default();
+        let usage = self
+            .shared
+            .index()
+            .usage(|at| marks.needed.contains(at), |at| nowhere.contains(at));
+        let strays = self.strays().await?;
+        let chosen = self.choose(&usage);
+        self.report.stored_bytes = usage.iter().map(|pack| pack.size).sum();
+        self.report.needed_bytes = usage.iter().map(|pack| pack.wanted_bytes).sum();
+        self.report.stray_packs = strays.len() as u64;
+        self.report.stray_bytes = strays.values().sum();
+        if self.options.preview {
+            for pack in &chosen {
+                self.count(pack);
+            }
+            return Ok(());
+        }
+        self.reporter.phase("rewrite");
+        let run = RunId::from_random_bytes(random_bytes(&*self.shared.env.rng)?);
+        let writer = self.repository.writer(run);
+        let mut moved = Positions::default();
+        let mut unreadable = HashSet::new();
+        for pack in chosen.iter().filter(|pack| pack.wanted_bytes > 0) {
+            self.reporter.check()?;
+            match self.copy(pack.id, &marks.needed, &writer, &mut moved).await {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    // What is damaged stays where it is: verify names it, and healing may still replace it.
+                    self.shared.note(format!("a pack is not written anew: {error}"));
+                    unreadable.insert(pack.id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let segments = writer.flush().await?;
+        self.reporter.phase("commit");
+        for _ in 0..MAX_ROUNDS {
+            self.reporter.check()?;
+            // Again with what was marked last: a pack may go only if all that is needed of it was moved.
+            let usage = self
+                .shared
+                .index()
+                .usage(|at| marks.needed.contains(at), |at| moved.contains(at));
+            let wanted: HashSet<PackId> = chosen.iter().map(|pack| pack.id).collect();
+            let tombstones = view.state.tombstones();
+            let buried: Vec<PackUsage> = usage
+                .into_iter()
+                .filter(|pack| wanted.contains(&pack.id) && !unreadable.contains(&pack.id))
+                .filter(|pack| pack.dispensable && !tombstones.contains_key(&pack.id))
+                .collect();
+            let mut packs: BTreeSet<PackId> = buried.iter().map(|pack| pack.id).collect();
+            packs.extend(
+                strays
+                    .keys()
+                    .filter(|pack| !self.shared.index().shows_pack(pack) && !tombstones.contains_key(pack)),
+            );
+            if packs.is_empty() {
+                return Ok(());
+            }
+            let mut operations = Vec::new();
+            if !segments.is_empty() {
+                operations.push(Operation::AddIndex {
+                    segments: segments.clone(),
+                });
+            }
+            operations.push(Operation::Tombstone {
+                packs: packs.into_iter().collect(),
+            });
+            if self.shared.commit_after(view.state.seq(), &operations).await? {
+                for pack in &buried {
+                    self.count(pack);
+                }
+                return Ok(());
+            }
+            view = self.shared.view();
+            self.mark(&mut marks, &view).await?;
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            "others commit all the time; nothing was removed",
+        ))
+    }
+
+    fn count(&mut self, pack: &PackUsage) {
+        let report = &mut self.report;
+        if pack.wanted_bytes == 0 {
+            report.unused_packs += 1;
+            report.unused_bytes += pack.size;
+        } else {
+            report.rewritten_packs += 1;
+            report.rewritten_bytes += pack.size;
+            report.moved_bytes += pack.wanted_bytes;
+        }
+    }
+
+    /// Marks what the view's points and runs need. What was marked before stays marked.
+    async fn mark(&self, marks: &mut Marks<'_>, view: &View) -> Result<()> {
+        let mut missing = None;
+        let Marks {
+            reach,
+            points,
+            needed,
+        } = marks;
+        let mut need = |chunk: &ChunkRef| match self.shared.index().position(&chunk.id) {
+            Some(position) => needed.insert(position),
+            None => missing = Some(chunk.id),
+        };
+        for manifest in view.state.points().values() {
+            if points.insert(manifest.id) {
+                self.reporter.check()?;
+                reach.point(manifest, &mut need).await.map_err(damaged)?;
+            }
+        }
+        for progress in view.state.progress().values() {
+            self.reporter.check()?;
+            reach.progress(progress, &mut need).await.map_err(damaged)?;
+        }
+        match missing {
+            None => Ok(()),
+            Some(chunk) => Err(damaged(corrupt(
+                &format!("chunk {chunk}"),
+                "a recovery point needs it and no pack has it",
+            ))),
+        }
+    }
+
+    /// Packs to get rid of.
+    fn choose(&self, usage: &[PackUsage]) -> Vec<PackUsage> {
+        let percent = u64::from(self.options.rewrite_below_percent);
+        let sparse = |pack: &PackUsage| {
+            pack.wanted_bytes == 0
+                || pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent)
+        };
+        let small = |pack: &PackUsage| percent > 0 && pack.size < SMALL_PACK_BYTES;
+        let many_small = usage.iter().filter(|pack| small(pack)).count() > MAX_SMALL_PACKS;
+        let mut chosen: Vec<PackUsage> = usage
+            .iter()
+            .copied()
+            .filter(|pack| sparse(pack) || (many_small && small(pack)))
+            .collect();
+        if !many_small {
+            // A small pack is never full: what its directory takes is not worth writing it anew every time.
+            chosen.retain(|pack| pack.wanted_bytes == 0 || !small(pack) || pack.wanted_bytes * 2 < pack.size);
+        }
+        chosen
+    }
+
+    /// Stores what is needed of a pack once more.
+    async fn copy(
+        &self,
+        pack: PackId,
+        needed: &Positions,
+        writer: &Writer,
+        moved: &mut Positions,
+    ) -> Result<()> {
+        let Some((indexed, numbers)) = self.shared.index().pack(&pack) else {
+            return Ok(());
+        };
+        for (number, entry) in numbers.zip(&indexed.blocks) {
+            let positions = self.shared.index().chunk_positions(number);
+            if !positions.clone().any(|position| needed.contains(position)) {
+                continue;
+            }
+            let key = (pack, entry.offset);
+            let block = self
+                .shared
+                .read_block(&self.shared.index, number, key, Pattern::Sequential)
+                .await?;
+            for (position, (id, range)) in positions.zip(entry.chunk_ranges()) {
+                if needed.contains(position) {
+                    if range.end > block.len() {
+                        return Err(Error::internal("a block is shorter than its entry"));
+                    }
+                    writer.packer.add_copy(entry.role, id, block.slice(range)).await?;
+                    moved.insert(position);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs in the store that no index lists, old enough not to belong to a run on its way.
+    async fn strays(&self) -> Result<HashMap<PackId, u64>> {
+        let view = self.shared.view();
+        let tombstones = view.state.tombstones();
+        let mut strays = HashMap::new();
+        for (path, size, time) in self.shared.objects.list_dated(paths::PACKS).await? {
+            let Some(pack) = path
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.parse::<PackId>().ok())
+            else {
+                continue;
+            };
+            let known = self.shared.index().shows_pack(&pack) || tombstones.contains_key(&pack);
+            if !known && self.is_old(time) {
+                strays.insert(pack, size);
+            }
+        }
+        for writer in self.shared.live_writers() {
+            strays.retain(|pack, _| !writer.owns(pack));
+        }
+        Ok(strays)
+    }
+
+    fn is_old(&self, time: DateTime<Utc>) -> bool {
+        // The store's clock may be ahead of ours: then it is not old.
+        self.now
+            .signed_duration_since(time)
+            .to_std()
+            .map_or(self.options.grace.is_zero(), |age| age >= self.options.grace)
+    }
+
+    /// Step three, for packs whose grace period is over.
+    async fn remove(&mut self) -> Result<()> {
+        self.reporter.phase("remove");
+        for _ in 0..MAX_ROUNDS {
+            self.reporter.check()?;
+            let view = self.shared.view();
+            let packs = self.expired(&view).await?;
+            if packs.is_empty() {
+                return self.delete_stray_segments().await;
+            }
+            let (add, remove) = self.rewrite_segments(&view, &packs).await?;
+            let mut operations = Vec::new();
+            if !remove.is_empty() {
+                operations.push(Operation::ReplaceIndex {
+                    add,
+                    remove: remove.iter().map(|segment| segment.id).collect(),
+                });
+            }
+            operations.push(Operation::RemovedPacks {
+                packs: packs.iter().copied().collect(),
+            });
+            if self.shared.commit_after(view.state.seq(), &operations).await? {
+                // Nobody can refer to them any more; should this stop half way, they are strays.
+                let mut names: Vec<String> = packs.iter().map(paths::pack).collect();
+                names.extend(remove.iter().map(|segment| paths::index(&segment.id)));
+                self.delete(names).await?;
+                return self.delete_stray_segments().await;
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            "others commit all the time; nothing was deleted",
+        ))
+    }
+
+    /// Tombstoned packs whose grace period is over.
+    async fn expired(&self, view: &View) -> Result<BTreeSet<PackId>> {
+        let mut expired: HashMap<u64, bool> = HashMap::new();
+        let mut packs = BTreeSet::new();
+        for (pack, seq) in view.state.tombstones() {
+            let over = match expired.get(seq) {
+                Some(over) => *over,
+                None => {
+                    let over = self.options.grace.is_zero()
+                        || match self.shared.read_commit(*seq).await? {
+                            Some((_, record)) => DateTime::from_timestamp_millis(record.time_ms)
+                                .is_some_and(|time| self.is_old(time)),
+                            // The commit is gone behind a checkpoint: that takes longer than any grace period.
+                            None => true,
+                        };
+                    expired.insert(*seq, over);
+                    over
+                }
+            };
+            if over {
+                packs.insert(*pack);
+            }
+        }
+        Ok(packs)
+    }
+
+    /// Index segments without these packs: those to add, and those that they replace.
+    async fn rewrite_segments(
+        &self,
+        view: &View,
+        packs: &BTreeSet<PackId>,
+    ) -> Result<(Vec<IndexRef>, Vec<IndexRef>)> {
+        let current: Vec<IndexRef> = view.state.segments().values().copied().collect();
+        let many_small = current
+            .iter()
+            .filter(|segment| segment.chunks < SMALL_SEGMENT_CHUNKS)
+            .count()
+            > MAX_SMALL_PACKS;
+        let mut replaced = Vec::new();
+        let mut kept: Vec<IndexedPack> = Vec::new();
+        let mut reading = stream::iter(current)
+            .map(|segment| async move { (segment, self.shared.read_segment(&segment).await) })
+            .buffered(PARALLEL);
+        while let Some((reference, segment)) = reading.next().await {
+            let segment = segment?;
+            let affected = segment.packs.iter().any(|pack| packs.contains(&pack.id));
+            if affected || (many_small && reference.chunks < SMALL_SEGMENT_CHUNKS) {
+                replaced.push(reference);
+                kept.extend(segment.packs.into_iter().filter(|pack| !packs.contains(&pack.id)));
+            }
+        }
+        drop(reading);
+        let mut added = Vec::new();
+        let mut batch = Vec::new();
+        let mut chunks = 0;
+        for pack in kept {
+            chunks += pack.blocks.iter().map(|block| block.chunks.len()).sum::<usize>();
+            batch.push(pack);
+            if chunks >= MAX_SEGMENT_CHUNKS {
+                added.push(store_segment(self.shared, std::mem::take(&mut batch)).await?.1);
+                chunks = 0;
+            }
+        }
+        if !batch.is_empty() {
+            added.push(store_segment(self.shared, batch).await?.1);
+        }
+        // A segment that comes out as it was is not replaced.
+        let same: HashSet<IndexId> = added
+            .iter()
+            .map(|segment| segment.id)
+            .filter(|id| replaced.iter().any(|segment| segment.id == *id))
+            .collect();
+        added.retain(|segment| !same.contains(&segment.id));
+        replaced.retain(|segment| !same.contains(&segment.id));
+        Ok((added, replaced))
+    }
+
+    /// Deletes index segments in the store that no state lists and whose packs are all gone.
+    async fn delete_stray_segments(&mut self) -> Result<()> {
+        let view = self.shared.view();
+        let mut strays = Vec::new();
+        for (path, size, time) in self.shared.objects.list_dated(paths::INDEX).await? {
+            let Some(id) = path
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.parse::<IndexId>().ok())
+            else {
+                continue;
+            };
+            if view.state.segments().contains_key(&id) || !self.is_old(time) {
+                continue;
+            }
+            if self
+                .shared
+                .fresh_segments
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains_key(&id)
+            {
+                continue;
+            }
+            let reference = IndexRef {
+                id,
+                size,
+                packs: 0,
+                chunks: 0,
+            };
+            let segment = match self.shared.read_segment(&reference).await {
+                Ok(segment) => segment,
+                // Not worth an error: nothing refers to it.
+                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+                Err(error) => return Err(error),
+            };
+            let mut gone = true;
+            for pack in &segment.packs {
+                if self.shared.objects.size(&paths::pack(&pack.id)).await?.is_some() {
+                    gone = false;
+                    break;
+                }
+            }
+            if gone {
+                strays.push(path);
+            }
+        }
+        self.delete(strays).await
+    }
+
+    async fn delete(&mut self, names: Vec<String>) -> Result<()> {
+        let objects = &self.shared.objects;
+        let sizes: Vec<u64> = stream::iter(names)
+            .map(|path| async move {
+                let size = objects.size(&path).await?.unwrap_or(0);
+                objects.delete(&path).await?;
+                Ok::<u64, Error>(size)
+            })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        self.report.deleted_objects += sizes.len() as u64;
+        self.report.freed_bytes += sizes.iter().sum::<u64>();
+        Ok(())
+    }
+}
+
+fn damaged(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Corrupt => error
+            .context("nothing is removed while a recovery point is damaged")
+            .with_hint("Verify and heal the repository, or delete the damaged points; then reclaim."),
+        _ => error,
+    }
+}

@@ -1,0 +1,511 @@
+//! Reclaim beside backups: whatever comes between what, every point stays whole, and what nothing needs goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use nakivo_core::ErrorKind;
+use nakivo_core::format::ids::PointId;
+use nakivo_core::repository::{PointFilter, ReclaimOptions, ReclaimReport, Repository};
+use nakivo_testkit::content::{Content, mail, prose};
+use nakivo_testkit::fault::{Failure, Fault, FaultStore, Matcher, Rule, When};
+use nakivo_testkit::image::Image;
+use nakivo_testkit::lab::{Lab, back_up};
+use nakivo_testkit::logical::LogicalContent;
+use nakivo_testkit::oracle::{all_points, assert_sound, read_point};
+use nakivo_testkit::random::{SeededRng, announce};
+use nakivo_testkit::scripted::{Edit, ScriptedConnector, Settings};
+
+use crate::many::Failures;
+
+fn at_once() -> ReclaimOptions {
+    ReclaimOptions::default().with_grace(Duration::ZERO)
+}
+
+async fn reclaim(repository: &Repository) -> nakivo_core::Result<ReclaimReport> {
+    repository.reclaim(at_once()).wait().await
+}
+
+fn put(id: &str, content: Content) -> Edit {
+    Edit::Put {
+        container: "inbox".into(),
+        id: id.into(),
+        name: format!("Item {id}"),
+        parts: BTreeMap::from([("mime".to_owned(), content)]),
+    }
+}
+
+fn contents() -> Vec<Content> {
+    let rng = SeededRng::new(31);
+    (0..8)
+        .map(|number| {
+            let attached = if number < 4 { rng.bytes(20_000) } else { Vec::new() };
+            mail(&format!("Number {number}"), &prose(&rng, 900), &attached)
+        })
+        .collect()
+}
+
+/// The source at one of three stages. Always the same, including its cursors.
+fn source(stage: u8) -> ScriptedConnector {
+    let source = ScriptedConnector::new("steady", Settings::default());
+    source.edit(&Edit::AddContainer {
+        id: "inbox".into(),
+        parent: String::new(),
+        name: "Inbox".into(),
+    });
+    let contents = contents();
+    let add = |id: &str, content: usize| source.edit(&put(id, contents[content].clone()));
+    let remove = |id: &str| source.edit(&Edit::Remove { id: id.into() });
+    for (id, content) in [("a", 0), ("b", 1), ("c", 2), ("d", 4), ("e", 5)] {
+        add(id, content);
+    }
+    if stage >= 2 {
+        ["b", "c", "e"].map(remove);
+        add("f", 6);
+    }
+    if stage >= 3 {
+        // Among new mail the very bytes that only the first stage had.
+        remove("d");
+        for (id, content) in [("again", 1), ("and again", 5), ("new", 7)] {
+            add(id, content);
+        }
+    }
+    source
+}
+
+/// A repository whose first point is gone, and with it the only point that needed some of its data.
+struct Start {
+    image: Image,
+    points: BTreeMap<PointId, LogicalContent>,
+}
+
+impl Start {
+    async fn new() -> Self {
+        let lab = Lab::memory(41);
+        let repository = lab.create().await.unwrap();
+        let gone = back_up(&repository, &source(1)).await.unwrap().point;
+        lab.clock.advance(Duration::from_secs(60));
+        let second = source(2);
+        let mut points = BTreeMap::new();
+        points.insert(back_up(&repository, &second).await.unwrap().point, second.truth());
+        let filter = PointFilter::default().with_points(vec![gone]);
+        let deleted = repository.delete_points(&filter, "test", false).await.unwrap();
+        assert_eq!(deleted.deleted, [gone]);
+        Self {
+            image: Image::of(&*lab.store).await.unwrap(),
+            points,
+        }
+    }
+
+    /// What the next run finds: among new mail the very bytes that only the deleted point needed.
+    fn next() -> ScriptedConnector {
+        source(3)
+    }
+
+    async fn check(&self, lab: &Lab, added: Option<PointId>, what: &str) {
+        let repository = lab
+            .open()
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        let info = repository.info().await.unwrap();
+        assert!(info.notes.is_empty() && !info.read_only, "{what}: {info:?}");
+        assert_sound(&repository, what).await;
+        let mut expected = self.points.clone();
+        expected.extend(added.map(|point| (point, Self::next().truth())));
+        let found = all_points(&repository);
+        assert_eq!(
+            found.iter().map(|manifest| manifest.id).collect::<BTreeSet<_>>(),
+            expected.keys().copied().collect(),
+            "{what}: points"
+        );
+        for manifest in found {
+            let content = read_point(&repository, &manifest).await.unwrap();
+            content.assert_equal(&expected[&manifest.id], what);
+        }
+    }
+
+    /// Whatever happened, the next run and the next reclaim find everything right, and nothing is left behind.
+    async fn settle(&self, lab: &Lab, added: Option<PointId>, what: &str) {
+        self.check(lab, added, what).await;
+        let repository = lab.elsewhere(7).open().await.unwrap();
+        let added = match added {
+            Some(point) => point,
+            None => {
+                back_up(&repository, &Self::next())
+                    .await
+                    .unwrap_or_else(|error| panic!("{what}: the repeated run: {error:?}"))
+                    .point
+            }
+        };
+        // Twice: the first may find packs that others had tombstoned and delete what it tombstones itself.
+        for _ in 0..2 {
+            reclaim(&repository)
+                .await
+                .unwrap_or_else(|error| panic!("{what}: the next reclaim: {error:?}"));
+        }
+        self.check(lab, Some(added), what).await;
+        nothing_left_behind(lab, what).await;
+    }
+}
+
+/// The store holds the packs and index segments of the state and no others.
+async fn nothing_left_behind(lab: &Lab, what: &str) {
+    let repository = lab.open().await.unwrap();
+    let info = repository.info().await.unwrap();
+    let image = Image::of(&*lab.store).await.unwrap();
+    let packs: u64 = image
+        .objects()
+        .iter()
+        .filter(|(path, _)| path.as_ref().starts_with("packs/"))
+        .map(|(_, bytes)| bytes.len() as u64)
+        .sum();
+    assert_eq!(
+        packs, info.stored_bytes,
+        "{what}: bytes of packs in the store, and in use"
+    );
+    let again = repository
+        .reclaim(at_once().with_preview(true))
+        .wait()
+        .await
+        .unwrap();
+    assert_eq!(again.reclaimable_bytes(), 0, "{what}: {again:?}");
+}
+
+#[tokio::test]
+async fn frees_what_nothing_needs_and_nothing_else() {
+    let start = Start::new().await;
+    let lab = Lab::over(start.image.open().await, 2);
+    let repository = lab.open().await.unwrap();
+    let before = repository.info().await.unwrap().stored_bytes;
+
+    let preview = repository
+        .reclaim(at_once().with_preview(true))
+        .wait()
+        .await
+        .unwrap();
+    assert!(
+        preview.preview && preview.reclaimable_bytes() > 40_000,
+        "{preview:?}"
+    );
+    assert_eq!(
+        Image::of(&*lab.store).await.unwrap().objects(),
+        start.image.objects()
+    );
+
+    let report = reclaim(&repository).await.unwrap();
+    let after = repository.info().await.unwrap().stored_bytes;
+    assert!(after < before / 2, "{before} bytes became {after}: {report:?}");
+    assert!(report.freed_bytes >= before - after, "{report:?}");
+    assert_eq!(report.waiting_packs, 0);
+    start.check(&lab, None, "after reclaim").await;
+    nothing_left_behind(&lab, "after reclaim").await;
+
+    let idle = reclaim(&repository).await.unwrap();
+    assert_eq!((idle.freed_bytes, idle.deleted_objects), (0, 0), "{idle:?}");
+}
+
+#[tokio::test]
+async fn the_grace_period_is_waited_out() {
+    let start = Start::new().await;
+    let lab = Lab::over(start.image.open().await, 2);
+    let repository = lab.open().await.unwrap();
+    let objects = Image::of(&*lab.store).await.unwrap().objects().len();
+    let first = repository
+        .reclaim(ReclaimOptions::default())
+        .wait()
+        .await
+        .unwrap();
+    assert!(first.waiting_packs > 0 && first.freed_bytes == 0, "{first:?}");
+    assert!(Image::of(&*lab.store).await.unwrap().objects().len() > objects);
+    start.check(&lab, None, "tombstoned").await;
+
+    lab.clock.advance(Duration::from_secs(23 * 3600));
+    let early = repository
+        .reclaim(ReclaimOptions::default())
+        .wait()
+        .await
+        .unwrap();
+    assert_eq!(early.freed_bytes, 0, "{early:?}");
+    lab.clock.advance(Duration::from_secs(2 * 3600));
+    let late = repository
+        .reclaim(ReclaimOptions::default())
+        .wait()
+        .await
+        .unwrap();
+    assert!(late.freed_bytes > 0 && late.waiting_packs == 0, "{late:?}");
+    start.check(&lab, None, "removed").await;
+}
+
+#[tokio::test]
+async fn a_run_brings_back_what_was_tombstoned_while_it_read() {
+    let start = Start::new().await;
+    let lab = Lab::over(start.image.open().await, 2);
+    let repository = lab.open().await.unwrap();
+    let writer = repository.writer(nakivo_core::format::ids::RunId::from_random_bytes([3; 16]));
+    let buried = repository
+        .reclaim(ReclaimOptions::default())
+        .wait()
+        .await
+        .unwrap();
+    assert!(buried.waiting_packs > 0);
+    // The run below is of another handle, which still has the view from before.
+    drop(writer);
+    start.check(&lab, None, "tombstoned").await;
+}
+
+#[tokio::test]
+async fn a_reader_goes_on_when_what_it_reads_was_moved() {
+    let start = Start::new().await;
+    let lab = Lab::over(start.image.open().await, 2);
+    let reader = lab.elsewhere(9).open().await.unwrap();
+    let manifests = all_points(&reader);
+    reclaim(&lab.open().await.unwrap()).await.unwrap();
+    for manifest in manifests {
+        let content = read_point(&reader, &manifest).await.unwrap();
+        content.assert_equal(&start.points[&manifest.id], "an old view");
+    }
+}
+
+/// Nothing is removed while something that a point needs is missing.
+#[tokio::test]
+async fn damage_stops_it() {
+    let start = Start::new().await;
+    let mut cases = 0;
+    for path in start.image.objects().keys() {
+        if path.as_ref().starts_with("packs/") || path.as_ref().starts_with("index/") {
+            let image = start.image.without(path);
+            let lab = Lab::over(image.open().await, 2);
+            let repository = lab.open().await.unwrap();
+            let sound = nakivo_testkit::oracle::verify(&repository)
+                .await
+                .unwrap()
+                .is_clean();
+            let result = reclaim(&repository).await;
+            let kept = Image::of(&*lab.store).await.unwrap();
+            match result {
+                // A pack that nothing needs was the damaged one.
+                Ok(_) => assert!(!path.as_ref().starts_with("index/"), "without {path}"),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "without {path}: {error:?}");
+                    for kept_path in image.objects().keys() {
+                        assert!(
+                            kept.objects().contains_key(kept_path),
+                            "without {path}: {kept_path} is gone"
+                        );
+                    }
+                    cases += 1;
+                }
+            }
+            assert!(!sound, "without {path}: verify finds nothing");
+        }
+    }
+    assert!(cases >= 2, "only {cases} cases");
+}
+
+/// Stopped by the store at every operation: nothing is lost, and the next one finishes the work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_at_any_operation_it_loses_nothing() {
+    let start = Start::new().await;
+    let failures = Failures::default();
+    let mut cases = 0;
+    for number in 0.. {
+        let store = start.image.open().await;
+        let faults = FaultStore::new(store.clone());
+        let disturbed = Lab::over(faults.handle(), 5);
+        let repository = disturbed.open().await.unwrap();
+        faults.forget();
+        faults.inject(Rule::new(
+            Matcher::any(),
+            When::From(number),
+            Fault::Fail(Failure::PermissionDenied),
+        ));
+        let result = reclaim(&repository).await;
+        if faults.faults() == 0 {
+            result.unwrap();
+            break;
+        }
+        cases += 1;
+        let lab = Lab::over(store, 6);
+        let what = format!("stopped before operation {number}");
+        failures.attempt(start.settle(&lab, None, &what)).await;
+    }
+    announce(&format!("reclaim: stopped at each of {cases} operations"));
+    failures.assert_none();
+    assert!(cases > 15, "only {cases} operations");
+}
+
+/// Lets two threads run in turns that operations of their stores end.
+#[derive(Default)]
+struct Turns {
+    state: Mutex<TurnState>,
+    changed: Condvar,
+}
+
+#[derive(Default, Clone, Copy)]
+struct TurnState {
+    /// The first came to its stop, or to its end.
+    first_stopped: bool,
+    first_done: bool,
+    second_stopped: bool,
+}
+
+impl Turns {
+    fn set(&self, change: impl FnOnce(&mut TurnState)) {
+        change(&mut self.state.lock().unwrap());
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, until: impl Fn(&TurnState) -> bool) {
+        let state = self.state.lock().unwrap();
+        drop(self.changed.wait_while(state, |state| !until(state)).unwrap());
+    }
+}
+
+/// The first actor runs to its operation `i`; the second to its operation `j`; the first to its end; the second to its end.
+/// Returns what both came to, and whether `i` and `j` were reached.
+fn interleave<A: Send, B: Send>(
+    store: &Arc<dyn object_store::ObjectStore>,
+    (i, first): (u64, impl AsyncFnOnce(Lab) -> A + Send),
+    (j, second): (u64, impl AsyncFnOnce(Lab) -> B + Send),
+) -> (A, bool, B, bool) {
+    let turns = Arc::new(Turns::default());
+    let stores = [FaultStore::new(store.clone()), FaultStore::new(store.clone())];
+    let count = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    {
+        let (turns, count) = (turns.clone(), count.clone());
+        stores[0].before_operations(move |_| {
+            if count[0].fetch_add(1, Ordering::SeqCst) == i {
+                turns.set(|state| state.first_stopped = true);
+                turns.wait(|state| state.second_stopped);
+            }
+        });
+    }
+    {
+        let (turns, count) = (turns.clone(), count.clone());
+        stores[1].before_operations(move |_| {
+            if count[1].fetch_add(1, Ordering::SeqCst) == j {
+                turns.set(|state| state.second_stopped = true);
+                turns.wait(|state| state.first_done);
+            }
+        });
+    }
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let result = runtime().block_on(first(Lab::over(stores[0].handle(), 100)));
+            turns.set(|state| {
+                state.first_stopped = true;
+                state.first_done = true;
+            });
+            result
+        });
+        let second = scope.spawn(|| {
+            turns.wait(|state| state.first_stopped);
+            let result = runtime().block_on(second(Lab::over(stores[1].handle(), 200)));
+            turns.set(|state| state.second_stopped = true);
+            result
+        });
+        let (first, second) = (first.join().unwrap(), second.join().unwrap());
+        let reached = |at: usize, number| count[at].load(Ordering::SeqCst) > number;
+        (first, reached(0, i), second, reached(1, j))
+    })
+}
+
+type Backup = nakivo_core::Result<PointId>;
+
+async fn one_backup(lab: Lab) -> Backup {
+    let repository = lab.open().await?;
+    Ok(back_up(&repository, &Start::next()).await?.point)
+}
+
+async fn one_reclaim(lab: Lab) -> nakivo_core::Result<ReclaimReport> {
+    reclaim(&lab.open().await?).await
+}
+
+#[derive(Default)]
+struct Outcomes {
+    cases: u64,
+    refused: u64,
+}
+
+impl Outcomes {
+    fn judge(
+        &mut self,
+        backup: Backup,
+        reclaim: nakivo_core::Result<ReclaimReport>,
+        what: &str,
+    ) -> Option<PointId> {
+        self.cases += 1;
+        if let Err(error) = reclaim {
+            panic!("{what}: reclaim: {error:?}");
+        }
+        match backup {
+            Ok(point) => Some(point),
+            Err(error) => {
+                // Only what was removed under its hands may stop a run, and never without a word.
+                assert_eq!(error.kind(), ErrorKind::Conflict, "{what}: {error:?}");
+                self.refused += 1;
+                None
+            }
+        }
+    }
+}
+
+/// Every interleaving of a run and a reclaim with two changes from one to the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_and_a_reclaim_in_every_order() {
+    let started = Instant::now();
+    let start = Start::new().await;
+    let failures = Failures::default();
+    let mut outcomes = Outcomes::default();
+    for backup_first in [true, false] {
+        let mut i = 0;
+        loop {
+            let mut i_reached = true;
+            for j in 0.. {
+                let store = start.image.open().await;
+                let what;
+                let (backup, reclaim, first_reached, second_reached);
+                if backup_first {
+                    what = format!("backup to {i}, reclaim to {j}");
+                    (backup, first_reached, reclaim, second_reached) =
+                        tokio::task::block_in_place(|| interleave(&store, (i, one_backup), (j, one_reclaim)));
+                } else {
+                    what = format!("reclaim to {i}, backup to {j}");
+                    (reclaim, first_reached, backup, second_reached) =
+                        tokio::task::block_in_place(|| interleave(&store, (i, one_reclaim), (j, one_backup)));
+                }
+                let lab = Lab::over(store, 6);
+                failures
+                    .attempt(async {
+                        let added = outcomes.judge(backup, reclaim, &what);
+                        start.settle(&lab, added, &what).await;
+                    })
+                    .await;
+                i_reached = first_reached;
+                if !second_reached || !i_reached {
+                    break;
+                }
+            }
+            if !i_reached {
+                break;
+            }
+            i += 1;
+        }
+    }
+    announce(&format!(
+        "reclaim: {} interleavings with a run, {} of the runs refused; {:.1} s",
+        outcomes.cases,
+        outcomes.refused,
+        started.elapsed().as_secs_f64()
+    ));
+    failures.assert_none();
+    assert!(outcomes.cases > 300, "only {} interleavings", outcomes.cases);
+    assert!(outcomes.refused < outcomes.cases / 2);
+}
