@@ -1022,7 +1022,9 @@ def command_export(repo, args):
                     extension = EXTENSIONS.get(part.media_type, "." + part.name)
                     if item.kind == 6 and len(item.parts) == 1:
                         extension = ""  # a file is called as it is called
-                    name = "folder" if item.kind == 1 else shorten(item.name, 150) if extension else item.name
+                    name = "folder" if item.kind == 1 else item.name
+                    if extension:
+                        name = shorten(name, 150).rstrip(" .") or "_"  # an empty subject: not a hidden file
                     path = out.free(folder, safe_name(name + extension))
                     try:
                         digests = write_part(repo, part, item, out.open(".unfinished"), out.open(path))

@@ -532,7 +532,7 @@ class Forged(Case):
                 if what == "reference":
                     part[4] = [0, [{1: 1, 2: [[other[4][1][0][2][0][0], 1]]}]]
                 if what == "segments":
-                    part = forge.part(b"bbb", segments=[0, [{1: 2, 2: b"b"}, {1: 1, 2: b"bb"}]])
+                    part = forge.part(b"bbb", segments=[0, [{1: 2, 2: b"b"}, {1: 2, 2: b"bb"}]])
                 leaf = [a, forge.item("", "b", record={5: 1, 12: [part]})]
             node = forge.node(1 if what == "level" else 0, leaf)
             if what == "shared":

@@ -18,7 +18,7 @@ use crate::repository::{Repository, Writer};
 
 /// Plain bytes of edits held before they become a sorted run.
 const BUFFER_BYTES: usize = 6 << 20;
-/// Plain bytes of one separately compressed piece of a run; the merge holds one of each run.
+/// Plain bytes of one separately compressed or stored piece of a run; the merge holds one of each run.
 const PIECE_BYTES: usize = 128 << 10;
 /// Compressed bytes of runs kept in memory; beyond, they are stored in the repository.
 const MEMORY_BYTES: usize = 20 << 20;
@@ -86,7 +86,7 @@ impl EditLog {
                 for piece in pieces.iter() {
                     plain.extend_from_slice(&decompress(piece)?);
                 }
-                *run = Run::Stored(writer.put_blob(plain).await?);
+                *run = Run::Stored(writer.put_blob_in_pieces(plain, PIECE_BYTES).await?);
             }
             if let Run::Stored(blob) = run {
                 spills.push(blob.clone());
@@ -131,7 +131,7 @@ impl EditLog {
         for run in self.runs {
             let pieces: BoxStream<'static, Result<Bytes>> = match run {
                 Run::Memory(pieces) => stream::iter(pieces).map(|piece| decompress(&piece)).boxed(),
-                Run::Stored(blob) => repository.read_blob(&blob),
+                Run::Stored(blob) => one_by_one(repository, blob),
             };
             merge.sources.push(Source {
                 pieces,
@@ -146,6 +146,22 @@ impl EditLog {
             Ok(merge.next().await?.map(|edit| (edit, merge)))
         })
         .boxed())
+    }
+}
+
+/// The bytes of a blob, each piece read when it is asked for: reading ahead in every run at once takes the memory of all.
+fn one_by_one(repository: &Repository, blob: Blob) -> BoxStream<'static, Result<Bytes>> {
+    match blob {
+        Blob::Inline(bytes) => stream::iter([Ok(Bytes::from(bytes))]).boxed(),
+        Blob::Chunks { chunks, .. } => {
+            let repository = repository.clone();
+            stream::iter(chunks)
+                .then(move |chunk| {
+                    let repository = repository.clone();
+                    async move { repository.read_chunk(&chunk).await }
+                })
+                .boxed()
+        }
     }
 }
 

@@ -200,7 +200,7 @@ impl Writer {
         let segments: Vec<Segment> = builder.finish();
         let segments = if chunks > DIRECT_CHUNKS || segments.len() > DIRECT_SEGMENTS {
             let list = encode_segments(&segments).map_err(|error| format_error("segment list", error))?;
-            SegmentList::Indirect(self.put_chunks(list).await?)
+            SegmentList::Indirect(self.put_chunks(list, BLOB_CHUNK_BYTES).await?)
         } else {
             SegmentList::Direct(segments)
         };
@@ -224,14 +224,23 @@ impl Writer {
         if bytes.len() <= INLINE_BLOB_BYTES {
             return Ok(Blob::Inline(bytes));
         }
-        self.put_chunks(bytes).await
+        self.put_chunks(bytes, BLOB_CHUNK_BYTES).await
     }
 
-    async fn put_chunks(&self, bytes: Vec<u8>) -> Result<Blob> {
+    /// As [`Writer::put_blob`], in chunks of this length: for one of many blobs that are read side by side.
+    pub(crate) async fn put_blob_in_pieces(&self, bytes: Vec<u8>, piece_bytes: usize) -> Result<Blob> {
+        self.packer.check()?;
+        if bytes.len() <= INLINE_BLOB_BYTES {
+            return Ok(Blob::Inline(bytes));
+        }
+        self.put_chunks(bytes, piece_bytes).await
+    }
+
+    async fn put_chunks(&self, bytes: Vec<u8>, piece_bytes: usize) -> Result<Blob> {
         let mut rest = Bytes::from(bytes);
         let mut chunks = Vec::new();
         while !rest.is_empty() {
-            let piece = rest.split_to(rest.len().min(BLOB_CHUNK_BYTES));
+            let piece = rest.split_to(rest.len().min(piece_bytes));
             let id = self.packer.shared().keys.chunk_id(&piece);
             chunks.push(self.packer.add(BlockRole::Other, id, piece).await?);
         }
