@@ -8,6 +8,7 @@
     reason = "tests and their helpers fail by panicking, and say what they skip"
 )]
 
+mod care;
 mod demo;
 mod errors;
 mod folder;
