@@ -118,7 +118,7 @@ pub struct OpenOptions {
     /// Open although the store shows an older or another history than the one seen before, and go on from it. Default:
     /// `false`.
     pub accept_history: bool,
-    /// Plain bytes of blocks kept in memory. Default: 32 MiB.
+    /// Plain bytes of blocks kept in memory. Default: 20 MiB.
     pub cache_bytes: Option<usize>,
 }
 
@@ -295,7 +295,6 @@ impl Repository {
                 reads: Arc::new(tokio::sync::Semaphore::new(PARALLEL_READS)),
                 computing: tokio::sync::Semaphore::new(shared::parallelism()),
                 log: tokio::sync::Mutex::default(),
-                fresh_segments: std::sync::Mutex::default(),
                 writers: std::sync::Mutex::default(),
                 notes: std::sync::Mutex::default(),
                 index_incomplete: std::sync::atomic::AtomicBool::default(),

@@ -35,7 +35,7 @@ const READ_AHEAD_BYTES: u64 = 1 << 20;
 /// Parts read ahead.
 const READ_AHEAD: usize = 8;
 /// Records held at once, to read their content in the order in which it is stored.
-const WINDOW_BYTES: usize = 16 << 20;
+const WINDOW_BYTES: usize = 8 << 20;
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
