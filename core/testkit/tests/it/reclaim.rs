@@ -9,13 +9,16 @@ use nakivo_core::ErrorKind;
 use nakivo_core::format::ids::PointId;
 use nakivo_core::repository::{PointFilter, ReclaimOptions, ReclaimReport, Repository};
 use nakivo_testkit::content::{Content, mail, prose};
-use nakivo_testkit::fault::{Failure, Fault, FaultStore, Matcher, Rule, When};
+use nakivo_testkit::fault::{Failure, Fault, FaultStore, Matcher, OperationKind, Rule, When};
 use nakivo_testkit::image::Image;
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{all_points, assert_sound, read_point};
 use nakivo_testkit::random::{SeededRng, announce, environment_number};
+use nakivo_testkit::scenario::{Stage, mailbox};
 use nakivo_testkit::scripted::{Edit, ScriptedConnector, Settings};
+
+use object_store::ObjectStoreExt;
 
 use crate::many::Failures;
 
@@ -290,6 +293,71 @@ async fn a_reader_goes_on_when_what_it_reads_was_moved() {
         let content = read_point(&reader, &manifest).await.unwrap();
         content.assert_equal(&start.points[&manifest.id], "an old view");
     }
+}
+
+/// What an interrupted run stored is kept for the run that goes on from there.
+#[tokio::test]
+async fn what_an_unfinished_run_stored_stays() {
+    let lab = Lab::memory(43);
+    let repository = lab.create().await.unwrap();
+    let source = mailbox(Stage::First);
+    source.break_stream(14);
+    back_up(&repository, &source).await.unwrap_err();
+    let (_, before) = source.moments();
+    let repository = lab.open().await.unwrap();
+    let report = reclaim(&repository).await.unwrap();
+    assert!(report.needed_bytes > 10_000, "{report:?}");
+    let resumed = back_up(&repository, &source).await.unwrap();
+    let (_, after) = source.moments();
+    assert_eq!(
+        resumed.counts.resumed + (after - before),
+        13,
+        "each item is read once"
+    );
+    assert!(resumed.counts.resumed > 0);
+    assert_sound(&repository, "resumed").await;
+    let manifest = all_points(&repository).pop().unwrap();
+    let content = read_point(&repository, &manifest).await.unwrap();
+    content.assert_equal(&source.truth(), "resumed");
+    reclaim(&repository).await.unwrap();
+    assert_sound(&repository, "resumed and reclaimed").await;
+}
+
+/// Who was about to delete packs and comes back late does no harm, although their content was stored again since.
+#[tokio::test]
+async fn a_late_deletion_hits_nothing() {
+    let lab = Lab::memory(44);
+    let repository = lab.create().await.unwrap();
+    let gone = back_up(&repository, &source(1)).await.unwrap().point;
+    let filter = PointFilter::default().with_points(vec![gone]);
+    repository.delete_points(&filter, "test", false).await.unwrap();
+    let faults = FaultStore::new(lab.store.clone());
+    faults.inject(Rule::new(
+        Matcher::kind(OperationKind::Delete),
+        When::From(0),
+        Fault::Fail(Failure::PermissionDenied),
+    ));
+    let stalled = Lab::over(faults.handle(), 3).open().await.unwrap();
+    reclaim(&stalled).await.unwrap_err();
+    let packs: Vec<_> = {
+        let image = Image::of(&*lab.store).await.unwrap();
+        let paths = image.objects().keys().cloned();
+        paths.filter(|path| path.as_ref().starts_with("packs/")).collect()
+    };
+    assert!(packs.len() >= 2, "{packs:?}");
+    assert_eq!(
+        stalled.info().await.unwrap().packs,
+        0,
+        "they are off the index for good"
+    );
+
+    // The same items under the same circumstances: packs of the same content.
+    let again = lab.elsewhere(4).open().await.unwrap();
+    back_up(&again, &source(1)).await.unwrap();
+    for path in &packs {
+        lab.store.delete(path).await.unwrap();
+    }
+    assert_sound(&lab.elsewhere(5).open().await.unwrap(), "after the late deletion").await;
 }
 
 /// Nothing is removed while something that a point needs is missing.
