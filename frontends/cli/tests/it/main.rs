@@ -8,6 +8,7 @@
     reason = "tests and their helpers fail by panicking, and say what they skip"
 )]
 
+mod damaged;
 mod demo;
 mod errors;
 mod folder;
