@@ -72,11 +72,11 @@ fn every_command_that_reads_says_that_it_may_show_an_older_state() {
             let told: Vec<&str> = ran
                 .stderr
                 .lines()
-                .filter(|line| line.starts_with("warning: ") && line.contains(&object))
+                .filter(|line| line.starts_with("warning: ") && line.contains("older state"))
                 .collect();
             assert_eq!(told.len(), 1, "{ran:?}");
             for said in [
-                "older state",
+                object.as_str(),
                 "nakivo repo verify file:vault",
                 "copy of the repository",
             ] {
