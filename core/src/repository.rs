@@ -42,9 +42,10 @@ mod write;
 
 pub use points::{DeletedPoints, PointFilter};
 pub use reclaim::{ReclaimOptions, ReclaimReport};
+pub(crate) use tree::Spoiled;
 pub use tree::{ItemChange, ScanRange};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
-pub use view::{ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
+pub use view::{LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};

@@ -13,8 +13,9 @@ Examples:
   nakivo find 'subject:invoice has:attachment' --repo file:/backup/vault --passphrase-file vault.pass
 
 Exit codes:
-  0 done    1 failed    2 usage    3 partial: some items failed and are listed    4 not found    5 denied
-  6 throttled or service unavailable    10 no repository    11 busy    12 wrong passphrase    130 interrupted
+  0 done    1 failed    2 usage    3 partial: some items failed and are listed, or the newest point cannot be read
+  4 not found    5 denied    6 throttled or service unavailable    10 no repository    11 busy    12 wrong passphrase
+  130 interrupted
 
 Secrets are read from files, never from the command line. Environment:
   NAKIVO_PASSPHRASE_FILE  file with the passphrase in its first line, where --passphrase-file is not given

@@ -9,6 +9,7 @@
 )]
 
 mod care;
+mod damaged;
 mod demo;
 mod errors;
 mod folder;
