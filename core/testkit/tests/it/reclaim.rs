@@ -64,7 +64,7 @@ fn source(stage: u8) -> ScriptedConnector {
         add(id, content);
     }
     if stage >= 2 {
-        ["b", "c", "e"].map(remove);
+        ["b", "c", "e"].into_iter().for_each(remove);
         add("f", 6);
     }
     if stage >= 3 {
@@ -564,7 +564,7 @@ async fn a_backup_and_a_reclaim_in_every_order() {
         let mut i = 0;
         loop {
             let mut i_reached = true;
-            for j in (0..).filter(|j| all || (i + j + third) % 3 == 0) {
+            for j in (0..).filter(|j| all || (i + j + third).is_multiple_of(3)) {
                 let store = start.image.open().await;
                 let what;
                 let (backup, reclaim, first_reached, second_reached);
