@@ -35,15 +35,17 @@ export NAKIVO_PASSPHRASE_FILE=$work/passphrase NAKIVO_STATE_DIR=$work/state
 restic_init() { restic init --quiet --repository-version 2 >/dev/null; }
 restic_backup() { measure restic "$1" restic backup --quiet "$tree"; }
 restic_verify() { measure restic verify restic check --read-data; }
-restic_recover() { measure restic recover restic restore latest --target "$work/back" && same "$work/back$tree"; }
+restic_recover() { measure restic recover restic restore latest --target "$back" && same "$back$tree"; }
 nakivo_init() { "$nakivo" repo init "file:$work/nakivo" --quiet; }
 nakivo_backup() { measure nakivo "$1" "$nakivo" backup folder "$tree" --repo "file:$work/nakivo" --name mail --json --progress none; }
 nakivo_verify() { measure nakivo verify "$nakivo" repo verify "file:$work/nakivo" --json --progress none; }
 nakivo_recover() {
-  measure nakivo recover "$nakivo" export --repo "file:$work/nakivo" --object mail --to "$work/back" --json --progress none
-  rm -f "$work/back/manifest.jsonl" # the export's list of original names; not in the source
-  same "$work/back"
+  measure nakivo recover "$nakivo" export --repo "file:$work/nakivo" --object mail --to "$back" --json --progress none
+  rm -f "$back/manifest.jsonl" # the export's list of original names; not in the source
+  same "$back"
 }
+# What was recovered stays until the end: ext4 creates files slowly for a minute after many were removed, and the tool that
+# comes second would pay for the first.
 same() { diff -r "$tree" "$1" >&2 || fail "the recovered tree differs from its source"; }
 stored() { printf '{"type":"stored","tool":"%s","step":"%s","bytes":%s}\n' "$1" "$2" "$(du -sb "$work/$1" | cut -f1)" >>"$results"; }
 
@@ -63,9 +65,8 @@ for ((run = 1; run <= runs; run++)); do
     "${tool}_backup" changed
     stored "$tool" changed
     "${tool}_verify"
-    rm -rf "$work/back"
+    back=$work/back-$run-$tool
     "${tool}_recover"
-    rm -rf "$work/back"
   done
   python3 "$here/mailtree.py" revert "$tree" "$work/stash"
 done
