@@ -56,7 +56,12 @@ pub(super) fn differences(
             original.len()
         ));
     } else if original != copy {
-        differences.push("attachments".to_owned());
+        let what = if only_names_were_added(&original, &copy) {
+            "names of attachments"
+        } else {
+            "attachments"
+        };
+        differences.push(what.to_owned());
     }
     Ok(differences)
 }
@@ -74,12 +79,27 @@ pub(super) fn is_excused(difference: &str, not_carried: &[String]) -> bool {
         "replyTo" => said("", "reply addresses that are not valid"),
         "toRecipients" | "ccRecipients" | "bccRecipients" => said("", "recipients without a valid address"),
         "attachments" => said("attached message", ""),
+        "names of attachments" => said("attachment without a name", ""),
         _ => false,
     }
 }
 
 /// An attachment: name and bytes; of an attached message its subject and the attachments' bytes inside.
 type Attachment = (String, Vec<u8>);
+
+/// Whether the two differ only in that attachments without a name have one now.
+fn only_names_were_added(original: &[Attachment], copy: &[Attachment]) -> bool {
+    let mut left: Vec<&Attachment> = copy.iter().collect();
+    let mut take = |fits: &dyn Fn(&Attachment) -> bool| {
+        let at = left.iter().position(|one| fits(one));
+        at.map(|at| left.swap_remove(at)).is_some()
+    };
+    let (named, nameless): (Vec<_>, Vec<_>) = original.iter().partition(|(name, _)| !name.is_empty());
+    named.into_iter().all(|one| take(&|other| other == one))
+        && nameless
+            .into_iter()
+            .all(|(_, bytes)| take(&|other| other.1 == *bytes))
+}
 
 /// The attachments of a message, in an order that does not depend on where they stand in it.
 fn attachments(mime: &[u8]) -> Result<Vec<Attachment>> {

@@ -10,6 +10,8 @@ use ring::digest;
 #[derive(Debug, Clone)]
 pub(crate) struct Attachment {
     pub(crate) name: String,
+    /// Whether the message names it: else the name is ours, for Graph wants one.
+    pub(crate) named: bool,
     pub(crate) media_type: String,
     pub(crate) content_id: Option<String>,
     pub(crate) inline: bool,
@@ -108,14 +110,16 @@ fn attachment(mime: &[u8], part: &MessagePart<'_>) -> Attachment {
         PartType::Message(message) => Some(message),
         _ => None,
     };
-    let name = part
+    let given = part
         .attachment_name()
         .map(str::to_owned)
         .filter(|name| !name.trim().is_empty())
-        .or_else(|| nested.and_then(|message| message.subject()).map(str::to_owned))
-        .unwrap_or_else(|| default_name(&media_type));
+        .or_else(|| nested.and_then(|message| message.subject()).map(str::to_owned));
+    let named = given.is_some();
+    let name = given.unwrap_or_else(|| default_name(&media_type));
     Attachment {
         name,
+        named,
         media_type,
         content_id,
         inline,

@@ -105,6 +105,12 @@ impl Draft {
         }
         expected.attachments = mime.attachments.iter().map(print_of).collect();
         for attachment in &mime.attachments {
+            if !attachment.named {
+                not_carried.push(format!(
+                    "attachment without a name: Graph takes none, so it is called '{}'",
+                    attachment.name
+                ));
+            }
             if attachment.media_type.eq_ignore_ascii_case("message/rfc822") && attachment.message.is_none() {
                 not_carried.push(format!(
                     "attached message '{}': recovered as a file, because Graph does not take its attachments",
