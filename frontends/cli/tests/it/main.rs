@@ -13,5 +13,6 @@ mod errors;
 mod folder;
 mod help;
 mod mail;
+mod stores;
 mod support;
 mod weather;
