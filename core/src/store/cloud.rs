@@ -10,7 +10,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::{Host, Url};
 
 use super::http::Http;
-use super::settings::{AzureSettings, GcsSettings, S3Settings, Secret, StoreSettings};
+use super::settings::{Secret, StoreSettings};
 use super::{FOLDER, Service, describe, io_error, service_kind};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -59,7 +59,7 @@ fn section<'s, T>(name: &str, section: Option<&'s T>) -> Result<&'s T> {
 }
 
 #[cfg(feature = "s3")]
-fn s3(bucket: &str, settings: &S3Settings) -> Result<Arc<dyn ObjectStore>> {
+fn s3(bucket: &str, settings: &super::S3Settings) -> Result<Arc<dyn ObjectStore>> {
     use object_store::aws::AmazonS3Builder;
 
     let endpoint = endpoint(settings.endpoint.as_deref(), settings.allow_http)?;
@@ -102,7 +102,7 @@ fn s3(bucket: &str, settings: &S3Settings) -> Result<Arc<dyn ObjectStore>> {
 }
 
 #[cfg(feature = "azure")]
-fn azure(container: &str, settings: &AzureSettings) -> Result<Arc<dyn ObjectStore>> {
+fn azure(container: &str, settings: &super::AzureSettings) -> Result<Arc<dyn ObjectStore>> {
     use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 
     let endpoint = endpoint(settings.endpoint.as_deref(), settings.allow_http)?;
@@ -155,7 +155,7 @@ fn azure(container: &str, settings: &AzureSettings) -> Result<Arc<dyn ObjectStor
 }
 
 #[cfg(feature = "gcs")]
-fn gcs(bucket: &str, settings: &GcsSettings) -> Result<Arc<dyn ObjectStore>> {
+fn gcs(bucket: &str, settings: &super::GcsSettings) -> Result<Arc<dyn ObjectStore>> {
     use object_store::gcp::GoogleCloudStorageBuilder;
 
     let endpoint = endpoint(settings.endpoint.as_deref(), settings.allow_http)?;
@@ -272,6 +272,7 @@ fn endpoint(text: Option<&str>, allow_http: bool) -> Result<Option<String>> {
     Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
+#[cfg(any(feature = "s3", feature = "azure"))]
 fn given<'s>(field: &str, value: Option<&'s str>) -> Result<&'s str> {
     value
         .filter(|value| !value.trim().is_empty())
@@ -286,6 +287,7 @@ fn missing(field: &str, allowed: &str) -> Error {
 }
 
 /// The one secret that is given among these, itself or in a file, and the name of its field.
+#[cfg(any(feature = "s3", feature = "azure"))]
 fn secret<'f>(candidates: &[(&'f str, Option<&Secret>, Option<&FilePath>)]) -> Result<(&'f str, Secret)> {
     let mut found: Vec<(&str, Secret)> = Vec::new();
     for (field, value, file) in candidates {
