@@ -60,6 +60,13 @@ for line in text.splitlines():
         name = f"{crate} {found[1] or 'doc-tests'}"
     elif found := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;.* finished in ([\d.]+)s", line):
         rows.append((name, *map(int, found.groups()[:3]), float(found[4])))
+    elif found := re.match(r"Ran (\d+) tests? in ([\d.]+)s", line):
+        # Python's unittest: how they ended stands in its last line.
+        ran, seconds, name = int(found[1]), float(found[2]), "the second reader, Python"
+    elif found := re.match(r"(OK|FAILED)(?: \((.*)\))?$", line):
+        told = dict(re.findall(r"(failures|errors|skipped)=(\d+)", found[2] or ""))
+        bad, left_out = int(told.get("failures", 0)) + int(told.get("errors", 0)), int(told.get("skipped", 0))
+        rows.append((name, ran - bad - left_out, bad, 0, seconds))
     elif found := re.search(r"SKIPPED: .*", line):
         skipped.append(found[0])
 for name, passed, failed, ignored, seconds in rows:

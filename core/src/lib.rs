@@ -15,6 +15,7 @@ mod fs;
 pub mod progress;
 pub mod recovery;
 pub mod repository;
+pub mod retention;
 pub mod seams;
 pub mod state;
 pub mod store;

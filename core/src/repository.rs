@@ -43,9 +43,10 @@ mod write;
 
 pub use points::{DeletedPoints, PointFilter};
 pub use reclaim::{ReclaimOptions, ReclaimReport};
+pub(crate) use tree::Spoiled;
 pub use tree::{ItemChange, ScanRange};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
-pub use view::{ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
+pub use view::{LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
@@ -119,7 +120,7 @@ pub struct OpenOptions {
     /// Open although the store shows an older or another history than the one seen before, and go on from it. Default:
     /// `false`.
     pub accept_history: bool,
-    /// Plain bytes of blocks kept in memory. Default: 32 MiB.
+    /// Plain bytes of blocks kept in memory. Default: 20 MiB.
     pub cache_bytes: Option<usize>,
 }
 
@@ -298,7 +299,6 @@ impl Repository {
                 reads: Arc::new(tokio::sync::Semaphore::new(PARALLEL_READS)),
                 computing: tokio::sync::Semaphore::new(shared::parallelism()),
                 log: tokio::sync::Mutex::default(),
-                fresh_segments: std::sync::Mutex::default(),
                 writers: std::sync::Mutex::default(),
                 notes: std::sync::Mutex::default(),
                 index_incomplete: std::sync::atomic::AtomicBool::default(),

@@ -1,5 +1,6 @@
 //! `format.json`: what a repository is, readable without any key.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -119,6 +120,8 @@ impl RepositoryConfig {
                 feature: unknown.as_str().unwrap_or("(not text)").to_owned(),
             });
         }
+        known::<Compression>(&map, "compression")?;
+        known::<Concurrency>(&map, "concurrency")?;
         let stored: Stored = serde_json::from_value(Value::Object(map))
             .map_err(|e| FormatError::corrupt(WHAT, e.to_string()))?;
         Ok(Self {
@@ -150,5 +153,19 @@ impl RepositoryConfig {
             check: String::new(),
         };
         json::with_check(WHAT, &stored)
+    }
+}
+
+/// Refuses a word that this version does not know as something newer: the file is undamaged, so somebody wrote it.
+fn known<T: DeserializeOwned>(map: &serde_json::Map<String, Value>, member: &str) -> Result<()> {
+    match map.get(member) {
+        Some(Value::String(word)) if T::deserialize(Value::String(word.clone())).is_err() => {
+            Err(FormatError::UnsupportedFeature {
+                what: WHAT,
+                feature: format!("{member} {word:?}"),
+            })
+        }
+        // What is missing or no text is told by whoever reads it.
+        _ => Ok(()),
     }
 }

@@ -19,9 +19,9 @@ use crate::repository::{Repository, Writer};
 /// Plain bytes of edits held before they become a sorted run.
 const BUFFER_BYTES: usize = 6 << 20;
 /// Plain bytes of one separately compressed or stored piece of a run; the merge holds one of each run.
-const PIECE_BYTES: usize = 128 << 10;
+const PIECE_BYTES: usize = 64 << 10;
 /// Compressed bytes of runs kept in memory; beyond, they are stored in the repository.
-const MEMORY_BYTES: usize = 20 << 20;
+const MEMORY_BYTES: usize = 12 << 20;
 
 enum Run {
     Memory(Vec<Bytes>),

@@ -279,9 +279,10 @@ impl PointView {
             }
             let mut scan = self
                 .repository
-                .scan(self.manifest.root, &ScanRange::container(container.as_str()));
+                .scan_each(self.manifest.root, &ScanRange::container(container.as_str()));
             while let Some(entry) = scan.next().await {
-                let (_, record) = entry?;
+                // What cannot be read has no name: it can be asked for by its id.
+                let Ok((_, record)) = entry? else { continue };
                 if record.kind != ItemKind::Container && equal(&record.name, rest) {
                     found.push(Entry {
                         path: containers.path_of(&record),

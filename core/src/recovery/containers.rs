@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use futures::stream::StreamExt;
 use nakivo_repo_format::record::{ItemKind, ItemRecord};
-use nakivo_repo_format::tree::TreeRoot;
+use nakivo_repo_format::tree::{KeyKind, TreeRoot};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::{Repository, ScanRange};
+use crate::repository::{Repository, ScanRange, Spoiled};
 
 /// Deepest nesting that is followed; a chain of parents in a damaged point must not lead in circles.
 const MAX_DEPTH: usize = 10_000;
@@ -28,11 +28,14 @@ impl Containers {
         let mut queue = VecDeque::from([String::new()]);
         let mut visited = HashSet::from([String::new()]);
         while let Some(parent) = queue.pop_front() {
-            let mut entries = repository.scan(root, &ScanRange::container(parent.as_str()));
+            let mut entries = repository.scan_each(root, &ScanRange::container(parent.as_str()));
             let mut children = Vec::new();
             while let Some(entry) = entries.next().await {
                 let record = match entry {
-                    Ok((_, record)) => record,
+                    Ok(Ok((_, record))) => record,
+                    // Whoever walks through the container tells it.
+                    Ok(Err(spoiled)) if spoiled.kind == Some(KeyKind::Item) => break,
+                    Ok(Err(_)) => continue,
                     Err(error) if error.kind() == ErrorKind::Corrupt => {
                         all.damage.push((parent.clone(), error));
                         break;
@@ -107,6 +110,21 @@ impl Containers {
             .map(|record| record.name.as_str())
             .collect::<Vec<_>>()
             .join("/")
+    }
+
+    /// The path of an entry whose name is not known.
+    pub(super) fn path_of_spoiled(&self, spoiled: &Spoiled) -> String {
+        let what = match spoiled.kind {
+            Some(KeyKind::Container) => "folder",
+            _ => "item",
+        };
+        let name = format!("({what} {})", spoiled.id);
+        let folder = self.path(&spoiled.container);
+        if folder.is_empty() {
+            name
+        } else {
+            format!("{folder}/{name}")
+        }
     }
 
     /// The path of an item or container.

@@ -26,7 +26,7 @@ use super::select::{ItemWalk, Selection, Step};
 use super::sink::{NewFile, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Event, Reporter, Running};
-use crate::repository::Repository;
+use crate::repository::{Repository, Spoiled};
 
 /// Name of the list of exported items, at the root of an export.
 pub const MANIFEST_NAME: &str = "manifest.jsonl";
@@ -35,7 +35,7 @@ const READ_AHEAD_BYTES: u64 = 1 << 20;
 /// Parts read ahead.
 const READ_AHEAD: usize = 8;
 /// Records held at once, to read their content in the order in which it is stored.
-const WINDOW_BYTES: usize = 16 << 20;
+const WINDOW_BYTES: usize = 8 << 20;
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
@@ -299,6 +299,7 @@ impl Export {
             match step? {
                 Step::Container { id, whole } => self.container(&id, whole).await?,
                 Step::Damaged { container, error } => self.damaged_listing(&container, &error),
+                Step::Spoiled(spoiled) => self.spoiled(spoiled).await?,
                 Step::Item(record) => {
                     window_bytes += estimate(&record);
                     window.push(self.job(record));
@@ -389,6 +390,34 @@ impl Export {
         });
     }
 
+    /// An item of which nothing is known but its id.
+    async fn spoiled(&mut self, spoiled: Spoiled) -> Result<()> {
+        let path = self.containers.path_of_spoiled(&spoiled);
+        let record = ItemRecord::new(spoiled.listed_as(), spoiled.container, spoiled.id.as_str(), "");
+        let mut line = manifest::line(&record, &path);
+        manifest::add_error(&mut line, &spoiled.error);
+        self.sink.line(line, false).await?;
+        self.fail(spoiled.id, path, &spoiled.error);
+        Ok(())
+    }
+
+    /// Notes an item that is not in the export.
+    fn fail(&mut self, id: String, path: String, error: &Error) {
+        let (code, message) = (error.code().to_owned(), error.message().to_owned());
+        self.reporter.event(Event::Issue {
+            path: path.clone(),
+            code: code.clone(),
+            message: message.clone(),
+        });
+        self.reporter.update(|progress| progress.failed += 1);
+        self.report.failed.push(ExportFailure {
+            id,
+            path,
+            code,
+            message,
+        });
+    }
+
     async fn item(&mut self, job: Job, content: Content) -> Result<()> {
         let record = &*job.record;
         let path = self.containers.path_of(record);
@@ -419,19 +448,7 @@ impl Export {
                 let mut line = line;
                 manifest::add_error(&mut line, &error);
                 self.sink.line(line, false).await?;
-                let (code, message) = (error.code().to_owned(), error.message().to_owned());
-                self.reporter.event(Event::Issue {
-                    path: path.clone(),
-                    code: code.clone(),
-                    message: message.clone(),
-                });
-                self.reporter.update(|progress| progress.failed += 1);
-                self.report.failed.push(ExportFailure {
-                    id: record.id.clone(),
-                    path,
-                    code,
-                    message,
-                });
+                self.fail(record.id.clone(), path, &error);
             }
         }
         Ok(())

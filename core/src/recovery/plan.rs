@@ -15,7 +15,7 @@ use super::select::{ItemWalk, Selection, Step};
 use crate::connector::{Connector, Existing, OnConflict, RecoverItem, RecoveryTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Reporter, Running};
-use crate::repository::Repository;
+use crate::repository::{Repository, Spoiled};
 
 /// Where items are recovered to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -218,6 +218,7 @@ async fn make(
                     Step::Damaged { container, error } => {
                         Ok(Some(damaged_listing(containers, container, &error)))
                     }
+                    Step::Spoiled(spoiled) => Ok(Some(spoiled_item(containers, spoiled))),
                     Step::Item(record) => {
                         plan_item(view, containers, &**connector, target, on_conflict, *record)
                             .await
@@ -270,6 +271,18 @@ fn damaged_listing(containers: &Containers, container: String, error: &Error) ->
         kind: ItemKind::Container,
         size: 0,
         action: cannot(error),
+    }
+}
+
+/// An item or container of which nothing is known but its id.
+fn spoiled_item(containers: &Containers, spoiled: Spoiled) -> PlannedItem {
+    PlannedItem {
+        path: containers.path_of_spoiled(&spoiled),
+        kind: spoiled.listed_as(),
+        size: 0,
+        action: cannot(&spoiled.error),
+        id: spoiled.id,
+        container: spoiled.container,
     }
 }
 

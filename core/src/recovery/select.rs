@@ -11,7 +11,7 @@ use super::browse::{PointView, matches};
 use super::containers::Containers;
 use super::query::Query;
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::ScanRange;
+use crate::repository::{ScanRange, Spoiled};
 
 /// Which items of a recovery point are meant. A container stands for everything in it and below.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub(super) enum Step {
         whole: bool,
     },
     Item(Box<ItemRecord>),
+    /// An item or container whose record cannot be used.
+    Spoiled(Spoiled),
     /// A container whose listing is damaged: its other items are not known.
     Damaged {
         container: String,
@@ -116,10 +118,12 @@ pub(super) struct ItemWalk {
     strays_done: bool,
 }
 
+type Scan = BoxStream<'static, Result<Result<(ItemKey, ItemRecord), Spoiled>>>;
+
 enum Current {
-    Scan(BoxStream<'static, Result<(ItemKey, ItemRecord)>>),
+    Scan(Scan),
     Single(VecDeque<String>),
-    Strays(BoxStream<'static, Result<(ItemKey, ItemRecord)>>),
+    Strays(Scan),
 }
 
 impl ItemWalk {
@@ -184,6 +188,7 @@ impl ItemWalk {
             }
             match step {
                 Ok(Advance::Item(record)) => return Ok(Some(Step::Item(record))),
+                Ok(Advance::Spoiled(spoiled)) => return Ok(Some(Step::Spoiled(spoiled))),
                 Ok(Advance::Nothing | Advance::End) => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     return Ok(Some(Step::Damaged { container, error }));
@@ -203,7 +208,7 @@ impl ItemWalk {
             Current::Scan(
                 self.view
                     .repository()
-                    .scan(root, &ScanRange::container(id.as_str())),
+                    .scan_each(root, &ScanRange::container(id.as_str())),
             )
         } else {
             Current::Single(
@@ -227,7 +232,7 @@ impl ItemWalk {
         if complete || std::mem::replace(&mut self.strays_done, true) {
             return None;
         }
-        let scan = self.view.repository().scan(Some(root), &ScanRange::all());
+        let scan = self.view.repository().scan_each(Some(root), &ScanRange::all());
         self.current = Some((String::new(), Current::Strays(scan)));
         Some(Step::Container {
             id: String::new(),
@@ -241,7 +246,13 @@ impl ItemWalk {
                 let Some(entry) = scan.next().await else {
                     return Ok(Advance::End);
                 };
-                let record = entry?.1;
+                let record = match entry? {
+                    Ok((_, record)) => record,
+                    Err(spoiled) => {
+                        self.entries += 1;
+                        return Ok(Advance::Spoiled(spoiled));
+                    }
+                };
                 if record.kind == ItemKind::Container {
                     return Ok(Advance::Nothing);
                 }
@@ -281,7 +292,13 @@ impl ItemWalk {
                 let Some(entry) = scan.next().await else {
                     return Ok(Advance::End);
                 };
-                let record = entry?.1;
+                let record = match entry? {
+                    Ok((_, record)) => record,
+                    Err(spoiled) if self.containers.contains(&spoiled.container) => {
+                        return Ok(Advance::Nothing);
+                    }
+                    Err(spoiled) => return Ok(Advance::Spoiled(spoiled)),
+                };
                 let stray =
                     record.kind != ItemKind::Container && !self.containers.contains(&record.container);
                 Ok(if stray {
@@ -296,6 +313,7 @@ impl ItemWalk {
 
 enum Advance {
     Item(Box<ItemRecord>),
+    Spoiled(Spoiled),
     Nothing,
     End,
 }

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::error::Result;
 
-/// Plain bytes of read blocks that are kept. Default: 32 MiB.
-pub(crate) const DEFAULT_CACHE_BYTES: usize = 32 << 20;
+/// Plain bytes of read blocks that are kept. Default: 20 MiB.
+pub(crate) const DEFAULT_CACHE_BYTES: usize = 20 << 20;
 /// Plain bytes asked for at once by a reader known to be sequential.
 pub(crate) const MAX_READ_AHEAD_BYTES: u64 = 4 << 20;
 /// Plain bytes of the first larger read.

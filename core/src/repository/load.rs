@@ -85,12 +85,9 @@ impl Shared {
         let mut notes = Vec::new();
         let mut state = RepositoryState::default();
         let mut ranks = Ranks::default();
-        for seq in self
-            .list_numbers(paths::CHECKPOINT, None)
-            .await?
-            .into_iter()
-            .rev()
-        {
+        let checkpoints = self.list_numbers(paths::CHECKPOINT, None).await?;
+        let newest = checkpoints.last().copied().unwrap_or(0);
+        for seq in checkpoints.into_iter().rev() {
             let opened = match self.read_checkpoint(seq).await {
                 Ok(checkpoint) => {
                     let ranks = Ranks::of(&checkpoint.points);
@@ -122,6 +119,18 @@ impl Shared {
             loaded.hashes.insert(loaded.state.seq(), loaded.state.head());
         }
         self.replay(&mut loaded).await?;
+        if loaded.state.seq() < newest && loaded.read_only.is_none() {
+            // A checkpoint that cannot be read still shows that there were later commits than the log has now.
+            let lost = paths::commit(loaded.state.seq() + 1);
+            let error = corrupt(
+                &lost,
+                &format!("the object is missing, and {} exists", paths::checkpoint(newest)),
+            );
+            loaded
+                .notes
+                .push(format!("{error}; the repository can be read but not written"));
+            loaded.read_only = Some(error);
+        }
         Ok(loaded)
     }
 

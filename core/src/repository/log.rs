@@ -265,10 +265,6 @@ impl Shared {
             for writer in self.live_writers() {
                 writer.committed(&ids);
             }
-            self.fresh_segments
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .retain(|id, _| !ids.contains(id));
         }
         Ok(())
     }
@@ -278,6 +274,14 @@ impl Shared {
         let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
         writers.retain(|writer| writer.strong_count() > 0);
         writers.iter().filter_map(std::sync::Weak::upgrade).collect()
+    }
+
+    /// The writer that stored a segment which no commit refers to yet, and the packs in it.
+    pub(crate) fn fresh_segment(&self, id: &IndexId) -> Option<(Arc<Packer>, Vec<PackId>)> {
+        self.live_writers().into_iter().find_map(|writer| {
+            let packs = writer.packs_of(id)?;
+            Some((writer, packs))
+        })
     }
 
     /// Makes sure that the operations refer to nothing that is being removed.
@@ -305,18 +309,17 @@ impl Shared {
                 continue;
             };
             for reference in segments {
-                let fresh = {
-                    let fresh = self.fresh_segments.lock().unwrap_or_else(PoisonError::into_inner);
-                    fresh.get(&reference.id).cloned()
+                let Some((writer, packs)) = self.fresh_segment(&reference.id) else {
+                    continue;
                 };
-                for pack in fresh.iter().flat_map(|segment| &segment.packs) {
-                    for writer in writers.iter().filter(|writer| writer.owns(&pack.id)) {
-                        // It may have been removed since it was stored.
-                        writer.check()?;
+                // They may have been removed since they were stored.
+                writer.check()?;
+                for pack in packs {
+                    if let Some(directory) = writer.directory(&pack) {
+                        others.add(&directory).map_err(|_| load::too_large())?;
                     }
-                    others.add(pack).map_err(|_| load::too_large())?;
-                    if tombstones.contains_key(&pack.id) {
-                        revived.insert(pack.id);
+                    if tombstones.contains_key(&pack) {
+                        revived.insert(pack);
                     }
                 }
             }
@@ -372,20 +375,17 @@ impl Shared {
     async fn add_segments(self: &Arc<Self>, added: &[IndexRef]) -> Result<()> {
         let mut to_load = Vec::new();
         for reference in added {
-            let fresh = self
-                .fresh_segments
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&reference.id)
-                .cloned();
-            match fresh {
-                Some(segment) => {
-                    let mut index = self.index_mut();
-                    for pack in &segment.packs {
-                        index.add(pack).map_err(|_| load::too_large())?;
+            let Some((writer, packs)) = self.fresh_segment(&reference.id) else {
+                to_load.push(*reference);
+                continue;
+            };
+            for pack in packs {
+                match writer.directory(&pack) {
+                    Some(directory) => {
+                        self.index_mut().add(&directory).map_err(|_| load::too_large())?;
                     }
+                    None => return Err(Error::internal("a writer does not know its own pack")),
                 }
-                None => to_load.push(*reference),
             }
         }
         if to_load.is_empty() {

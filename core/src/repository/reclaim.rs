@@ -12,8 +12,8 @@
 //! The grace period only spares runs the trouble of being refused. No clock decides about data.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -554,12 +554,12 @@ impl Reclaim<'_> {
             chunks += pack.blocks.iter().map(|block| block.chunks.len()).sum::<usize>();
             batch.push(pack);
             if chunks >= MAX_SEGMENT_CHUNKS {
-                added.push(store_segment(self.shared, std::mem::take(&mut batch)).await?.1);
+                added.push(store_segment(self.shared, std::mem::take(&mut batch)).await?);
                 chunks = 0;
             }
         }
         if !batch.is_empty() {
-            added.push(store_segment(self.shared, batch).await?.1);
+            added.push(store_segment(self.shared, batch).await?);
         }
         // A segment that comes out as it was is not replaced.
         let same: HashSet<IndexId> = added
@@ -587,13 +587,7 @@ impl Reclaim<'_> {
             if view.state.segments().contains_key(&id) || !self.is_old(time) {
                 continue;
             }
-            if self
-                .shared
-                .fresh_segments
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains_key(&id)
-            {
+            if self.shared.fresh_segment(&id).is_some() {
                 continue;
             }
             let reference = IndexRef {

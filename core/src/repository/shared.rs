@@ -1,13 +1,12 @@
 //! What every handle of one open repository shares.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use nakivo_repo_format::index::IndexSegment;
 use nakivo_repo_format::log::{CommitRecord, Operation};
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{
-    Codec, Compression, FormatError, IndexId, KeySet, Manifest, PointId, RepositoryConfig, WriterId,
+    Codec, Compression, FormatError, KeySet, Manifest, PointId, RepositoryConfig, WriterId,
 };
 
 use super::cache::BlockCache;
@@ -36,9 +35,7 @@ pub(crate) struct Shared {
     pub(crate) computing: tokio::sync::Semaphore,
     /// Held while the view moves on, so that one task at a time reads or writes the log.
     pub(crate) log: tokio::sync::Mutex<()>,
-    /// Segments this process wrote and has not committed: their content need not be read back at the commit.
-    pub(crate) fresh_segments: Mutex<HashMap<IndexId, Arc<IndexSegment>>>,
-    /// Writers to tell which of their segments were committed.
+    /// Writers to tell which of their segments were committed. They know what is in those, so that it need not be read back.
     pub(crate) writers: Mutex<Vec<Weak<Packer>>>,
     /// What was found damaged when opening and could be worked around, for `info` and `verify`.
     pub(crate) notes: Mutex<Vec<String>>,

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, future, stream};
+use nakivo_repo_format::record::ItemKind;
 use nakivo_repo_format::record::ItemRecord;
 use nakivo_repo_format::tree::{
     DiffStep, EditorStats, RangeScan, ScanStep, Step, TreeChange, TreeDiff, TreeEdit, TreeEditor, TreeEntry,
     TreeRoot,
 };
-use nakivo_repo_format::{ChunkRef, FormatError, ItemKey};
+use nakivo_repo_format::{ChunkRef, FormatError, ItemKey, KeyKind};
 
 use super::Repository;
-use super::objects::format_error;
+use super::objects::{corrupt, format_error};
 use super::read::Pattern;
 use super::shared::Shared;
 use super::write::Packer;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Nodes read side by side.
 const READ_AHEAD_NODES: usize = 8;
@@ -125,17 +126,67 @@ fn bad_tree(error: FormatError) -> Error {
     format_error("manifest tree", error)
 }
 
+/// An entry whose record cannot be used. The entries beside it can.
+#[derive(Debug)]
+pub(crate) struct Spoiled {
+    /// Its id and that of its container, as far as its key can be read.
+    pub(crate) id: String,
+    pub(crate) container: String,
+    /// What its key names; `None`: no key at all.
+    pub(crate) kind: Option<KeyKind>,
+    /// Why.
+    pub(crate) error: Error,
+}
+
+impl Spoiled {
+    /// As what it is listed.
+    pub(crate) fn listed_as(&self) -> ItemKind {
+        match self.kind {
+            Some(KeyKind::Container) => ItemKind::Container,
+            _ => ItemKind::Other,
+        }
+    }
+}
+
 /// Key and record of an entry.
 pub(super) fn decode_entry(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord)> {
     let key = ItemKey::from_bytes(&entry.key).map_err(bad_tree)?;
-    let record = ItemRecord::decode(&entry.value).map_err(bad_tree)?;
+    let name = || format!("item {}", key.id().escape_debug());
+    let record = ItemRecord::decode(&entry.value).map_err(|error| format_error(&name(), error))?;
+    let wrong = |what| Err(corrupt(&name(), what));
     if record.id != key.id() || record.container != key.container() {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            "manifest tree: an item's record bears another id than its key",
-        ));
+        return wrong("its record bears another id than its key");
+    }
+    if (record.kind == ItemKind::Container) != (key.kind() == KeyKind::Container) {
+        return wrong("its record has another kind than its key");
+    }
+    if record.size != entry.size {
+        return wrong("its record has another size than its entry");
     }
     Ok((key, record))
+}
+
+/// As [`decode_entry`], and what is known of an entry that cannot be decoded.
+fn decode_each(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord), Spoiled> {
+    decode_entry(entry).map_err(|error| {
+        let key = ItemKey::from_bytes(&entry.key).ok();
+        let text = |key: &ItemKey| (key.id().to_owned(), key.container().to_owned());
+        let (id, container) = key.as_ref().map_or_else(
+            || {
+                let mut parts = entry.key.splitn(2, |byte| *byte == 0);
+                let mut next = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+                let container = next();
+                (next(), container)
+            },
+            text,
+        );
+        Spoiled {
+            id,
+            container,
+            kind: key.map(|key| key.kind()),
+            error,
+        }
+    })
 }
 
 /// The entries of a scan, undecoded.
@@ -227,6 +278,18 @@ impl Repository {
         let source = NodeSource::Repository(Arc::clone(&self.shared));
         entries(source, range.scan(root))
             .map(|entry| decode_entry(&entry?))
+            .boxed()
+    }
+
+    /// As [`Repository::scan`], but an entry that cannot be decoded does not end it.
+    pub(crate) fn scan_each(
+        &self,
+        root: Option<TreeRoot>,
+        range: &ScanRange,
+    ) -> BoxStream<'static, Result<Result<(ItemKey, ItemRecord), Spoiled>>> {
+        let source = NodeSource::Repository(Arc::clone(&self.shared));
+        entries(source, range.scan(root))
+            .map(|entry| Ok(decode_each(&entry?)))
             .boxed()
     }
 

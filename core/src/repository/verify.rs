@@ -248,6 +248,12 @@ impl Verifier {
     /// Notes damage of the object at `path`.
     fn damaged(&mut self, path: &str, what: impl Into<String>) {
         let what = what.into();
+        // The path is told beside it.
+        let what = what
+            .strip_prefix(path)
+            .and_then(|rest| rest.strip_prefix(": "))
+            .unwrap_or(&what)
+            .to_owned();
         if self.ledger.damaged(path, &what) {
             self.reporter.event(Event::Issue {
                 path: path.to_owned(),
@@ -270,14 +276,9 @@ impl Findings {
         if self.by_object.contains_key(path) {
             return false;
         }
-        let what = what
-            .strip_prefix(path)
-            .and_then(|rest| rest.strip_prefix(": "))
-            .unwrap_or(what)
-            .to_owned();
         let damage = Damage {
             object: path.to_owned(),
-            what,
+            what: what.to_owned(),
             affected: Vec::new(),
             affected_count: 0,
         };

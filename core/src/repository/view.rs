@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use nakivo_repo_format::manifest::{LedgerEntry, Outcome, decode_ledger};
-use nakivo_repo_format::{Compression, Manifest, ObjectId, ObjectRecord, PointId, RunProgress};
+use nakivo_repo_format::{Compression, Manifest, ObjectId, ObjectRecord, PointId, RunProgress, paths};
 use serde::Serialize;
 
 use super::Repository;
@@ -127,7 +127,30 @@ pub struct RepositoryInfo {
     pub notes: Vec<String>,
 }
 
+/// Where the log is damaged. Behind that place commits may be lost: what is shown may be older than what was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LogDamage {
+    /// The damaged or missing object: its path in the repository's folder.
+    pub object: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
 impl Repository {
+    /// The damage of the log that was found when this view was read, if any. Then the newest recovery points may be
+    /// missing, removed ones may show, and nothing can be written.
+    #[must_use]
+    pub fn log_damage(&self) -> Option<LogDamage> {
+        let view = self.shared.view();
+        let message = view.read_only.as_ref()?.message();
+        let (object, what) = message.split_once(": ").unwrap_or((paths::LOG, message));
+        Some(LogDamage {
+            object: object.to_owned(),
+            what: what.to_owned(),
+        })
+    }
+
     /// The protected objects, by name.
     #[must_use]
     pub fn objects(&self) -> Vec<ObjectSummary> {

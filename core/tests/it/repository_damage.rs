@@ -10,15 +10,23 @@
 
 use std::sync::Arc;
 
+use futures::stream;
 use nakivo_core::bytes::Bytes;
 use nakivo_core::error::ErrorKind;
+use nakivo_core::format::log::Operation;
+use nakivo_core::format::record::{ItemKind, ItemRecord};
+use nakivo_core::format::tree::{Edit, TreeEdit};
 use nakivo_core::format::{Manifest, RepositoryConfig};
 use nakivo_core::object_store::path::Path;
 use nakivo_core::object_store::{ObjectStore, ObjectStoreExt};
-use nakivo_core::repository::{Repository, VerifyOptions, VerifyReport};
+use nakivo_core::recovery::{
+    Destination, ExportOptions, MANIFEST_NAME, Outcome as RecoveryOutcome, PointView, Selection, export,
+};
+use nakivo_core::repository::{PartMode, Repository, VerifyOptions, VerifyReport};
 
 use super::repository::{
-    Files, Noise, assert_holds, back_up, contents, memory, names, new_repository, reopen, some_files,
+    Files, Noise, assert_holds, back_up, contents, manifest, memory, names, new_repository, reopen,
+    some_files, store_files,
 };
 
 async fn get(store: &Arc<dyn ObjectStore>, path: &str) -> Vec<u8> {
@@ -491,5 +499,257 @@ async fn every_flipped_bit_of_a_header_is_damage_and_no_newer_format() {
             );
         }
         put(&store, &name, good).await;
+    }
+}
+
+/// What is done to the entry of one item.
+type Spoil = fn(TreeEdit, &ItemRecord) -> TreeEdit;
+
+fn with_record(edit: TreeEdit, record: &ItemRecord, change: impl FnOnce(&mut ItemRecord)) -> TreeEdit {
+    let mut other = record.clone();
+    change(&mut other);
+    TreeEdit {
+        key: edit.key,
+        edit: Edit::Put {
+            size: record.size,
+            value: other.encode().unwrap().into(),
+        },
+    }
+}
+
+fn with_value(edit: TreeEdit, record: &ItemRecord, change: impl FnOnce(&mut Vec<u8>)) -> TreeEdit {
+    let mut value = record.encode().unwrap();
+    change(&mut value);
+    TreeEdit {
+        key: edit.key,
+        edit: Edit::Put {
+            size: record.size,
+            value: value.into(),
+        },
+    }
+}
+
+/// One item whose record is authentic and cannot be used: it is named, and everything beside it comes out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_cannot_be_used_costs_its_item_alone() {
+    let spoils: [(&str, &str, Spoil); 6] = [
+        ("an unknown kind", "unsupported_format", |edit, record| {
+            with_value(edit, record, |value| {
+                assert_eq!(value[1..3], [0, 6], "the kind comes first");
+                value[2] = 9;
+            })
+        }),
+        (
+            "a property of an unknown type",
+            "unsupported_format",
+            |edit, record| {
+                let mut record = record.clone();
+                record.properties.insert("x".to_owned(), true.into());
+                with_value(edit, &record, |value| {
+                    let at = value
+                        .windows(3)
+                        .position(|some| some == [0x61, b'x', 0xf5])
+                        .unwrap();
+                    value[at + 2] = 0xf6;
+                })
+            },
+        ),
+        ("another size than its entry", "corrupt", |edit, record| {
+            with_record(edit, record, |record| record.size += 7)
+        }),
+        ("the kind of a container", "corrupt", |edit, record| {
+            with_record(edit, record, |record| record.kind = ItemKind::Container)
+        }),
+        ("another id", "corrupt", |edit, record| {
+            with_record(edit, record, |record| record.id.push('x'))
+        }),
+        ("another container", "corrupt", |edit, record| {
+            with_record(edit, record, |record| record.container.push('x'))
+        }),
+    ];
+    for (what, code, spoil) in spoils {
+        let store = memory();
+        let repository = new_repository(&store).await;
+        let files = some_files(5, 20, 3_000);
+        let mut manifest = manifest("alice", 1, None);
+        let writer = repository.writer(manifest.run);
+        let mut edits = store_files(&writer, &files, PartMode::File).await.unwrap();
+        let victim = edits
+            .iter_mut()
+            .find(|edit| String::from_utf8_lossy(&edit.key).ends_with("file0009"))
+            .unwrap();
+        let Edit::Put { value, .. } = &victim.edit else {
+            panic!("no removal")
+        };
+        let record = ItemRecord::decode(value).unwrap();
+        *victim = spoil(victim.clone(), &record);
+        manifest.root = writer
+            .update_tree(None, stream::iter(edits.into_iter().map(Ok)))
+            .await
+            .unwrap();
+        let segments = writer.flush().await.unwrap();
+        repository
+            .commit(|_| {
+                Ok(vec![
+                    Operation::AddIndex {
+                        segments: segments.clone(),
+                    },
+                    Operation::AddPoint {
+                        manifest: Box::new(manifest.clone()),
+                    },
+                ])
+            })
+            .await
+            .unwrap();
+
+        let report = verify(&repository).await;
+        assert_eq!(report.damage.len(), 1, "{what}: {:?}", report.damage);
+        let damage = &report.damage[0];
+        assert!(
+            damage.object.starts_with("packs/") && damage.what.contains("file0009"),
+            "{what}: {damage:?}"
+        );
+        get(&store, &damage.object).await;
+        assert_eq!(damage.affected_count, 1, "{what}");
+
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let options = ExportOptions::new(Destination::Directory(out.clone()));
+        let report = export(&repository, &manifest, Selection::All, options)
+            .wait()
+            .await
+            .unwrap();
+        assert_eq!(report.outcome, RecoveryOutcome::Partial, "{what}");
+        assert_eq!(report.items, 19, "{what}");
+        assert_eq!(report.failed.len(), 1, "{what}: {:?}", report.failed);
+        assert_eq!(
+            (report.failed[0].id.as_str(), report.failed[0].code.as_str()),
+            ("id-file0009", code)
+        );
+        assert!(report.failed[0].path.starts_with("DIR2/"), "{:?}", report.failed);
+        let listed = std::fs::read_to_string(out.join(MANIFEST_NAME)).unwrap();
+        let lines: Vec<&str> = listed
+            .lines()
+            .filter(|line| line.contains("id-file0009"))
+            .collect();
+        assert!(lines.len() == 1 && lines[0].contains(code), "{what}: {lines:?}");
+        for (path, bytes) in &files {
+            let (folder, name) = path.split_once('/').unwrap();
+            let file = out.join(folder.to_uppercase()).join(name);
+            if name == "file0009" {
+                assert!(!file.exists());
+            } else {
+                assert_eq!(&std::fs::read(file).unwrap(), bytes, "{what}: {path}");
+            }
+        }
+
+        // An item beside it is found by its path, and it itself is refused by its id.
+        let view = PointView::open(&repository, manifest.clone());
+        assert_eq!(
+            view.resolve_path("DIR2/file0002").await.unwrap().id(),
+            "id-file0002"
+        );
+        let error = view.entry_by_id("id-file0009").await.unwrap_err();
+        assert_eq!(error.code(), code, "{what}");
+    }
+}
+
+/// A folder whose record cannot be used: what is in it comes out all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_without_a_usable_record_keeps_its_items() {
+    let store = memory();
+    let repository = new_repository(&store).await;
+    let files = some_files(6, 14, 500);
+    let mut manifest = manifest("alice", 1, None);
+    let writer = repository.writer(manifest.run);
+    let mut edits = store_files(&writer, &files, PartMode::File).await.unwrap();
+    let victim = edits.iter_mut().find(|edit| edit.key.ends_with(b"dir3")).unwrap();
+    if let Edit::Put { size, .. } = &mut victim.edit {
+        *size = 1;
+    }
+    manifest.root = writer
+        .update_tree(None, stream::iter(edits.into_iter().map(Ok)))
+        .await
+        .unwrap();
+    let segments = writer.flush().await.unwrap();
+    repository
+        .commit(|_| {
+            Ok(vec![
+                Operation::AddIndex {
+                    segments: segments.clone(),
+                },
+                Operation::AddPoint {
+                    manifest: Box::new(manifest.clone()),
+                },
+            ])
+        })
+        .await
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let options = ExportOptions::new(Destination::Directory(out));
+    let report = export(&repository, &manifest, Selection::All, options)
+        .wait()
+        .await
+        .unwrap();
+    assert_eq!(
+        (report.items, report.failed.len()),
+        (14, 1),
+        "{:?}",
+        report.failed
+    );
+    assert_eq!(report.failed[0].id, "dir3");
+}
+
+#[tokio::test]
+async fn an_older_state_says_so() {
+    // The two newest commits cannot be read: both are named.
+    let (pristine, _) = sample().await;
+    let store = copy(&pristine).await;
+    let commits: Vec<String> = (2..=3).map(|seq| format!("log/{seq:020}")).collect();
+    for name in &commits {
+        let mut bytes = get(&store, name).await;
+        *bytes.last_mut().unwrap() ^= 1;
+        put(&store, name, bytes).await;
+    }
+    let repository = reopen(&store).await.unwrap();
+    assert_eq!(repository.info().await.unwrap().head, 1);
+    assert_eq!(repository.log_damage().unwrap().object, commits[0]);
+    let report = verify(&repository).await;
+    for name in &commits {
+        assert!(
+            report.damage.iter().any(|damage| damage.object == *name),
+            "{:?}",
+            report.damage
+        );
+    }
+    assert!(reopen(&pristine).await.unwrap().log_damage().is_none());
+
+    // The log ends before a checkpoint that cannot be read, or is gone altogether: not an empty repository.
+    let pristine = memory();
+    let repository = new_repository(&pristine).await;
+    for number in 1..=17 {
+        let files = some_files(u64::from(number), 1, 100);
+        back_up(&repository, "alice", number, &files, None).await.unwrap();
+    }
+    let checkpoints = names(&pristine, "checkpoint").await;
+    assert_eq!(checkpoints.len(), 1);
+    for kept in [0, 10] {
+        let store = copy(&pristine).await;
+        put(&store, &checkpoints[0], b"damaged".to_vec()).await;
+        for name in names(&store, "log").await.split_off(kept) {
+            store.delete(&Path::from(name.as_str())).await.unwrap();
+        }
+        let repository = reopen(&store).await.unwrap();
+        assert_eq!(repository.info().await.unwrap().head, kept as u64);
+        let damage = repository.log_damage().unwrap();
+        assert_eq!(damage.object, format!("log/{:020}", kept + 1));
+        assert!(damage.what.contains("checkpoint/"), "{damage:?}");
+        let error = back_up(&repository, "bob", 99, &some_files(9, 1, 10), None)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+        let report = verify(&repository).await;
+        assert!(report.damage.iter().any(|found| found.object == damage.object));
     }
 }

@@ -11,6 +11,7 @@ use crate::session::Session;
 pub(crate) mod account;
 pub(crate) mod backup;
 mod browse;
+mod care;
 pub(crate) mod emulate;
 mod export;
 mod find;
@@ -27,10 +28,17 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Repo(Repo::Init(init)) => repo::init(session, init).await,
         Command::Repo(Repo::Info(info)) => repo::info(session, info).await,
         Command::Repo(Repo::Verify(verify)) => repo::verify(session, verify).await,
+        Command::Repo(Repo::Reclaim(reclaim)) => care::reclaim(session, reclaim).await,
         Command::Backup(Backup::Folder(folder)) => backup::folder(session, folder).await,
         Command::Backup(Backup::M365(m365)) => backup::m365(session, m365).await,
         Command::Object(Object::List(list)) => object::list(session, list).await,
         Command::Point(Point::List(list)) => point::list(session, list).await,
+        Command::Point(Point::Show(show)) => care::show(session, show).await,
+        Command::Point(Point::Protect(protect)) => care::protect(session, protect).await,
+        Command::Point(Point::Describe(describe)) => care::describe(session, describe).await,
+        Command::Point(Point::Delete(delete)) => care::delete(session, delete).await,
+        Command::Point(Point::Diff(diff)) => care::diff(session, diff).await,
+        Command::Retention(retention) => care::retention(session, retention).await,
         Command::Browse(browse) => browse::run(session, browse).await,
         Command::Find(find) => find::run(session, find).await,
         Command::Recover(recover) => recover::run(session, recover).await,

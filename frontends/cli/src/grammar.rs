@@ -14,8 +14,9 @@ Examples:
   nakivo find 'subject:invoice has:attachment' --repo file:/backup/vault --passphrase-file vault.pass
 
 Exit codes:
-  0 done    1 failed    2 usage    3 partial: some items failed and are listed    4 not found    5 denied
-  6 throttled or service unavailable    10 no repository    11 busy    12 wrong passphrase    130 interrupted
+  0 done    1 failed    2 usage    3 partial: some items failed and are listed, or the newest point cannot be read
+  4 not found    5 denied    6 throttled or service unavailable    10 no repository    11 busy    12 wrong passphrase
+  130 interrupted
 
 Secrets are read from files, never from the command line. Environment:
   NAKIVO_PASSPHRASE_FILE  file with the passphrase in its first line, where --passphrase-file is not given
@@ -91,6 +92,9 @@ pub(crate) enum Command {
     /// Recovery points
     #[command(subcommand)]
     Point(Point),
+    /// Which points a policy keeps and why; remove the others
+    #[command(subcommand)]
+    Retention(Retention),
     /// List a folder of a recovery point
     Browse(Browse),
     /// Search the newest recovery points
@@ -180,6 +184,12 @@ pub(crate) struct Emulate {
     pub(crate) mail_from: Option<PathBuf>,
 }
 
+mod care;
+
+pub(crate) use care::{
+    PointDelete, PointDescribe, PointDiff, PointProtect, RepoReclaim, Retention, RetentionArgs,
+};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
     /// Create a repository
@@ -215,6 +225,14 @@ Examples:
   nakivo repo verify file:/backup/vault --passphrase-file vault.pass
   nakivo repo verify file:/backup/vault --passphrase-file vault.pass --sample 10")]
     Verify(RepoVerify),
+    /// Free what no recovery point needs, while backups go on
+    #[command(after_help = "\
+Unused data is marked by one run and deleted by a later one, when the grace time is over.
+
+Examples:
+  nakivo repo reclaim file:/backup/vault --preview
+  nakivo repo reclaim file:/backup/vault")]
+    Reclaim(RepoReclaim),
 }
 
 #[derive(Debug, Args)]
@@ -350,6 +368,35 @@ pub(crate) enum Point {
         after_help = "Example:\n  nakivo point list --repo file:/backup/vault --object anna@contoso.com"
     )]
     List(PointList),
+    /// Show one recovery point
+    #[command(
+        after_help = "Example:\n  nakivo point show --repo file:/backup/vault --object files --point 3fa2"
+    )]
+    Show(PointArgs),
+    /// Say how long a point is kept, whatever retention says
+    #[command(after_help = "\
+Examples:
+  nakivo point protect --repo file:/backup/vault --object files --until 2027-12-31
+  nakivo point protect --repo file:/backup/vault --object files --point 3fa2 --forever")]
+    Protect(PointProtect),
+    /// Note something about a point
+    #[command(
+        after_help = "Example:\n  nakivo point describe --repo file:/backup/vault --object files \"before the migration\""
+    )]
+    Describe(PointDescribe),
+    /// Delete points, one or many; protected ones stay
+    #[command(after_help = "\
+Space is freed by: nakivo repo reclaim.
+
+Examples:
+  nakivo point delete --repo file:/backup/vault --point 3fa2
+  nakivo point delete --repo file:/backup/vault --object files --older-than 90d --preview")]
+    Delete(PointDelete),
+    /// List what differs between two points of an object
+    #[command(
+        after_help = "Example:\n  nakivo point diff --repo file:/backup/vault --object files 3fa2 latest"
+    )]
+    Diff(PointDiff),
 }
 
 #[derive(Debug, Args)]

@@ -138,6 +138,16 @@ impl Output {
         }
     }
 
+    /// As [`Output::warning`], about an object of the repository.
+    pub(crate) fn warning_about(&self, object: &str, message: &str) {
+        if self.json {
+            let fields = serde_json::json!({ "object": object, "message": message });
+            self.record("warning", &fields);
+        } else {
+            self.warning(message);
+        }
+    }
+
     /// Why the command ends, and what can be done about it.
     pub(crate) fn error(&self, error: &Error) {
         let retry_after = error.retry_after().map(|wait| wait.as_secs());

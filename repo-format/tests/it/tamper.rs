@@ -129,6 +129,23 @@ fn newer_repositories_are_told_apart_from_damaged_ones() {
         ))),
         Err(FormatError::UnsupportedFeature { .. })
     ));
+    for (known, newer) in [
+        ("\"medium\"", "\"tiny\""),
+        ("\"conditional-create\"", "\"quorum\""),
+    ] {
+        assert!(text.contains(known));
+        assert!(
+            matches!(
+                parse(forge(text.replace(known, newer))),
+                Err(FormatError::UnsupportedFeature { .. })
+            ),
+            "{newer} is newer, not damaged"
+        );
+        assert!(matches!(
+            parse(forge(text.replace(known, "7"))),
+            Err(FormatError::Corrupt { .. })
+        ));
+    }
     let known = text.replace("\"compatible_features\":[]", "\"compatible_features\":[\"y\"]");
     let parsed = parse(forge(known.replace("\"version\":1", "\"version\":1,\"zz\":1")));
     assert_eq!(parsed.unwrap().compatible_features, ["y"]);

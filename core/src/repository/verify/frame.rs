@@ -119,6 +119,21 @@ impl Verifier {
             if error.message().starts_with(&path) {
                 self.damaged(&path, error.message());
             }
+            let seen = paths::commit(head);
+            for seq in self.shared.list_numbers(paths::LOG, Some(&seen)).await? {
+                self.reporter.check()?;
+                let path = paths::commit(seq);
+                match self.shared.read_commit(seq).await {
+                    Ok(Some(_)) => {
+                        self.damaged(&path, "it does not fit what can be read of the history before it")
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        let what = self.damage_of(error)?;
+                        self.damaged(&path, what);
+                    }
+                }
+            }
         }
         Ok(hashes)
     }

@@ -31,6 +31,12 @@ struct Subtree {
     last_key: Option<Vec<u8>>,
 }
 
+/// An entry, and the node that lists it.
+struct Listed {
+    entry: TreeEntry,
+    leaf: ChunkId,
+}
+
 /// What was found to be unreadable in one point, before it is known where that is.
 enum Loss {
     Item(Box<TreeEntry>),
@@ -104,7 +110,7 @@ impl Verifier {
             let mut losses = Vec::new();
             for (name, blob) in blobs(manifest) {
                 if let Err(error) = self.blob(blob).await {
-                    self.lose(error, blob.chunks(), Loss::Named(name), &mut losses)
+                    self.lose(error, blob.chunks(), None, Loss::Named(name), &mut losses)
                         .await?;
                 }
             }
@@ -126,6 +132,7 @@ impl Verifier {
                 self.lose(
                     error,
                     blob.chunks(),
+                    None,
                     Loss::Named("(progress of an unfinished run)"),
                     &mut Vec::new(),
                 )
@@ -170,13 +177,17 @@ impl Verifier {
                     entries: child.entries,
                     last_key: Some(child.last_key),
                 })),
-                Ok(Node::Leaf(entries)) => batch.extend(entries),
+                Ok(Node::Leaf(entries)) => batch.extend(entries.into_iter().map(|entry| Listed {
+                    entry,
+                    leaf: subtree.chunk.id,
+                })),
                 Err(error) => {
                     let loss = Loss::Listing {
                         entries: subtree.entries,
                         last_key: subtree.last_key,
                     };
-                    self.lose(error, &[subtree.chunk], loss, losses).await?;
+                    self.lose(error, &[subtree.chunk], Some(subtree.chunk.id), loss, losses)
+                        .await?;
                     continue;
                 }
             }
@@ -212,18 +223,18 @@ impl Verifier {
     /// Checks items, in the order in which their content lies in the store.
     async fn items(
         &mut self,
-        entries: Vec<TreeEntry>,
+        entries: Vec<Listed>,
         sound: &mut Sound,
         losses: &mut Vec<(String, Loss)>,
     ) -> Result<()> {
         let total = entries.len() as u64;
-        let mut fresh: Vec<TreeEntry> = entries
+        let mut fresh: Vec<Listed> = entries
             .into_iter()
-            .filter(|entry| !sound.records.contains(&fingerprint(entry)))
+            .filter(|listed| !sound.records.contains(&fingerprint(&listed.entry)))
             .collect();
         if self.hashes {
-            fresh.sort_by_cached_key(|entry| {
-                let record = ItemRecord::decode(&entry.value).ok();
+            fresh.sort_by_cached_key(|listed| {
+                let record = ItemRecord::decode(&listed.entry.value).ok();
                 record.and_then(|record| record.parts.last().map(|part| self.shared.placement(part)))
             });
         }
@@ -232,17 +243,17 @@ impl Verifier {
         let results: Vec<_> = {
             let reporter = self.reporter.clone();
             stream::iter(fresh)
-                .map(|entry| {
+                .map(|listed| {
                     let shared = Arc::clone(&shared);
                     let reporter = reporter.clone();
-                    let read = hashes && sample.takes(&entry.value);
+                    let read = hashes && sample.takes(&listed.entry.value);
                     async move {
                         if let Err(cancelled) = reporter.check() {
-                            return (entry, Err((cancelled, Vec::new())));
+                            return (listed, Err((cancelled, Vec::new())));
                         }
-                        let result = check_item(&shared, bad_blocks, &entry, read).await;
+                        let result = check_item(&shared, bad_blocks, &listed.entry, read).await;
                         reporter.update(|progress| progress.items_done += 1);
-                        (entry, result)
+                        (listed, result)
                     }
                 })
                 .buffer_unordered(PARALLEL_ITEMS)
@@ -250,7 +261,7 @@ impl Verifier {
                 .await
         };
         let checked = results.len() as u64;
-        for (entry, result) in results {
+        for (Listed { entry, leaf }, result) in results {
             self.reporter.check()?;
             self.report.items += 1;
             match result {
@@ -262,7 +273,7 @@ impl Verifier {
                     sound.records.insert(fingerprint(&entry));
                 }
                 Err((error, chunks)) => {
-                    self.lose(error, &chunks, Loss::Item(Box::new(entry)), losses)
+                    self.lose(error, &chunks, Some(leaf), Loss::Item(Box::new(entry)), losses)
                         .await?
                 }
             }
@@ -272,11 +283,13 @@ impl Verifier {
         Ok(())
     }
 
-    /// Notes a loss with the objects that cause it: those that hold the chunks which cannot be read.
+    /// Notes a loss with the objects that cause it: those that hold the chunks which cannot be read, else the one that holds
+    /// `node`, the tree node that says what is not so.
     async fn lose(
         &mut self,
         error: Error,
         chunks: &[ChunkRef],
+        node: Option<ChunkId>,
         loss: Loss,
         losses: &mut Vec<(String, Loss)>,
     ) -> Result<()> {
@@ -300,7 +313,17 @@ impl Verifier {
                 break;
             }
         }
-        let (path, what) = object.unwrap_or_else(|| (paths::LOG.to_owned(), what));
+        let (path, what) = object.unwrap_or_else(|| {
+            let node = node.or_else(|| chunks.first().map(|chunk| chunk.id));
+            let place = node.and_then(|node| self.shared.index().find(&node));
+            let path = match (node, place) {
+                (_, Some(place)) => paths::pack(&place.key.0),
+                (Some(_), None) => paths::INDEX.to_owned(),
+                // What is in no chunk is in a manifest.
+                (None, _) => paths::LOG.to_owned(),
+            };
+            (path, what)
+        });
         self.damaged(&path, what);
         losses.push((path, loss));
         Ok(())
@@ -462,7 +485,13 @@ fn short(id: &ChunkId) -> [u8; 16] {
 
 fn fingerprint(entry: &TreeEntry) -> [u8; 16] {
     let mut short = [0; 16];
-    short.copy_from_slice(&blake3::hash(&entry.value).as_bytes()[..16]);
+    let mut hasher = blake3::Hasher::new();
+    // The key's length first, so that no two entries are one sequence of bytes.
+    hasher.update(&(entry.key.len() as u64).to_le_bytes());
+    hasher.update(&entry.key);
+    hasher.update(&entry.size.to_le_bytes());
+    hasher.update(&entry.value);
+    short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     short
 }
 

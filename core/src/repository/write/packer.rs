@@ -6,7 +6,7 @@
 //! * What was taken out of a queue is owned by a task, never by a caller's future: a caller that goes away loses nothing.
 //! * The first failure sticks: every later call returns it, so nothing can be committed that refers to what is not stored.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -34,7 +34,7 @@ const MAX_UPLOADS: u32 = 2;
 const MAX_UNINDEXED_CHUNKS: u64 = 250_000;
 /// Sealed bytes in memory: in packs being filled and in packs being uploaded. More than all lanes' packs together, so that
 /// a pack can always be filled to its end.
-const MAX_SEALED_KIB: u32 = 36 << 10;
+const MAX_SEALED_KIB: u32 = 30 << 10;
 /// Size look-ups at once.
 const SIZE_CHECKS: usize = 8;
 
@@ -113,8 +113,8 @@ struct Finished {
     /// Uploaded packs that no segment lists yet.
     packs: Vec<IndexedPack>,
     chunks: u64,
-    /// Segments in the store that no commit refers to yet.
-    segments: Vec<IndexRef>,
+    /// Segments in the store that no commit refers to yet, and the packs in each.
+    segments: Vec<(IndexRef, Vec<PackId>)>,
 }
 
 /// The working part of a [`super::Writer`].
@@ -481,7 +481,11 @@ impl Packer {
         self.check()?;
         self.write_segment().await?;
         self.check()?;
-        Ok(lock(&self.finished).segments.clone())
+        Ok(lock(&self.finished)
+            .segments
+            .iter()
+            .map(|(segment, _)| *segment)
+            .collect())
     }
 
     /// Writes an index segment for the packs that have none. One at a time, so that whoever waited here knows that the
@@ -505,11 +509,12 @@ impl Packer {
     }
 
     async fn write_segment_of(self: &Arc<Self>, packs: Vec<IndexedPack>) -> Result<()> {
+        let names = packs.iter().map(|pack| pack.id).collect();
         let stored = match self.check_sizes(&packs).await {
             Ok(()) => store_segment(&self.shared, packs).await,
             Err(error) => Err(error),
         };
-        let (segment, reference) = match stored {
+        let reference = match stored {
             Ok(stored) => stored,
             Err(error) => {
                 // Perhaps somebody took what is missing for leftovers: then the log says so, and `removed` has noted it.
@@ -521,8 +526,7 @@ impl Packer {
         self.counters
             .bytes_stored
             .fetch_add(reference.size, Ordering::Relaxed);
-        lock(&self.shared.fresh_segments).insert(reference.id, segment);
-        lock(&self.finished).segments.push(reference);
+        lock(&self.finished).segments.push((reference, names));
         Ok(())
     }
 
@@ -574,65 +578,60 @@ impl Packer {
         let before = finished.segments.len();
         finished
             .segments
-            .retain(|segment| !segments.contains(&segment.id));
+            .retain(|(segment, _)| !segments.contains(&segment.id));
         if finished.segments.len() == before {
             return;
         }
-        let fresh: HashMap<_, _> = {
-            let all = lock(&self.shared.fresh_segments);
-            finished
-                .segments
-                .iter()
-                .filter_map(|segment| all.get(&segment.id).map(|s| (segment.id, Arc::clone(s))))
-                .collect()
-        };
-        let mut own = Index::default();
-        let waiting = fresh
-            .values()
-            .flat_map(|segment| &segment.packs)
-            .chain(&finished.packs);
-        for pack in waiting {
-            // It fitted into the larger index before.
-            let _ = own.add(pack);
+        let mut rest = Index::default();
+        {
+            let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+            let waiting = finished.segments.iter().flat_map(|(_, packs)| packs);
+            for pack in waiting.filter_map(|pack| own.pack(pack)) {
+                // It fitted into the larger index before.
+                let _ = rest.add(&pack.0);
+            }
+            for pack in &finished.packs {
+                let _ = rest.add(pack);
+            }
         }
-        *self.own.write().unwrap_or_else(PoisonError::into_inner) = own;
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = rest;
     }
-}
 
-impl Drop for Packer {
-    fn drop(&mut self) {
-        let mut fresh = lock(&self.shared.fresh_segments);
-        for segment in &lock(&self.finished).segments {
-            fresh.remove(&segment.id);
-        }
+    /// The packs of a segment that this writer stored and no commit refers to yet.
+    pub(crate) fn packs_of(&self, segment: &IndexId) -> Option<Vec<PackId>> {
+        let finished = lock(&self.finished);
+        let found = finished.segments.iter().find(|(known, _)| known.id == *segment);
+        found.map(|(_, packs)| packs.clone())
+    }
+
+    /// What is in a pack that this writer stored and no commit has announced yet.
+    pub(crate) fn directory(&self, pack: &PackId) -> Option<IndexedPack> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        own.pack(pack).map(|(directory, _)| directory)
     }
 }
 
 /// Stores an index segment that lists these packs, and looks whether the store kept it.
-pub(crate) async fn store_segment(
-    shared: &Arc<Shared>,
-    packs: Vec<IndexedPack>,
-) -> Result<(Arc<IndexSegment>, IndexRef)> {
-    let segment = Arc::new(IndexSegment { packs });
+pub(crate) async fn store_segment(shared: &Arc<Shared>, packs: Vec<IndexedPack>) -> Result<IndexRef> {
+    let segment = IndexSegment { packs };
+    let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
+    let chunks = segment.chunks();
     let sealer = Arc::clone(shared);
-    let sealing = Arc::clone(&segment);
     let (id, bytes) = blocking(move || {
         let mut codec = sealer
             .codecs
             .fresh()
             .map_err(|error| format_error("zstd", error))?;
-        (*sealing)
-            .clone()
+        segment
             .seal(&sealer.keys, &mut codec)
             .map_err(|error| format_error("new index segment", error))
     })
     .await?;
-    let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
     let reference = IndexRef {
         id,
         size: bytes.len() as u64,
         packs: count,
-        chunks: segment.chunks(),
+        chunks,
     };
     let path = paths::index(&id);
     shared
@@ -640,7 +639,7 @@ pub(crate) async fn store_segment(
         .create_named_by_content(&path, bytes.into())
         .await?;
     shared.objects.check_kept(&path, reference.size).await?;
-    Ok((segment, reference))
+    Ok(reference)
 }
 
 /// An empty pack but for a chunk of random bytes that nothing refers to: no two packs ever bear the same name, whatever is in

@@ -13,6 +13,7 @@ use crate::text;
 /// Exports to a folder or a zip file.
 pub(super) async fn run(session: &Session, arguments: &Export) -> Result<Exit> {
     let (repository, manifest) = point::select(session, &arguments.point).await?;
+    let maybe_older = point::maybe_older(&repository, &arguments.point)?;
     let view = PointView::open(&repository, manifest.clone());
     let selection = point::selection(session, &view, &arguments.selection).await?;
     let is_zip = arguments
@@ -59,6 +60,7 @@ pub(super) async fn run(session: &Session, arguments: &Export) -> Result<Exit> {
             "listed_only": report.listed_only,
             "bytes": report.bytes,
             "failed": report.failed.len(),
+            "maybe_older": maybe_older,
         }),
     );
     output.line(format!(
@@ -68,9 +70,10 @@ pub(super) async fn run(session: &Session, arguments: &Export) -> Result<Exit> {
         text::escape(&shown),
         text::count(report.failed.len() as u64),
     ));
-    Ok(if outcome == Outcome::Complete {
+    let exit = if outcome == Outcome::Complete {
         Exit::Ok
     } else {
         Exit::partial(arguments.partial.partial_ok)
-    })
+    };
+    Ok(point::end(session, exit, maybe_older))
 }

@@ -2,7 +2,7 @@
 
 use nakivo_core::format::Manifest;
 use nakivo_core::recovery::{PointView, Selection};
-use nakivo_core::repository::Repository;
+use nakivo_core::repository::{PointSelector, Repository};
 use nakivo_core::{ErrorKind, Result};
 use serde_json::json;
 
@@ -64,6 +64,24 @@ pub(crate) async fn select(session: &Session, arguments: &PointArgs) -> Result<(
     let object = repository.find_object(&arguments.object)?;
     let point = repository.point(&object.id, &arguments.point.parse()?)?;
     Ok((repository, point))
+}
+
+/// Whether the point that was selected as the newest may be older than one that cannot be read. Who names a point by its id
+/// gets that one or none.
+pub(crate) fn maybe_older(repository: &Repository, arguments: &PointArgs) -> Result<bool> {
+    let selector: PointSelector = arguments.point.parse()?;
+    Ok(selector == PointSelector::Latest && repository.log_damage().is_some())
+}
+
+/// Ends a command whose point may be an older one.
+pub(crate) fn end(session: &Session, exit: Exit, maybe_older: bool) -> Exit {
+    if !maybe_older {
+        return exit;
+    }
+    session.output.warning(
+        "this may not be the newest recovery point, because the log is damaged; to accept one, name its id with --point",
+    );
+    if exit == Exit::Ok { Exit::Partial } else { exit }
 }
 
 /// What the paths and ids of the command line mean in this point; none: everything.

@@ -19,6 +19,7 @@ use crate::text;
 pub(super) async fn run(session: &Session, arguments: &Recover) -> Result<Exit> {
     let connector = account::connect(session, &arguments.account)?;
     let (repository, manifest) = point::select(session, &arguments.point).await?;
+    let maybe_older = point::maybe_older(&repository, &arguments.point)?;
     let view = PointView::open(&repository, manifest.clone());
     let selection = point::selection(session, &view, &arguments.selection).await?;
     let target = match &arguments.to_mailbox {
@@ -33,15 +34,17 @@ pub(super) async fn run(session: &Session, arguments: &Recover) -> Result<Exit> 
     let planning = recovery::plan(&repository, &manifest, selection, &connector, target, on_conflict);
     let plan = session.follow("plan", planning).await?;
     if arguments.preview {
-        return Ok(preview(session, &plan, arguments.partial.partial_ok));
+        let exit = preview(session, &plan, arguments.partial.partial_ok, maybe_older);
+        return Ok(point::end(session, exit, maybe_older));
     }
     let applying = recovery::apply(&repository, plan, &connector);
     let report = session.follow("recover", applying).await?;
-    Ok(render(session, &report, arguments.partial.partial_ok))
+    let exit = render(session, &report, arguments.partial.partial_ok, maybe_older);
+    Ok(point::end(session, exit, maybe_older))
 }
 
 /// Shows what would be done.
-fn preview(session: &Session, plan: &RecoveryPlan, partial_ok: bool) -> Exit {
+fn preview(session: &Session, plan: &RecoveryPlan, partial_ok: bool, maybe_older: bool) -> Exit {
     let output = &session.output;
     let mut table = Table::new(&["ACTION", ">SIZE", "PATH", "WHY"]);
     for item in &plan.items {
@@ -64,7 +67,12 @@ fn preview(session: &Session, plan: &RecoveryPlan, partial_ok: bool) -> Exit {
     let counts = plan.counts();
     output.record(
         "plan",
-        &json!({ "target": label(&plan.target), "point": plan.point.to_string(), "counts": counts }),
+        &json!({
+            "target": label(&plan.target),
+            "point": plan.point.to_string(),
+            "counts": counts,
+            "maybe_older": maybe_older,
+        }),
     );
     output.line(format!(
         "To {}: {} to create, {} to rename, {} to overwrite, {} identical, {} left alone, {} impossible; {}. Nothing was \
@@ -86,7 +94,7 @@ fn preview(session: &Session, plan: &RecoveryPlan, partial_ok: bool) -> Exit {
 }
 
 /// Shows what was done.
-fn render(session: &Session, report: &RecoveryReport, partial_ok: bool) -> Exit {
+fn render(session: &Session, report: &RecoveryReport, partial_ok: bool, maybe_older: bool) -> Exit {
     let output = &session.output;
     for item in &report.items {
         let place = json!({ "id": item.id, "container": item.container, "path": item.path });
@@ -133,6 +141,7 @@ fn render(session: &Session, report: &RecoveryReport, partial_ok: bool) -> Exit 
             "skipped": counts.skipped,
             "failed": counts.failed,
             "bytes": counts.bytes,
+            "maybe_older": maybe_older,
         }),
     );
     output.line(format!(

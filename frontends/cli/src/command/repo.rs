@@ -10,7 +10,7 @@ use serde_json::json;
 use super::backup::short;
 use crate::exit::Exit;
 use crate::grammar::{CompressionLevel, RepoInfo, RepoInit, RepoVerify};
-use crate::session::Session;
+use crate::session::{Session, is_of_the_log};
 use crate::{passphrase, store, text};
 
 /// Creates a repository.
@@ -111,12 +111,11 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
     for (label, value) in lines {
         output.line(format!("{label:<14} {}", text::escape(&value)));
     }
-    for note in &info.notes {
+    for note in info.notes.iter().filter(|note| !is_of_the_log(note)) {
         output.warning(note);
     }
     if info.read_only {
-        output
-            .warning("the commit log is damaged: this repository can only be read; run: nakivo repo verify");
+        output.line("The commit log is damaged: this repository can be read but not written.");
     }
     Ok(Exit::Ok)
 }

@@ -8,6 +8,8 @@
     reason = "tests and their helpers fail by panicking, and say what they skip"
 )]
 
+mod care;
+mod damaged;
 mod demo;
 mod errors;
 mod folder;

@@ -1,0 +1,137 @@
+//! Retention: which recovery points of an object a policy keeps and why, and removing the others.
+//!
+//! The rules are those of `nakivo-scheduler`, which knows nothing of repositories; here they meet the points.
+
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use nakivo_repo_format::log::Operation;
+use nakivo_repo_format::manifest::{self, Outcome};
+use nakivo_repo_format::{Manifest, ObjectId, PointId};
+pub use nakivo_scheduler::calendar::Calendar;
+pub use nakivo_scheduler::chrono::Weekday;
+pub use nakivo_scheduler::chrono_tz::Tz;
+pub use nakivo_scheduler::retention::{
+    Kept, MAX_KEEP, PlannedPoint, Quality, RetentionError, RetentionPlan, RetentionPolicy, Rule, Until,
+};
+use nakivo_scheduler::retention::{Point, Protection, plan_retention};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::repository::Repository;
+
+/// What applying a policy did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppliedRetention {
+    /// What became of each point and why, in the order of their commits.
+    pub plan: RetentionPlan<PointId>,
+    /// Number of the commit that removed points; `None` when all stay.
+    pub commit: Option<u64>,
+}
+
+impl Repository {
+    /// Says which recovery points of an object the policy keeps, why and until when. Removes nothing.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a policy that keeps nothing or a number out of range; `NotFound` for an object without points;
+    /// `Corrupt` for a point whose time is beyond the calendar.
+    pub fn plan_retention(
+        &self,
+        object: &ObjectId,
+        policy: &RetentionPolicy,
+        calendar: &Calendar,
+    ) -> Result<RetentionPlan<PointId>> {
+        let points = self.points(object);
+        if points.is_empty() {
+            return Err(Error::not_found("recovery points of object", object));
+        }
+        plan(&points, policy, calendar, self.environment().clock.now())
+    }
+
+    /// Removes the recovery points of an object that nothing keeps, all in one commit. What only they needed is freed by
+    /// [`Repository::reclaim`].
+    ///
+    /// The plan is made again of whatever state the commit follows, so a point that came or was protected meanwhile counts.
+    ///
+    /// # Errors
+    /// As [`Repository::plan_retention`] and [`Repository::commit`]; then nothing is removed.
+    pub async fn apply_retention(
+        &self,
+        object: &ObjectId,
+        policy: &RetentionPolicy,
+        calendar: &Calendar,
+    ) -> Result<AppliedRetention> {
+        self.refresh().await?;
+        let first = self.plan_retention(object, policy, calendar)?;
+        if first.removed().next().is_none() {
+            return Ok(AppliedRetention {
+                plan: first,
+                commit: None,
+            });
+        }
+        let applied = Mutex::new(first);
+        let nothing = std::sync::atomic::AtomicBool::new(false);
+        let result = self
+            .commit(|_| {
+                let plan = self.plan_retention(object, policy, calendar)?;
+                let points: Vec<PointId> = plan.removed().copied().collect();
+                *applied.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+                if points.is_empty() {
+                    nothing.store(true, std::sync::atomic::Ordering::Relaxed);
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        "nothing is to be removed any more",
+                    ));
+                }
+                Ok(vec![Operation::RemovePoints {
+                    points,
+                    reason: "retention".to_owned(),
+                }])
+            })
+            .await;
+        let commit = match result {
+            Ok(seq) => Some(seq),
+            Err(_) if nothing.load(std::sync::atomic::Ordering::Relaxed) => None,
+            Err(error) => return Err(error),
+        };
+        let plan = applied.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(AppliedRetention { plan, commit })
+    }
+}
+
+fn plan(
+    manifests: &[Manifest],
+    policy: &RetentionPolicy,
+    calendar: &Calendar,
+    now: DateTime<Utc>,
+) -> Result<RetentionPlan<PointId>> {
+    let time = |milliseconds: i64, id: PointId| {
+        DateTime::from_timestamp_millis(milliseconds).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("recovery point {id}: a time beyond the calendar: {milliseconds} ms"),
+            )
+        })
+    };
+    let points: Vec<Point<PointId>> = manifests
+        .iter()
+        .map(|manifest| {
+            Ok(Point {
+                id: manifest.id,
+                committed: time(manifest.finished_ms, manifest.id)?,
+                quality: match manifest.outcome {
+                    Outcome::Complete => Quality::Complete,
+                    _ => Quality::Partial,
+                },
+                protection: match manifest.protection {
+                    manifest::Protection::JobRetention => Protection::JobRetention,
+                    manifest::Protection::Until(until) => Protection::Until(time(until, manifest.id)?),
+                    // Also what a newer version means by it: then it is not ours to remove.
+                    _ => Protection::Forever,
+                },
+            })
+        })
+        .collect::<Result<_>>()?;
+    plan_retention(&points, policy, calendar, now)
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error))
+}

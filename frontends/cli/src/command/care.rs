@@ -1,0 +1,456 @@
+//! `nakivo point show|protect|describe|delete|diff`, `nakivo retention` and `nakivo repo reclaim`.
+
+use futures::TryStreamExt as _;
+use nakivo_core::chrono::TimeDelta;
+use nakivo_core::format::Manifest;
+use nakivo_core::format::ids::PointId;
+use nakivo_core::format::manifest::{ObjectRecord, Protection};
+use nakivo_core::repository::{ItemChange, PointFilter, PointSelector, ReclaimOptions, Repository};
+use nakivo_core::retention::{Calendar, PlannedPoint, RetentionPlan, RetentionPolicy};
+use nakivo_core::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use super::backup::{label, short};
+use super::point;
+use crate::exit::Exit;
+use crate::grammar::{
+    PointArgs, PointDelete, PointDescribe, PointDiff, PointProtect, RepoReclaim, Retention, RetentionArgs,
+};
+use crate::session::Session;
+use crate::table::Table;
+use crate::text;
+
+/// Shows one point.
+pub(super) async fn show(session: &Session, arguments: &PointArgs) -> Result<Exit> {
+    let (repository, manifest) = point::select(session, arguments).await?;
+    let issues = session.unless_cancelled(repository.ledger(&manifest)).await?;
+    let output = &session.output;
+    output.record(
+        "point",
+        &json!({
+            "id": manifest.id.to_string(),
+            "object": label(&manifest.object),
+            "object_id": manifest.object.id.to_string(),
+            "time": text::rfc3339_ms(manifest.started_ms),
+            "finished": text::rfc3339_ms(manifest.finished_ms),
+            "outcome": manifest.outcome,
+            "base": manifest.base.map(|base| base.to_string()),
+            "counts": manifest.counts,
+            "bytes_read": manifest.bytes_read,
+            "bytes_stored": manifest.bytes_stored,
+            "requests": manifest.requests,
+            "job": manifest.job,
+            "software": manifest.software,
+            "protection": protection_json(manifest.protection),
+            "description": manifest.description,
+            "issues": issues.iter().map(|issue| json!({
+                "kind": issue.kind,
+                "path": issue.path,
+                "code": issue.cause.code,
+                "message": issue.cause.message,
+                "retry": issue.retry,
+            })).collect::<Vec<_>>(),
+        }),
+    );
+    let lines = [
+        ("point", manifest.id.to_string()),
+        ("object", label(&manifest.object)),
+        ("time", text::moment_ms(manifest.started_ms)),
+        ("finished", text::moment_ms(manifest.finished_ms)),
+        ("outcome", manifest.outcome.to_string()),
+        (
+            "built on",
+            manifest
+                .base
+                .map_or_else(|| "nothing".to_owned(), |base| base.to_string()),
+        ),
+        ("items", text::count(manifest.counts.items)),
+        ("size", text::size(manifest.counts.bytes)),
+        ("read", text::size(manifest.bytes_read)),
+        ("stored", text::size(manifest.bytes_stored)),
+        ("kept", protection_words(manifest.protection)),
+        ("description", manifest.description.clone().unwrap_or_default()),
+        ("written by", manifest.software.clone()),
+    ];
+    for (label, value) in lines {
+        output.line(format!("{label:<14} {}", text::escape(&value)));
+    }
+    for issue in &issues {
+        output.line(format!(
+            "{}: {}: {}",
+            issue.kind,
+            text::escape(&issue.path),
+            text::escape(&issue.cause.message)
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+fn protection_json(protection: Protection) -> serde_json::Value {
+    match protection {
+        Protection::JobRetention => json!({ "kind": "job_retention" }),
+        Protection::Until(time) => json!({ "kind": "until", "until": text::rfc3339_ms(time) }),
+        _ => json!({ "kind": "forever" }),
+    }
+}
+
+fn protection_words(protection: Protection) -> String {
+    match protection {
+        Protection::JobRetention => "as retention decides".to_owned(),
+        Protection::Until(time) => format!("until {}", text::moment_ms(time)),
+        _ => "forever".to_owned(),
+    }
+}
+
+/// Sets how long a point is kept.
+pub(super) async fn protect(session: &Session, arguments: &PointProtect) -> Result<Exit> {
+    let protection = match (arguments.how.until, arguments.how.forever) {
+        (Some(time), _) => Protection::Until(time),
+        (None, true) => Protection::Forever,
+        (None, false) => Protection::JobRetention,
+    };
+    let (repository, manifest) = point::select(session, &arguments.point).await?;
+    let commit = session
+        .unless_cancelled(repository.protect_point(manifest.id, protection))
+        .await?;
+    session.output.record(
+        "protected",
+        &json!({ "point": manifest.id.to_string(), "protection": protection_json(protection), "commit": commit }),
+    );
+    session.output.line(format!(
+        "Point {} of {} is kept {}.",
+        short(&manifest.id.to_string()),
+        text::escape(&label(&manifest.object)),
+        protection_words(protection)
+    ));
+    Ok(Exit::Ok)
+}
+
+/// Notes something about a point.
+pub(super) async fn describe(session: &Session, arguments: &PointDescribe) -> Result<Exit> {
+    let (repository, manifest) = point::select(session, &arguments.point).await?;
+    let description = Some(arguments.text.clone()).filter(|text| !text.is_empty());
+    let commit = session
+        .unless_cancelled(repository.describe_point(manifest.id, description.clone()))
+        .await?;
+    session.output.record(
+        "described",
+        &json!({ "point": manifest.id.to_string(), "description": description, "commit": commit }),
+    );
+    session
+        .output
+        .line(format!("Noted for point {}.", short(&manifest.id.to_string())));
+    Ok(Exit::Ok)
+}
+
+/// Deletes points.
+pub(super) async fn delete(session: &Session, arguments: &PointDelete) -> Result<Exit> {
+    if arguments.points.is_empty() && arguments.older_than.is_none() && !arguments.all {
+        return Err(Error::new(ErrorKind::InvalidInput, "it is not said which points")
+            .with_hint("Name them with --point ID or --older-than TIME, or say --all."));
+    }
+    let repository = session.open(&arguments.repository).await?;
+    let mut filter = PointFilter::default();
+    if let Some(name) = &arguments.object {
+        filter = filter.with_object(repository.find_object(name)?.id);
+    }
+    if !arguments.points.is_empty() {
+        let mut points = Vec::with_capacity(arguments.points.len());
+        for digits in &arguments.points {
+            let manifest = match &filter.object {
+                Some(object) => repository.point(object, &PointSelector::Id(digits.to_ascii_lowercase()))?,
+                None => repository.point_by_id(digits)?,
+            };
+            points.push(manifest.id);
+        }
+        filter = filter.with_points(points);
+    }
+    if let Some(age) = arguments.older_than {
+        let age =
+            TimeDelta::from_std(age).map_err(|_| Error::invalid("age", "too long", "at most 200 years"))?;
+        filter = filter.with_older_than(session.clock().now() - age);
+    }
+    let manifests = repository.all_points();
+    let deletion = repository.delete_points(&filter, "deleted by hand", arguments.preview);
+    let deleted = session.unless_cancelled(deletion).await?;
+    let output = &session.output;
+    let name = |id: &PointId| {
+        let manifest = manifests.iter().find(|manifest| manifest.id == *id);
+        manifest.map_or_else(
+            || short(&id.to_string()).to_owned(),
+            |manifest| {
+                format!(
+                    "{} of {}, {}",
+                    short(&id.to_string()),
+                    text::escape(&label(&manifest.object)),
+                    text::moment_ms(manifest.started_ms)
+                )
+            },
+        )
+    };
+    output.record(
+        "deleted",
+        &json!({
+            "preview": arguments.preview,
+            "deleted": ids(&deleted.deleted),
+            "kept": ids(&deleted.kept),
+            "commit": deleted.commit,
+        }),
+    );
+    for id in &deleted.deleted {
+        let word = if arguments.preview {
+            "would delete"
+        } else {
+            "deleted"
+        };
+        output.line(format!("{word} {}", name(id)));
+    }
+    for id in &deleted.kept {
+        output.line(format!("protected {}", name(id)));
+    }
+    let count = text::counted(deleted.deleted.len() as u64, "recovery point");
+    output.line(if arguments.preview {
+        format!("{count} would be deleted.")
+    } else if deleted.deleted.is_empty() {
+        "Nothing to delete.".to_owned()
+    } else {
+        format!("{count} deleted. Free their space with: nakivo repo reclaim")
+    });
+    Ok(Exit::Ok)
+}
+
+fn ids(points: &[PointId]) -> Vec<String> {
+    points.iter().map(ToString::to_string).collect()
+}
+
+/// Lists what differs between two points.
+pub(super) async fn diff(session: &Session, arguments: &PointDiff) -> Result<Exit> {
+    let repository = session.open(&arguments.repository).await?;
+    let object = repository.find_object(&arguments.object)?;
+    let old = repository.point(&object.id, &arguments.old.parse()?)?;
+    let new = repository.point(&object.id, &arguments.new.parse()?)?;
+    let output = &session.output;
+    let mut counts = [0u64; 3];
+    let mut changes = repository.diff(old.root, new.root);
+    while let Some(change) = session.unless_cancelled(changes.try_next()).await? {
+        let (at, word, key, record) = match &change {
+            ItemChange::Added(key, record) => (0, "added", key, record),
+            ItemChange::Removed(key, record) => (1, "removed", key, record),
+            ItemChange::Changed { key, new, .. } => (2, "changed", key, new),
+            _ => continue,
+        };
+        counts[at] += 1;
+        output.record(
+            "change",
+            &json!({
+                "change": word,
+                "kind": record.kind,
+                "id": key.id(),
+                "container": key.container(),
+                "name": record.name,
+                "size": record.size,
+            }),
+        );
+        output.line(format!(
+            "{word:<8} {} ({})",
+            text::escape(&record.name),
+            text::size(record.size)
+        ));
+        if output.closed() {
+            break;
+        }
+    }
+    let [added, removed, changed] = counts;
+    output.record(
+        "summary",
+        &json!({
+            "old": old.id.to_string(),
+            "new": new.id.to_string(),
+            "added": added,
+            "removed": removed,
+            "changed": changed,
+        }),
+    );
+    output.line(format!(
+        "{} added, {} changed, {} removed.",
+        text::count(added),
+        text::count(changed),
+        text::count(removed)
+    ));
+    Ok(Exit::Ok)
+}
+
+/// Plans or applies retention.
+pub(super) async fn retention(session: &Session, command: &Retention) -> Result<Exit> {
+    let (arguments, apply) = match command {
+        Retention::Plan(arguments) => (arguments, false),
+        Retention::Apply(arguments) => (arguments, true),
+    };
+    let repository = session.open(&arguments.repository).await?;
+    let (policy, calendar) = policy(arguments);
+    let objects: Vec<ObjectRecord> = if arguments.objects.is_empty() {
+        repository
+            .objects()
+            .into_iter()
+            .map(|summary| summary.object)
+            .collect()
+    } else {
+        arguments
+            .objects
+            .iter()
+            .map(|name| repository.find_object(name))
+            .collect::<Result<_>>()?
+    };
+    let (mut kept, mut removed) = (0u64, 0u64);
+    for object in &objects {
+        let manifests = repository.points(&object.id);
+        let plan = if apply {
+            session
+                .unless_cancelled(repository.apply_retention(&object.id, &policy, &calendar))
+                .await?
+                .plan
+        } else {
+            repository.plan_retention(&object.id, &policy, &calendar)?
+        };
+        removed += plan.removed().count() as u64;
+        kept += plan.kept().count() as u64;
+        render_plan(session, object, &manifests, &plan, apply);
+    }
+    session.output.record(
+        "summary",
+        &json!({ "applied": apply, "kept": kept, "removed": removed }),
+    );
+    let count = text::counted(removed, "recovery point");
+    session.output.line(match (apply, removed) {
+        (_, 0) => "Every recovery point stays.".to_owned(),
+        (true, _) => format!(
+            "{count} removed, {} stay. Free their space with: nakivo repo reclaim",
+            text::count(kept)
+        ),
+        (false, _) => format!("{count} would be removed, {} would stay.", text::count(kept)),
+    });
+    Ok(Exit::Ok)
+}
+
+fn policy(arguments: &RetentionArgs) -> (RetentionPolicy, Calendar) {
+    let policy = RetentionPolicy {
+        last: arguments.last,
+        daily: arguments.daily,
+        weekly: arguments.weekly,
+        monthly: arguments.monthly,
+        yearly: arguments.yearly,
+    };
+    let calendar = Calendar {
+        zone: arguments.time_zone,
+        first_day_of_week: arguments.first_day_of_week,
+    };
+    (policy, calendar)
+}
+
+fn render_plan(
+    session: &Session,
+    object: &ObjectRecord,
+    manifests: &[Manifest],
+    plan: &RetentionPlan<PointId>,
+    applied: bool,
+) {
+    let mut table = Table::new(&["POINT", "TIME", "OUTCOME", "STAYS", "WHY"]);
+    session.output.line(format!("{}:", text::escape(&label(object))));
+    for PlannedPoint { id, kept } in &plan.points {
+        let reasons: Vec<String> = kept.iter().map(ToString::to_string).collect();
+        session.output.record(
+            "retention",
+            &json!({
+                "object": label(object),
+                "object_id": object.id.to_string(),
+                "point": id.to_string(),
+                "kept": !kept.is_empty(),
+                "applied": applied,
+                "reasons": reasons,
+            }),
+        );
+        let manifest = manifests.iter().find(|manifest| manifest.id == *id);
+        table.row([
+            short(&id.to_string()).to_owned(),
+            manifest
+                .map(|manifest| text::moment_ms(manifest.started_ms))
+                .unwrap_or_default(),
+            manifest
+                .map(|manifest| manifest.outcome.to_string())
+                .unwrap_or_default(),
+            if kept.is_empty() { "no" } else { "yes" }.to_owned(),
+            reasons.join("; "),
+        ]);
+    }
+    table.print(&session.output);
+}
+
+/// Frees what nothing needs.
+pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Result<Exit> {
+    let repository: Repository = session.open_url(&arguments.url, &arguments.store, &arguments.passphrase).await?;
+    let options = ReclaimOptions::default()
+        .with_preview(arguments.preview)
+        .with_grace(arguments.grace)
+        .with_rewrite_below_percent(arguments.rewrite_below);
+    let report = session.follow("reclaim", repository.reclaim(options)).await?;
+    let output = &session.output;
+    let mut fields = serde_json::to_value(&report)
+        .map_err(|error| Error::internal(format!("a report cannot be written as JSON: {error}")))?;
+    fields["reclaimable_bytes"] = json!(report.reclaimable_bytes());
+    output.record("reclaim", &fields);
+    let lines = [
+        ("stored", text::size(report.stored_bytes)),
+        ("needed", text::size(report.needed_bytes)),
+        (
+            "unused",
+            format!(
+                "{} in {}",
+                text::size(report.unused_bytes),
+                text::counted(report.unused_packs, "pack")
+            ),
+        ),
+        (
+            if report.preview { "to rewrite" } else { "rewritten" },
+            format!(
+                "{} of {} needed in {}",
+                text::size(report.moved_bytes),
+                text::size(report.rewritten_bytes),
+                text::counted(report.rewritten_packs, "pack")
+            ),
+        ),
+        (
+            "left behind",
+            format!(
+                "{} in {}",
+                text::size(report.stray_bytes),
+                text::counted(report.stray_packs, "pack")
+            ),
+        ),
+        (
+            "deleted",
+            format!(
+                "{} in {}",
+                text::size(report.freed_bytes),
+                text::counted(report.deleted_objects, "object")
+            ),
+        ),
+    ];
+    for (label, value) in lines {
+        output.line(format!("{label:<14} {value}"));
+    }
+    output.line(if report.preview {
+        format!("{} can be freed.", text::size(report.reclaimable_bytes()))
+    } else if report.waiting_packs > 0 {
+        format!(
+            "{} unused and kept for the grace time; run this again after it to delete them.",
+            text::plural(
+                report.waiting_packs,
+                "1 pack is",
+                &format!("{} packs are", text::count(report.waiting_packs))
+            )
+        )
+    } else {
+        "Nothing is left to free.".to_owned()
+    });
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,224 @@
+//! The commands that care for recovery points and space.
+
+use clap::{Args, Subcommand};
+
+use super::{PassphraseArgs, PointArgs, RepositoryArgs, StoreArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoReclaim {
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Only say what could be freed
+    #[arg(long)]
+    pub(crate) preview: bool,
+    /// How long unused data stays before it is deleted, such as 90m, 24h, 7d; shorter than a backup takes: such a backup may
+    /// have to start again
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    pub(crate) grace: std::time::Duration,
+    /// Write packs anew of which less than this share is needed; 0: only delete what is wholly unused
+    #[arg(long, value_name = "PERCENT", default_value_t = 70, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) rewrite_below: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PointProtect {
+    #[command(flatten)]
+    pub(crate) point: PointArgs,
+    #[command(flatten)]
+    pub(crate) how: ProtectHow,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ProtectHow {
+    /// Keep it until this day or moment (UTC), such as 2027-12-31 or 2027-12-31T18:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<i64>,
+    /// Keep it until somebody says otherwise
+    #[arg(long)]
+    pub(crate) forever: bool,
+    /// Let retention decide
+    #[arg(long)]
+    pub(crate) job_retention: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PointDescribe {
+    #[command(flatten)]
+    pub(crate) point: PointArgs,
+    /// What to note; empty to take the note away
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PointDelete {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// Points of this protected object
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["points", "older_than"])]
+    pub(crate) object: Option<String>,
+    /// This point, by the first digits of its id; may be repeated
+    #[arg(long = "point", value_name = "ID", conflicts_with = "older_than")]
+    pub(crate) points: Vec<String>,
+    /// Points older than this, such as 30d, 12w
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) older_than: Option<std::time::Duration>,
+    /// Every point of the object, the newest included
+    #[arg(long, requires = "object", conflicts_with_all = ["points", "older_than"])]
+    pub(crate) all: bool,
+    /// Only list what would be deleted
+    #[arg(long)]
+    pub(crate) preview: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PointDiff {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// Name, address or id of the protected object
+    #[arg(long, value_name = "NAME")]
+    pub(crate) object: String,
+    /// The older point, by the first digits of its id
+    #[arg(value_name = "OLD")]
+    pub(crate) old: String,
+    /// The newer point: latest, or the first digits of its id
+    #[arg(value_name = "NEW", default_value = "latest")]
+    pub(crate) new: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Retention {
+    /// Say which points would stay, why and until when
+    #[command(after_help = RETENTION_HELP)]
+    Plan(RetentionArgs),
+    /// Remove the points that nothing keeps
+    #[command(after_help = RETENTION_HELP)]
+    Apply(RetentionArgs),
+}
+
+const RETENTION_HELP: &str = "\
+A point stays if any rule keeps it. Protected points stay, and so does the newest complete one. Space is freed by: nakivo
+repo reclaim.
+
+Examples:
+  nakivo retention plan --repo file:/backup/vault --object anna@contoso.com --last 10 --daily 10 --weekly 4
+  nakivo retention apply --repo file:/backup/vault --object files --last 30 --time-zone Europe/Berlin";
+
+#[derive(Debug, Args)]
+pub(crate) struct RetentionArgs {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// Name, address or id of the protected object; may be repeated [default: every object]
+    #[arg(long = "object", value_name = "NAME")]
+    pub(crate) objects: Vec<String>,
+    /// Keep the last N points
+    #[arg(long, value_name = "N", required_unless_present_any = ["daily", "weekly", "monthly", "yearly"])]
+    pub(crate) last: Option<u32>,
+    /// Keep one point a day, for N days
+    #[arg(long, value_name = "N")]
+    pub(crate) daily: Option<u32>,
+    /// Keep one point a week, for N weeks
+    #[arg(long, value_name = "N")]
+    pub(crate) weekly: Option<u32>,
+    /// Keep one point a month, for N months
+    #[arg(long, value_name = "N")]
+    pub(crate) monthly: Option<u32>,
+    /// Keep one point a year, for N years
+    #[arg(long, value_name = "N")]
+    pub(crate) yearly: Option<u32>,
+    /// Whose midnight counts: an IANA time zone
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    pub(crate) time_zone: nakivo_core::retention::Tz,
+    /// Where a week begins
+    #[arg(long, value_name = "DAY", default_value = "monday", value_parser = weekday)]
+    pub(crate) first_day_of_week: nakivo_core::retention::Weekday,
+}
+
+/// A span of time: a number and one of m, h, d, w.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || "a number and m, h, d or w, such as 90m, 24h, 7d, 12w; or 0".to_owned();
+    if text == "0" {
+        return Ok(std::time::Duration::ZERO);
+    }
+    let (at, unit) = text.char_indices().last().ok_or_else(wrong)?;
+    let number: u64 = text[..at].parse().map_err(|_| wrong())?;
+    let seconds: u64 = match unit {
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return Err(wrong()),
+    };
+    let whole = number
+        .checked_mul(seconds)
+        .filter(|whole| *whole <= 200 * 366 * 86_400);
+    whole
+        .map(std::time::Duration::from_secs)
+        .ok_or_else(|| "at most 200 years".to_owned())
+}
+
+/// A day (its end, UTC) or a moment, as milliseconds since 1970.
+fn moment(text: &str) -> Result<i64, String> {
+    use nakivo_core::chrono::{DateTime, Days, NaiveDate, NaiveTime};
+    if let Ok(date) = text.parse::<NaiveDate>() {
+        let next = date
+            .checked_add_days(Days::new(1))
+            .ok_or("a day within the calendar")?;
+        return Ok(next.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
+    }
+    DateTime::parse_from_rfc3339(text)
+        .map(|moment| moment.timestamp_millis())
+        .map_err(|_| "a day such as 2027-12-31, or a moment such as 2027-12-31T18:00:00Z".to_owned())
+}
+
+fn zone(text: &str) -> Result<nakivo_core::retention::Tz, String> {
+    text.parse()
+        .map_err(|_| "an IANA time zone such as Europe/Berlin or America/New_York".to_owned())
+}
+
+fn weekday(text: &str) -> Result<nakivo_core::retention::Weekday, String> {
+    text.parse()
+        .map_err(|_| "a day of the week such as monday or sunday".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_time_are_a_number_and_a_unit() {
+        let seconds = |text| duration(text).map(|span| span.as_secs());
+        assert_eq!(seconds("90m"), Ok(5_400));
+        assert_eq!(seconds("7d"), Ok(604_800));
+        assert_eq!(seconds("0"), Ok(0));
+        for wrong in [
+            "",
+            "d",
+            "1",
+            "1y",
+            "-1d",
+            "1.5h",
+            "99999999999999999999w",
+            "300000w",
+            "1é",
+        ] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_kept_to_its_end() {
+        assert_eq!(moment("1970-01-01"), Ok(86_400_000));
+        assert_eq!(moment("1970-01-01T00:00:01Z"), Ok(1_000));
+        assert_eq!(moment("1970-01-01T01:00:00+01:00"), Ok(0));
+        for wrong in ["", "tomorrow", "2027-13-01", "2027-02-30"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
+    }
+}
