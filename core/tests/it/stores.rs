@@ -11,6 +11,7 @@
 )]
 
 use std::collections::BTreeMap;
+#[cfg(feature = "servers")]
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ struct Place {
     _directory: Option<tempfile::TempDir>,
 }
 
+#[cfg(feature = "servers")]
 fn random() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
@@ -62,12 +64,11 @@ fn memory() -> Option<Place> {
     })
 }
 
-/// A new prefix on the service whose settings the variable names.
+/// A new prefix on the service whose settings the variable names; `.ci/test` with NAKIVO_SERVERS=1 starts the services.
+#[cfg(feature = "servers")]
 fn service(scheme: &str, variable: &str) -> Option<Place> {
-    let Some(file) = std::env::var_os(variable) else {
-        println!("SKIPPED: {variable} names no file with store settings; .ci/servers.sh starts the service");
-        return None;
-    };
+    let file =
+        std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} names no file with store settings"));
     let text = std::fs::read_to_string(&file).unwrap();
     Some(Place {
         location: StoreLocation::parse(&format!("{scheme}:nakivo-test/run.{:016x}/sub", random())).unwrap(),
@@ -80,11 +81,11 @@ macro_rules! on_every_store {
     ($($case:ident),* $(,)?) => {
         on_every_store!(@store file, super::directory(); $($case),*);
         on_every_store!(@store memory, super::memory(); $($case),*);
-        #[cfg(feature = "s3")]
+        #[cfg(feature = "servers")]
         on_every_store!(@store moto, super::service("s3", "NAKIVO_TEST_S3_MOTO"); $($case),*);
-        #[cfg(feature = "s3")]
+        #[cfg(feature = "servers")]
         on_every_store!(@store radosgw, super::service("s3", "NAKIVO_TEST_S3_RADOSGW"); $($case),*);
-        #[cfg(feature = "azure")]
+        #[cfg(feature = "servers")]
         on_every_store!(@store azurite, super::service("az", "NAKIVO_TEST_AZURE"); $($case),*);
     };
     (@store $name:ident, $place:expr; $($case:ident),*) => {
@@ -599,6 +600,7 @@ mod mistakes {
     }
 
     /// Everything that holds for a service with a check of signatures.
+    #[cfg(feature = "servers")]
     async fn answers(place: Place, wrong: fn(&mut StoreSettings), checks_secrets: bool) {
         let mut settings = place.settings.clone();
         let scheme = place
@@ -627,7 +629,7 @@ mod mistakes {
     }
 
     #[tokio::test]
-    #[cfg(feature = "s3")]
+    #[cfg(feature = "servers")]
     async fn radosgw_tells_a_wrong_secret_from_a_missing_bucket() {
         if let Some(place) = service("s3", "NAKIVO_TEST_S3_RADOSGW") {
             let wrong = |settings: &mut StoreSettings| {
@@ -645,7 +647,7 @@ mod mistakes {
     }
 
     #[tokio::test]
-    #[cfg(feature = "s3")]
+    #[cfg(feature = "servers")]
     async fn moto_tells_a_missing_bucket() {
         // It takes every secret.
         if let Some(place) = service("s3", "NAKIVO_TEST_S3_MOTO") {
@@ -654,7 +656,7 @@ mod mistakes {
     }
 
     #[tokio::test]
-    #[cfg(feature = "azure")]
+    #[cfg(feature = "servers")]
     async fn azurite_tells_a_wrong_key_from_a_missing_container() {
         if let Some(place) = service("az", "NAKIVO_TEST_AZURE") {
             let wrong = |settings: &mut StoreSettings| {
