@@ -26,7 +26,11 @@ step() {
   printf '== %s: ok, %d s\n' "$step_title" $((SECONDS - start))
   step_title=
 }
-trap '[ -z "$step_title" ] || printf "error: %s failed after %d s in all\n" "$step_title" "$SECONDS" >&2' EXIT
+finish() {
+  [ -z "$step_title" ] || printf 'error: %s failed after %d s in all\n' "$step_title" "$SECONDS" >&2
+  if declare -F stop_servers >/dev/null; then stop_servers; fi
+}
+trap finish EXIT
 
 # need COMMAND PACKAGE: installs the Debian package when the command is missing.
 need() {

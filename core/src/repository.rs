@@ -31,6 +31,7 @@ mod load;
 mod log;
 mod objects;
 mod points;
+mod probe;
 mod reach;
 mod read;
 mod reclaim;
@@ -167,7 +168,8 @@ impl Repository {
     ///
     /// # Errors
     /// `AlreadyExists` if there is a repository; `InvalidInput` for a key derivation cost out of range; `Protocol` if the
-    /// store cannot create an object only if it is absent; those of the store.
+    /// store cannot create an object only if it is absent, which two writers that race for one name must prove; those of
+    /// the store.
     pub async fn create(
         store: Arc<dyn ObjectStore>,
         options: CreateOptions,
@@ -177,6 +179,7 @@ impl Repository {
         if objects.size(paths::FORMAT).await?.is_some() {
             return Err(exists());
         }
+        probe::prove_create(&objects, &env).await?;
         let id = RepositoryId::from_random_bytes(random_bytes(&*env.rng)?);
         let master = MasterKey::from_random(random_bytes(&*env.rng)?);
         let salt = random_bytes(&*env.rng)?;

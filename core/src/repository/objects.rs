@@ -16,7 +16,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::seams::Environment;
-use crate::store::io_kind;
+use crate::store::{describe, io_kind, service_kind};
 
 /// How often one operation is tried in all.
 const MAX_TRIES: u32 = 5;
@@ -240,6 +240,10 @@ impl Objects {
         };
         match self.retry(folder, "list", false, read).await? {
             Outcome::Done(mut found) => {
+                if let Some(after) = after {
+                    // Some services start where they like.
+                    found.retain(|(name, _)| name.as_str() > after);
+                }
                 found.sort();
                 found.dedup_by(|a, b| a.0 == b.0);
                 Ok(found)
@@ -348,6 +352,14 @@ enum Outcome<T> {
 
 fn classify(error: &object_store::Error, writing: bool) -> Class {
     use object_store::Error as Store;
+    // A service says by a code of its own what its status alone leaves open: a secret that is wrong, a right that is missing.
+    if matches!(
+        error,
+        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } | Store::Generic { .. }
+    ) && let Some(kind) = service_kind(error)
+    {
+        return Class::Fatal(kind);
+    }
     match error {
         Store::NotFound { .. } => Class::NotFound,
         Store::AlreadyExists { .. } | Store::Precondition { .. } => Class::Exists,
@@ -380,13 +392,17 @@ fn classify(error: &object_store::Error, writing: bool) -> Class {
 
 fn store_error(kind: ErrorKind, path: &str, verb: &str, error: object_store::Error) -> Error {
     let message = match kind {
-        ErrorKind::Protocol => format!("{path}: the store cannot {verb} as a repository needs it: {error}"),
-        _ => format!("{path}: cannot {verb}: {error}"),
+        ErrorKind::Protocol => format!(
+            "{path}: the store cannot {verb} as a repository needs it: {}",
+            describe(&error)
+        ),
+        _ => format!("{path}: cannot {verb}: {}", describe(&error)),
     };
     let result = Error::new(kind, message).with_source(error);
     match kind {
         ErrorKind::StorageFull => result
             .with_hint("Free space in the store, then run again; earlier recovery points are not touched."),
+        ErrorKind::Unauthorized => result.with_hint("Check the credential in the store settings."),
         ErrorKind::PermissionMissing => {
             result.with_hint("Give this user the right to read and create objects there.")
         }

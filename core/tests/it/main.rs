@@ -9,3 +9,4 @@ mod repository_damage;
 mod repository_faults;
 #[cfg(feature = "measure")]
 mod repository_speed;
+mod stores;

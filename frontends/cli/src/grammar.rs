@@ -9,6 +9,7 @@ const AFTER_HELP: &str = "\
 Examples:
   nakivo demo
   nakivo repo init file:/backup/vault --passphrase-file vault.pass
+  nakivo repo init s3:bucket/vault --store-config store.toml --passphrase-file vault.pass
   nakivo backup m365 --repo file:/backup/vault --passphrase-file vault.pass --account contoso.toml
   nakivo find 'subject:invoice has:attachment' --repo file:/backup/vault --passphrase-file vault.pass
 
@@ -19,6 +20,7 @@ Exit codes:
 
 Secrets are read from files, never from the command line. Environment:
   NAKIVO_PASSPHRASE_FILE  file with the passphrase in its first line, where --passphrase-file is not given
+  NAKIVO_STORE_CONFIG     file with endpoint and credential of an object store, where --store-config is not given
   NAKIVO_STATE_DIR        where --state-dir is not given; else $XDG_STATE_HOME/nakivo, else ~/.local/state/nakivo
   NO_COLOR                no colours";
 
@@ -106,11 +108,21 @@ pub(crate) enum Command {
 /// The repository a command opens.
 #[derive(Debug, Args)]
 pub(crate) struct RepositoryArgs {
-    /// Where the repository is: file:PATH
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
     #[arg(long = "repo", value_name = "URL")]
     pub(crate) url: String,
     #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+}
+
+/// Where endpoint and credential of an object store come from.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// TOML file with endpoint and credential of an object store [default: the one in $NAKIVO_STORE_CONFIG]
+    #[arg(long = "store-config", value_name = "FILE")]
+    pub(crate) store_config: Option<PathBuf>,
 }
 
 /// Where the passphrase comes from.
@@ -184,8 +196,22 @@ pub(crate) enum Repo {
     #[command(after_help = "\
 Either --passphrase-file (or NAKIVO_PASSPHRASE_FILE) or --no-encryption is required. A lost passphrase cannot be replaced.
 
+For s3:, az: and gs: the bucket or container must exist. The file for --store-config is TOML, readable by you alone:
+  [s3]                                    # for s3:
+  endpoint = \"https://s3.example.com\"     # absent: Amazon; then region is needed
+  region = \"eu-central-1\"
+  access_key_id = \"...\"
+  secret_access_key_file = \"s3.secret\"    # or secret_access_key
+  [azure]                                 # for az:
+  account = \"...\"
+  access_key_file = \"azure.key\"           # or access_key, sas_token, sas_token_file
+  [gcs]                                   # for gs:
+  service_account_file = \"key.json\"
+ca_file = \"ca.pem\" in a section adds authorities that are trusted.
+
 Examples:
   nakivo repo init file:/backup/vault --passphrase-file vault.pass
+  nakivo repo init s3:bucket/vault --store-config store.toml --passphrase-file vault.pass
   nakivo repo init file:vault --no-encryption --compression best")]
     Init(RepoInit),
     /// Show what a repository holds
@@ -211,15 +237,17 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoInit {
-    /// Where to create it: file:PATH
+    /// Where to create it: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// How hard to compress
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = CompressionLevel::Medium)]
     pub(crate) compression: CompressionLevel,
     #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
-    /// Whoever can read the files can read the mail; changes are still detected
+    /// Whoever can read what is stored can read the mail; changes are still detected
     #[arg(long, conflicts_with = "file")]
     pub(crate) no_encryption: bool,
 }
@@ -240,18 +268,22 @@ pub(crate) enum CompressionLevel {
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoInfo {
-    /// Where the repository is: file:PATH
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
     #[arg(value_name = "URL")]
     pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoVerify {
-    /// Where the repository is: file:PATH
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
     #[arg(value_name = "URL")]
     pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
     /// Read only this share of the data, chosen at random

@@ -21,6 +21,7 @@ mod grammar;
 mod output;
 mod passphrase;
 mod session;
+mod store;
 mod table;
 mod text;
 mod watch;

@@ -8,14 +8,13 @@ use nakivo_core::progress::Running;
 use nakivo_core::repository::{OpenOptions, Repository};
 use nakivo_core::seams::{Clock, Environment};
 use nakivo_core::state::FileState;
-use nakivo_core::store::StoreLocation;
 use nakivo_core::{Error, ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
-use crate::grammar::{Global, PassphraseArgs, RepositoryArgs};
+use crate::grammar::{Global, PassphraseArgs, RepositoryArgs, StoreArgs};
 use crate::output::Output;
-use crate::{passphrase, watch};
+use crate::{passphrase, store, watch};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -53,22 +52,29 @@ impl Session {
 
     /// Opens the repository that the command line names.
     pub(crate) async fn open(&self, repository: &RepositoryArgs) -> Result<Repository> {
-        self.open_url(&repository.url, &repository.passphrase).await
+        self.open_url(&repository.url, &repository.store, &repository.passphrase)
+            .await
     }
 
     /// As [`Session::open`], for commands whose first argument is the repository.
-    pub(crate) async fn open_url(&self, url: &str, passphrase: &PassphraseArgs) -> Result<Repository> {
-        let location = StoreLocation::parse(url)?;
+    pub(crate) async fn open_url(
+        &self,
+        url: &str,
+        store: &StoreArgs,
+        passphrase: &PassphraseArgs,
+    ) -> Result<Repository> {
+        let (location, settings) = store::locate(url, store, &self.output)?;
+        let local = location.path().is_some();
         let passphrase = passphrase::read(passphrase, &self.output)?;
         let given = passphrase.is_some();
         let repository = self
             .unless_cancelled(async {
-                let store = location.open().await?;
+                let store = location.open_with(&settings).await?;
                 let options = OpenOptions::default().with_passphrase(passphrase);
                 Repository::open(store, options, self.environment.clone()).await
             })
             .await
-            .map_err(|error| in_words_of_the_command_line(error, url, given))?;
+            .map_err(|error| in_words_of_the_command_line(error, url, local, given))?;
         self.warn_of_an_older_state(&repository, url).await?;
         Ok(repository)
     }
@@ -179,15 +185,21 @@ pub(crate) fn is_of_the_log(note: &str) -> bool {
 }
 
 /// The SDK does not know how a user of this program does what it hints at.
-fn in_words_of_the_command_line(error: Error, url: &str, passphrase_given: bool) -> Error {
+fn in_words_of_the_command_line(error: Error, url: &str, local: bool, passphrase_given: bool) -> Error {
     match error.kind() {
-        ErrorKind::WrongPassphrase if !passphrase_given => error
-            .with_hint("Name the file that holds the passphrase with --passphrase-file, or in NAKIVO_PASSPHRASE_FILE."),
-        ErrorKind::WrongPassphrase if error.hint().is_none() => {
-            error.with_hint("Check the first line of the file named with --passphrase-file or in NAKIVO_PASSPHRASE_FILE.")
-        }
+        ErrorKind::WrongPassphrase if !passphrase_given => error.with_hint(
+            "Name the file that holds the passphrase with --passphrase-file, or in NAKIVO_PASSPHRASE_FILE.",
+        ),
+        ErrorKind::WrongPassphrase if error.hint().is_none() => error.with_hint(
+            "Check the first line of the file named with --passphrase-file or in NAKIVO_PASSPHRASE_FILE.",
+        ),
         ErrorKind::RepositoryMissing => error.with_hint(format!(
-            "Check the location and that its disk is mounted, or create a repository with: nakivo repo init {url}"
+            "Check the location{}, or create a repository with: nakivo repo init {url}",
+            if local {
+                " and that its disk is mounted"
+            } else {
+                ""
+            }
         )),
         _ => error,
     }

@@ -387,7 +387,9 @@ fn render_plan(
 
 /// Frees what nothing needs.
 pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Result<Exit> {
-    let repository: Repository = session.open_url(&arguments.url, &arguments.passphrase).await?;
+    let repository: Repository = session
+        .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
+        .await?;
     let options = ReclaimOptions::default()
         .with_preview(arguments.preview)
         .with_grace(arguments.grace)

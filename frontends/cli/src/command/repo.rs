@@ -11,11 +11,11 @@ use super::backup::short;
 use crate::exit::Exit;
 use crate::grammar::{CompressionLevel, RepoInfo, RepoInit, RepoVerify};
 use crate::session::{Session, is_of_the_log};
-use crate::{passphrase, text};
+use crate::{passphrase, store, text};
 
 /// Creates a repository.
 pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit> {
-    let location = StoreLocation::parse(&arguments.url)?;
+    let (location, settings) = store::locate(&arguments.url, &arguments.store, &session.output)?;
     let passphrase = if arguments.no_encryption {
         None
     } else {
@@ -25,7 +25,7 @@ pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit
         return Err(Error::new(ErrorKind::InvalidInput, "neither a passphrase file nor --no-encryption is given")
             .with_hint(
                 "Encrypt with --passphrase-file FILE (or NAKIVO_PASSPHRASE_FILE), or say --no-encryption to let everybody \
-                 who can read the files read the data.",
+                 who can read what is stored there read the data.",
             ));
     }
     let options = passphrase
@@ -38,7 +38,7 @@ pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit
         });
     let repository = session
         .unless_cancelled(async {
-            let store = location.create().await?;
+            let store = location.create_with(&settings).await?;
             Repository::create(store, options, session.environment.clone()).await
         })
         .await?;
@@ -56,14 +56,16 @@ pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit
     } else {
         session
             .output
-            .line("It is not encrypted: whoever can read the files can read the data.");
+            .line("It is not encrypted: whoever can read what is stored there can read the data.");
     }
     Ok(Exit::Ok)
 }
 
 /// Shows what a repository holds.
 pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit> {
-    let repository = session.open_url(&arguments.url, &arguments.passphrase).await?;
+    let repository = session
+        .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
+        .await?;
     let info = session.unless_cancelled(repository.info()).await?;
     let location = StoreLocation::parse(&arguments.url)?;
     let output = &session.output;
@@ -128,7 +130,9 @@ struct Located<'a> {
 
 /// Reads and authenticates what the recovery points need. Damage is exit code 1.
 pub(super) async fn verify(session: &Session, arguments: &RepoVerify) -> Result<Exit> {
-    let repository = session.open_url(&arguments.url, &arguments.passphrase).await?;
+    let repository = session
+        .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
+        .await?;
     let mut options = VerifyOptions::default();
     if let Some(percent) = arguments.sample {
         options = options.with_sample_percent(percent);

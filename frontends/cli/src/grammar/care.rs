@@ -2,13 +2,15 @@
 
 use clap::{Args, Subcommand};
 
-use super::{PassphraseArgs, PointArgs, RepositoryArgs};
+use super::{PassphraseArgs, PointArgs, RepositoryArgs, StoreArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoReclaim {
-    /// Where the repository is: file:PATH
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
     #[arg(value_name = "URL")]
     pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
     /// Only say what could be freed

@@ -15,5 +15,6 @@ mod errors;
 mod folder;
 mod help;
 mod mail;
+mod stores;
 mod support;
 mod weather;
