@@ -20,4 +20,5 @@ pub mod logical;
 pub mod oracle;
 pub mod random;
 pub mod scenario;
+pub mod schedules;
 pub mod scripted;

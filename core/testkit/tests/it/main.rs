@@ -17,3 +17,4 @@ mod faults;
 mod histories;
 mod many;
 mod reclaim;
+mod schedules;
