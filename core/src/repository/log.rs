@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use nakivo_repo_format::log::{Checkpoint, CommitRecord, IndexRef, Operation};
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{ChunkRef, CommitHash, IndexId, PackId, paths};
+use nakivo_repo_format::{ChunkRef, Codec, CommitHash, IndexId, KeySet, PackId, paths};
 
 use super::history::{self, Head};
 use super::index::Index;
@@ -44,13 +44,12 @@ impl Shared {
     }
 
     async fn open_commit(self: &Arc<Self>, seq: u64, bytes: Bytes) -> Result<(CommitHash, CommitRecord)> {
-        let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&paths::commit(seq), error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            CommitRecord::open(&shared.keys, &mut codec, seq, &bytes).map_err(fail)
-        })
-        .await
+        let path = paths::commit(seq);
+        let header = bytes.clone();
+        let open = move |keys: &KeySet, codec: &mut Codec| CommitRecord::open(keys, codec, seq, &bytes);
+        let opened = self.open_in_its_epoch(&path, open).await?;
+        self.note_epoch(&path, &header, Some(seq))?;
+        Ok(opened)
     }
 
     /// Reads and opens checkpoint `seq`.
@@ -61,13 +60,11 @@ impl Shared {
             .get(&path, MAX_CHECKPOINT_OBJECT_BYTES)
             .await?
             .ok_or_else(|| corrupt(&path, "the object is missing"))?;
-        let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&paths::checkpoint(seq), error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            Checkpoint::open(&shared.keys, &mut codec, seq, &bytes).map_err(fail)
-        })
-        .await
+        let header = bytes.clone();
+        let open = move |keys: &KeySet, codec: &mut Codec| Checkpoint::open(keys, codec, seq, &bytes);
+        let opened = self.open_in_its_epoch(&path, open).await?;
+        self.note_epoch(&path, &header, None)?;
+        Ok(opened)
     }
 
     /// Reads commits that are newer than the view.
@@ -95,6 +92,15 @@ impl Shared {
         self: &Arc<Self>,
         build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
     ) -> Result<u64> {
+        self.commit_in(None, build).await
+    }
+
+    /// As [`Shared::commit`], sealed with these keys if any are given: the commit begins their epoch.
+    pub(crate) async fn commit_in(
+        self: &Arc<Self>,
+        keys: Option<KeySet>,
+        build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
+    ) -> Result<u64> {
         let _moving = self.log.lock().await;
         for _ in 0..MAX_RACES {
             let view = self.view();
@@ -106,11 +112,12 @@ impl Shared {
             let record = self.next_record(&view.state, operations);
             // What the state refuses must not reach the store.
             let mut after = view.state.clone();
-            let shared = Arc::clone(self);
+            let (shared, keys) = (Arc::clone(self), keys.clone());
             let (hash, bytes, record) = blocking(move || {
                 let fail = |error| format_error("new commit", error);
                 let mut codec = shared.codecs.fresh().map_err(fail)?;
-                let (hash, bytes) = record.seal(&shared.keys, &mut codec).map_err(fail)?;
+                let keys = keys.unwrap_or_else(|| shared.keys());
+                let (hash, bytes) = record.seal(&keys, &mut codec).map_err(fail)?;
                 after.apply(hash, &record).map_err(|error| {
                     Error::new(
                         ErrorKind::Conflict,
@@ -121,7 +128,8 @@ impl Shared {
             })
             .await?;
             let seq = record.seq;
-            match self.put_commit(&record, Bytes::from(bytes)).await? {
+            let bytes = Bytes::from(bytes);
+            match self.put_commit(&record, bytes.clone()).await? {
                 Committed::Ours(None) => self.advance(&view, hash, &record).await?,
                 Committed::Ours(Some((hash, record))) => self.advance(&view, hash, &record).await?,
                 Committed::Theirs(hash, record) => {
@@ -130,6 +138,7 @@ impl Shared {
                     continue;
                 }
             }
+            self.note_epoch(&paths::commit(seq), &bytes, Some(seq))?;
             self.remember_head().await;
             if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
                 self.write_checkpoint().await;
@@ -413,7 +422,7 @@ impl Shared {
     }
 
     /// Writes the state as a checkpoint. It only saves work, so a failure is a note.
-    async fn write_checkpoint(self: &Arc<Self>) {
+    pub(crate) async fn write_checkpoint(self: &Arc<Self>) {
         let view = self.view();
         let seq = view.state.seq();
         let shared = Arc::clone(self);
@@ -422,7 +431,7 @@ impl Shared {
             let mut codec = shared.codecs.fresh().map_err(fail)?;
             let mut checkpoint = view.state.to_checkpoint(0);
             view.ranks.sort(&mut checkpoint.points);
-            checkpoint.seal(&shared.keys, &mut codec).map_err(fail)
+            checkpoint.seal(&shared.keys(), &mut codec).map_err(fail)
         })
         .await;
         let result = match sealed {
