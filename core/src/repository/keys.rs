@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::objects::{Put, corrupt, format_error};
 use super::shared::{Shared, blocking};
-use super::unlock::Slots;
+use super::unlock::{Slots, Unlocked};
 use super::{MAX_JSON_BYTES, Repository};
 use crate::error::{Error, ErrorKind, Result};
 use crate::seams::random_bytes;
@@ -181,7 +181,15 @@ impl Repository {
             Some((_, slot)) if options.label.is_empty() => options.with_label(slot.description()),
             _ => options,
         };
-        let (slot, key) = self.store_new_slot(&secret, options).await?;
+        // There already: an earlier call did not come to its end, and what is left is to remove the old one.
+        let (slot, key) = match slots.unlock(&secret).await? {
+            Some(Unlocked {
+                key: Some(key),
+                mut opened,
+                ..
+            }) if !old.contains(&opened[0].0.id()) => (opened.swap_remove(0).0, key),
+            _ => self.store_new_slot(&secret, options).await?,
+        };
         let mut summary = self.keep_up(slot, &key).await?;
         self.shared.set_slot_key(key);
         for id in old {

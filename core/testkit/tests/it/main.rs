@@ -14,6 +14,8 @@ mod crash;
 mod damage;
 mod durable;
 mod faults;
+mod forks;
 mod histories;
+mod keys;
 mod many;
 mod reclaim;

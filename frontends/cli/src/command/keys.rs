@@ -87,7 +87,7 @@ fn cost(slot: &KeySlotSummary) -> String {
         (Some(memory), Some(time), Some(lanes)) => format!(
             "{}, {}, {}",
             text::size(u64::from(memory) * 1024),
-            text::plural(time.into(), "1 pass", &format!("{time} passes")),
+            text::plural(time.into(), "pass", "passes"),
             text::counted(lanes.into(), "lane"),
         ),
         _ => String::new(),
@@ -253,16 +253,8 @@ async fn rotate(session: &Session, arguments: &KeyRotate) -> Result<Exit> {
             "Began"
         },
         report.epoch,
-        text::plural(
-            report.kept.len() as u64,
-            "1 key slot opens",
-            &format!("{} key slots open", report.kept.len())
-        ),
-        text::plural(
-            report.dropped.len() as u64,
-            "1 was",
-            &format!("{} were", report.dropped.len())
-        ),
+        text::plural(report.kept.len() as u64, "key slot opens", "key slots open"),
+        text::plural(report.dropped.len() as u64, "was", "were"),
     ));
     if arguments.no_reencrypt {
         output.line("What was stored before is still under the old keys: nakivo repo key reencrypt.");
