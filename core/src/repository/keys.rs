@@ -287,7 +287,13 @@ impl Shared {
         let bytes = bytes::Bytes::copy_from_slice(slot.to_bytes());
         self.objects.create_named_by_content(&path, bytes.into()).await?;
         let found = self.objects.get(&path, MAX_JSON_BYTES).await?;
-        let found = found.ok_or_else(|| corrupt(&path, "the store did not keep it"))?;
+        let found = found.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Conflict,
+                format!("{path}: the new key slot is gone: somebody else changes the keys at the same time"),
+            )
+            .with_hint("Nothing is lost. List the key slots, then do it again.")
+        })?;
         let opened = KeySlot::parse(&found).and_then(|slot| slot.open(key));
         match opened {
             Ok(opened) if opened == *ring => Ok(()),

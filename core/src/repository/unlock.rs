@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// What the mark of a slot that is being removed adds to its name.
 pub(crate) const MARK: &str = ".removing";
 
+/// How often slots are listed while others write them anew.
+const MAX_ROUNDS: u32 = 10;
+
 /// What key slots gave.
 pub(crate) struct Unlocked {
     /// What all slots of the secret hold together.
@@ -36,12 +39,28 @@ pub(crate) struct Slots {
 
 impl Slots {
     /// Reads the slots. Those of another repository, left behind by a creation that did not come to its end, are left out.
+    ///
+    /// Where one is gone that the list shows, somebody writes slots anew, and the list may lack those that took its place:
+    /// it is read again.
     pub(crate) async fn read(objects: &Objects, config: &RepositoryConfig) -> Result<Self> {
+        let mut round = 0;
+        loop {
+            let (slots, whole) = Self::read_once(objects, config).await?;
+            round += 1;
+            if whole || round == MAX_ROUNDS {
+                return Ok(slots);
+            }
+        }
+    }
+
+    /// The slots, and whether every listed one was there.
+    async fn read_once(objects: &Objects, config: &RepositoryConfig) -> Result<(Self, bool)> {
         let mut slots = Self {
             sound: Vec::new(),
             damaged: Vec::new(),
             marked: HashSet::new(),
         };
+        let mut whole = true;
         for (path, _) in objects.list(paths::KEYS, None).await? {
             if !is_slot(&path) {
                 let marked = path.strip_suffix(MARK).and_then(slot_of);
@@ -49,7 +68,10 @@ impl Slots {
                 continue;
             }
             let read = match objects.get(&path, MAX_JSON_BYTES).await {
-                Ok(None) => continue,
+                Ok(None) => {
+                    whole = false;
+                    continue;
+                }
                 Ok(Some(bytes)) => KeySlot::parse(&bytes).map_err(|error| format_error(&path, error)),
                 Err(error) if error.kind() == ErrorKind::Corrupt => Err(error),
                 Err(error) => return Err(error),
@@ -60,7 +82,7 @@ impl Slots {
                 Err(error) => slots.damaged.push((path, error)),
             }
         }
-        Ok(slots)
+        Ok((slots, whole))
     }
 
     /// Opens every slot that this key opens; `None`: those that lie in clear.

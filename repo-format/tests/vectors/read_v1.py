@@ -154,9 +154,9 @@ assert ring == master + struct.pack("<IIQ", 1, 1, 7) + b"\x77" * 32
 secret = b"\x77" * 32 + repo + struct.pack("<I", 1)
 b = rd("commit-epoch-1.bin")
 assert b[12:16] == struct.pack("<I", 1) and b[32:48] == D(P + "commitment", secret, 16)
-one = op(D(P + "seal", secret, 64), [b[:64], b"commit"], b[64:])
-two = op(seal, [rd("commit.bin")[:64], b"commit"], rd("commit.bin")[64:])
-assert one[:3] + b"\x02" + one[4:] == two, "the same but for its number"
+newer = op(D(P + "seal", secret, 64), [b[:64], b"commit"], b[64:])
+older = op(seal, [rd("commit.bin")[:64], b"commit"], rd("commit.bin")[64:])
+assert newer[:3] + b"\x02" + newer[4:] == older, "the same but for its number"
 
 
 def head(b, kind, num):
