@@ -170,7 +170,7 @@ impl OpenOptions {
 /// An open repository. A clone is the same one: it shares cache, index and view.
 #[derive(Clone)]
 pub struct Repository {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl fmt::Debug for Repository {

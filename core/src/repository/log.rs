@@ -7,6 +7,7 @@ use bytes::Bytes;
 use nakivo_repo_format::log::{Checkpoint, CommitRecord, IndexRef, Operation};
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{ChunkRef, Codec, CommitHash, IndexId, KeySet, PackId, paths};
+use tokio::sync::MutexGuard;
 
 use super::history::{self, Head};
 use super::index::Index;
@@ -92,58 +93,28 @@ impl Shared {
         self: &Arc<Self>,
         build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
     ) -> Result<u64> {
-        self.commit_in(None, build).await
+        let built = |state: &RepositoryState| build(state).map(|operations| Some((operations, ())));
+        match self.commit_if(built).await? {
+            Some((seq, ())) => Ok(seq),
+            None => Err(Error::internal("a change without operations")),
+        }
     }
 
-    /// As [`Shared::commit`], sealed with these keys if any are given: the commit begins their epoch.
-    pub(crate) async fn commit_in(
+    /// As [`Shared::commit`], but `build` may find that nothing is left to do: then nothing is committed. Returns the number
+    /// of the commit, and what `build` said about the operations that were committed.
+    pub(crate) async fn commit_if<T: Send>(
         self: &Arc<Self>,
-        keys: Option<KeySet>,
-        build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
-    ) -> Result<u64> {
-        let _moving = self.log.lock().await;
+        build: impl Fn(&RepositoryState) -> Result<Option<(Vec<Operation>, T)>> + Send + Sync,
+    ) -> Result<Option<(u64, T)>> {
+        let moving = self.log.lock().await;
         for _ in 0..MAX_RACES {
             let view = self.view();
-            if let Some(error) = &view.read_only {
-                return Err(error.clone().context("nothing can be written to this repository"));
+            let Some((operations, about)) = build(&view.state)? else {
+                return Ok(None);
+            };
+            if let Some(seq) = self.try_commit(&moving, &view, operations, None).await? {
+                return Ok(Some((seq, about)));
             }
-            let operations = without_known_segments(&view.state, build(&view.state)?);
-            let operations = self.keep_needed(&view, operations).await?;
-            let record = self.next_record(&view.state, operations);
-            // What the state refuses must not reach the store.
-            let mut after = view.state.clone();
-            let (shared, keys) = (Arc::clone(self), keys.clone());
-            let (hash, bytes, record) = blocking(move || {
-                let fail = |error| format_error("new commit", error);
-                let mut codec = shared.codecs.fresh().map_err(fail)?;
-                let keys = keys.unwrap_or_else(|| shared.keys());
-                let (hash, bytes) = record.seal(&keys, &mut codec).map_err(fail)?;
-                after.apply(hash, &record).map_err(|error| {
-                    Error::new(
-                        ErrorKind::Conflict,
-                        format!("the change no longer fits the repository: {error}"),
-                    )
-                })?;
-                Ok((hash, bytes, record))
-            })
-            .await?;
-            let seq = record.seq;
-            let bytes = Bytes::from(bytes);
-            match self.put_commit(&record, bytes.clone()).await? {
-                Committed::Ours(None) => self.advance(&view, hash, &record).await?,
-                Committed::Ours(Some((hash, record))) => self.advance(&view, hash, &record).await?,
-                Committed::Theirs(hash, record) => {
-                    tracing::info!(seq, "another writer committed first; trying the next number");
-                    self.advance(&view, hash, &record).await?;
-                    continue;
-                }
-            }
-            self.note_epoch(&paths::commit(seq), &bytes, Some(seq))?;
-            self.remember_head().await;
-            if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
-                self.write_checkpoint().await;
-            }
-            return Ok(seq);
         }
         Err(Error::new(
             ErrorKind::Busy,
@@ -151,21 +122,99 @@ impl Shared {
         ))
     }
 
-    /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
-    pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: &[Operation]) -> Result<bool> {
-        let moved = std::sync::atomic::AtomicBool::new(false);
-        let build = |state: &RepositoryState| {
-            if state.seq() == seq {
-                return Ok(operations.to_vec());
+    /// Begins the epoch that these keys write in, by a commit that is sealed in it. Returns the commit's number; `None` if the
+    /// handle knows of a newer epoch by then, which somebody else began.
+    pub(crate) async fn commit_epoch(self: &Arc<Self>, keys: &KeySet) -> Result<Option<u64>> {
+        let moving = self.log.lock().await;
+        for _ in 0..MAX_RACES {
+            if self.keys().epoch() >= keys.epoch() {
+                return Ok(None);
             }
-            moved.store(true, std::sync::atomic::Ordering::Relaxed);
-            Err(Error::new(ErrorKind::Conflict, "another commit came first"))
-        };
-        match self.commit(build).await {
-            Ok(_) => Ok(true),
-            Err(_) if moved.load(std::sync::atomic::Ordering::Relaxed) => Ok(false),
-            Err(error) => Err(error),
+            let begun = self
+                .try_commit(&moving, &self.view(), Vec::new(), Some(keys))
+                .await?;
+            if begun.is_some() {
+                return Ok(begun);
+            }
         }
+        Err(Error::new(
+            ErrorKind::Busy,
+            "other writers commit all the time; no epoch was begun",
+        ))
+    }
+
+    /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
+    pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: Vec<Operation>) -> Result<bool> {
+        let moving = self.log.lock().await;
+        let view = self.view();
+        if view.state.seq() != seq {
+            return Ok(false);
+        }
+        let done = self.try_commit(&moving, &view, operations, None).await?;
+        Ok(done.is_some())
+    }
+
+    /// Adds a commit right after this view and moves the view on. `None` if another writer was first: then the view has
+    /// moved to that writer's commit, and nothing was committed. The caller holds [`Shared::log`]. `keys`: what to seal it
+    /// with instead of the handle's own keys.
+    async fn try_commit(
+        self: &Arc<Self>,
+        _moving: &MutexGuard<'_, ()>,
+        view: &View,
+        operations: Vec<Operation>,
+        keys: Option<&KeySet>,
+    ) -> Result<Option<u64>> {
+        if let Some(error) = &view.read_only {
+            return Err(error.clone().context("nothing can be written to this repository"));
+        }
+        let operations = without_known_segments(&view.state, operations);
+        let operations = match self.keep_needed(view, operations).await {
+            Ok(operations) => operations,
+            // What is needed may have been moved since this view: then a newer commit says where it is.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                let Some((hash, record)) = self.read_commit(view.state.seq() + 1).await? else {
+                    return Err(error);
+                };
+                self.advance(view, hash, &record).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let record = self.next_record(&view.state, operations);
+        // What the state refuses must not reach the store.
+        let mut after = view.state.clone();
+        let (shared, keys) = (Arc::clone(self), keys.cloned());
+        let (hash, bytes, record) = blocking(move || {
+            let fail = |error| format_error("new commit", error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            let keys = keys.unwrap_or_else(|| shared.keys());
+            let (hash, bytes) = record.seal(&keys, &mut codec).map_err(fail)?;
+            after.apply(hash, &record).map_err(|error| {
+                Error::new(
+                    ErrorKind::Conflict,
+                    format!("the change no longer fits the repository: {error}"),
+                )
+            })?;
+            Ok((hash, bytes, record))
+        })
+        .await?;
+        let seq = record.seq;
+        let bytes = Bytes::from(bytes);
+        match self.put_commit(&record, bytes.clone()).await? {
+            Committed::Ours(None) => self.advance(view, hash, &record).await?,
+            Committed::Ours(Some((hash, record))) => self.advance(view, hash, &record).await?,
+            Committed::Theirs(hash, record) => {
+                tracing::info!(seq, "another writer committed first; trying the next number");
+                self.advance(view, hash, &record).await?;
+                return Ok(None);
+            }
+        }
+        self.note_epoch(&paths::commit(seq), &bytes, Some(seq))?;
+        self.remember_head().await;
+        if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
+            self.write_checkpoint().await;
+        }
+        Ok(Some(seq))
     }
 
     fn next_record(&self, state: &RepositoryState, operations: Vec<Operation>) -> CommitRecord {
@@ -354,22 +403,24 @@ impl Shared {
                 None => lost = Some(chunk.id),
             }
         };
+        let mut reached = Ok(());
         for operation in &operations {
-            match operation {
+            reached = match operation {
                 Operation::AddPoint { manifest } => reach.point(manifest, &mut need).await,
                 Operation::Progress { progress } => reach.progress(progress, &mut need).await,
                 _ => Ok(()),
+            };
+            if reached.is_err() {
+                break;
             }
-            .map_err(|error| match error.kind() {
-                ErrorKind::Corrupt => removed_meanwhile().with_source(error),
-                _ => error,
-            })?;
         }
         drop(reach);
         if let Some(chunk) = lost {
             tracing::warn!(%chunk, "a chunk this run relied on was removed before it could commit");
             return Err(removed_meanwhile());
         }
+        // Nothing was removed, so what cannot be read is damaged.
+        reached?;
         if !revived.is_empty() {
             tracing::info!(
                 packs = revived.len(),

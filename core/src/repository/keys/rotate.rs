@@ -181,27 +181,17 @@ impl Repository {
         let prepared = self.write_slots(&census.kept, &ring).await?;
         let keys = shared.keys_writing_in(&ring, epoch)?;
         shared.set_ring(&ring);
-        let begun = shared
-            .commit_in(Some(keys), |_| {
-                if shared.keys().epoch() < epoch {
-                    return Ok(Vec::new());
-                }
-                Err(Error::new(
-                    ErrorKind::Conflict,
-                    "somebody else rotated the keys at the same time",
-                )
-                .with_hint("Nothing is lost. Rotate again if that was not meant."))
-            })
-            .await;
-        if let Err(error) = begun {
-            if error.kind() == ErrorKind::Conflict {
-                for slot in prepared {
-                    shared.remove_slot(&slot.id()).await?;
-                }
-            }
-            return Err(error);
+        if shared.commit_epoch(&keys).await?.is_some() {
+            return Ok(());
         }
-        Ok(())
+        for slot in prepared {
+            shared.remove_slot(&slot.id()).await?;
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "somebody else rotated the keys at the same time",
+        )
+        .with_hint("Nothing is lost. Rotate again if that was not meant."))
     }
 
     /// Writes a slot with this ring for each secret that is kept, and opens it again.
