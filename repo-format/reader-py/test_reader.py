@@ -1128,6 +1128,28 @@ class Product(Case):
         nakivo(self, "backup", "m365", "--repo", self.url(), "--account", self.path("account.toml"), codes=(0, 3))
         self.assertGreater(self.compare(), 0)
 
+    def test_rotated(self):
+        """Before a rotation, after it, after everything was encrypted anew: with a passphrase and with a recovery key."""
+        self.init("fast", True)
+        passphrase, paper = self.options, ("--key-file", self.path("paper"))
+
+        def back_up(name):
+            spew(self.path("src", name), self.randbytes(200000))
+            nakivo(self, "backup", "folder", self.path("src"), "--repo", self.url(), "--name", "n", *self.options)
+        back_up("a")
+        nakivo(self, "repo", "key", "recovery", self.url(), "--out", self.path("paper"), *passphrase)
+        nakivo(self, "repo", "key", "rotate", self.url(), "--keep-key-file", self.path("paper"), "--no-reencrypt",
+               *passphrase)
+        back_up("b")
+        for self.options in (passphrase, paper):
+            self.assertEqual(self.compare(), 3)
+        nakivo(self, "repo", "key", "rotate", self.url(), "--drop-others", "--grace", "0m", *paper)
+        self.assertEqual(self.compare(), 3)
+        self.assertEqual(self.read("list", self.path("r"))[0], 0)
+        self.assertEqual(run("list", self.path("r"), *passphrase)[0], 12)
+        repo = reader.Repository(self.path("r"), lambda: reader.read_key(self.path("paper")))
+        self.assertEqual({pack.epoch for pack in repo.index_packs.values()}, {2})
+
     def test_flips(self):
         """Random flips in every file of an encrypted repository are noticed, and what is not damaged comes out."""
         self.init("medium", True)

@@ -195,7 +195,8 @@ impl KeyRing {
     /// Whether no epoch lies prepared that may still begin.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.epochs.iter().all(|entry| entry.since > 0)
+        let mut epochs = self.epochs.iter();
+        epochs.all(|entry| entry.since > 0 || entry.number <= self.epoch)
     }
 
     /// Whether this ring holds all that matters of another one, which may then go.
