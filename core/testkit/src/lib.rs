@@ -15,6 +15,7 @@ pub mod content;
 pub mod crash;
 pub mod fault;
 pub mod image;
+pub mod keys;
 pub mod lab;
 pub mod logical;
 pub mod oracle;

@@ -141,7 +141,7 @@ pub(crate) struct RetentionArgs {
 }
 
 /// A span of time: a number and one of m, h, d, w.
-fn duration(text: &str) -> Result<std::time::Duration, String> {
+pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || "a number and m, h, d or w, such as 90m, 24h, 7d, 12w; or 0".to_owned();
     if text == "0" {
         return Ok(std::time::Duration::ZERO);

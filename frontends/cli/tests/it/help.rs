@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Place;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 24] = [
     "",
     "demo",
     "emulate",
@@ -12,6 +12,14 @@ const COMMANDS: [&str; 16] = [
     "repo init",
     "repo info",
     "repo verify",
+    "repo key",
+    "repo key list",
+    "repo key add",
+    "repo key remove",
+    "repo key passphrase",
+    "repo key recovery",
+    "repo key rotate",
+    "repo key reencrypt",
     "backup",
     "backup folder",
     "backup m365",

@@ -14,6 +14,7 @@ mod demo;
 mod errors;
 mod folder;
 mod help;
+mod keys;
 mod mail;
 mod stores;
 mod support;
