@@ -292,7 +292,7 @@ impl Repository {
                 view: RwLock::new(Arc::new(View {
                     state: RepositoryState::default(),
                     ranks: shared::Ranks::default(),
-                    read_only: None,
+                    log_damage: Vec::new(),
                     last_removal: 0,
                 })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),

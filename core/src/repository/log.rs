@@ -98,9 +98,7 @@ impl Shared {
         let _moving = self.log.lock().await;
         for _ in 0..MAX_RACES {
             let view = self.view();
-            if let Some(error) = &view.read_only {
-                return Err(error.clone().context("nothing can be written to this repository"));
-            }
+            view.check_writable("nothing can be written to this repository")?;
             let operations = without_known_segments(&view.state, build(&view.state)?);
             let operations = self.keep_needed(&view, operations).await?;
             let record = self.next_record(&view.state, operations);
@@ -257,7 +255,7 @@ impl Shared {
         self.set_view(View {
             state,
             ranks,
-            read_only: view.read_only.clone(),
+            log_damage: view.log_damage.clone(),
             last_removal,
         });
         let ids: HashSet<IndexId> = added.iter().map(|segment| segment.id).collect();

@@ -429,6 +429,12 @@ pub(crate) fn corrupt(path: &str, what: &str) -> Error {
         .with_hint("Run verify to see which items are affected; everything else can still be recovered.")
 }
 
+/// A message about the object at `path`, without the path: for lists that name it beside.
+pub(crate) fn without_path<'a>(path: &str, message: &'a str) -> &'a str {
+    let rest = message.strip_prefix(path).and_then(|rest| rest.strip_prefix(": "));
+    rest.unwrap_or(message)
+}
+
 /// The error for bytes of the object at `path` that the format refuses.
 pub(crate) fn format_error(path: &str, error: FormatError) -> Error {
     const DAMAGED: (ErrorKind, Option<&str>) = (

@@ -166,11 +166,9 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
     }
     repository.refresh().await?;
     let shared = &repository.shared;
-    if let Some(error) = &shared.view().read_only {
-        return Err(error
-            .clone()
-            .context("nothing can be removed from this repository"));
-    }
+    shared
+        .view()
+        .check_writable("nothing can be removed from this repository")?;
     if shared.index_incomplete.load(Ordering::Acquire) {
         return Err(corrupt(
             paths::INDEX,

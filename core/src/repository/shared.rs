@@ -11,7 +11,8 @@ use nakivo_repo_format::{
 
 use super::cache::BlockCache;
 use super::index::Index;
-use super::objects::{Objects, format_error};
+use super::objects::{Objects, corrupt, format_error};
+use super::view::LogDamage;
 use super::write::Packer;
 use crate::error::{Error, Result};
 use crate::seams::Environment;
@@ -50,10 +51,20 @@ pub(crate) struct View {
     pub(crate) state: RepositoryState,
     /// The order in which the points were committed.
     pub(crate) ranks: Ranks,
-    /// Why nothing may be written: the log is damaged behind this state. `None`: all is well.
-    pub(crate) read_only: Option<Error>,
+    /// Where the log is damaged. If it is, nothing may be written.
+    pub(crate) log_damage: Vec<LogDamage>,
     /// Number of the newest commit known to tombstone or remove packs; 0: none.
     pub(crate) last_removal: u64,
+}
+
+impl View {
+    /// Fails if the log is damaged: then nobody may write. `consequence` says so for the caller's work.
+    pub(crate) fn check_writable(&self, consequence: &str) -> Result<()> {
+        match self.log_damage.first() {
+            None => Ok(()),
+            Some(damage) => Err(corrupt(&damage.object, &damage.what).context(consequence)),
+        }
+    }
 }
 
 /// The order in which recovery points were committed. "Newest" means this and no clock: clocks go back.

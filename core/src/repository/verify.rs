@@ -11,6 +11,7 @@ use nakivo_repo_format::{Manifest, ObjectId, PointId};
 use serde::Serialize;
 
 use super::Repository;
+use super::objects::without_path;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Event, Reporter, Running};
@@ -248,12 +249,7 @@ impl Verifier {
     /// Notes damage of the object at `path`.
     fn damaged(&mut self, path: &str, what: impl Into<String>) {
         let what = what.into();
-        // The path is told beside it.
-        let what = what
-            .strip_prefix(path)
-            .and_then(|rest| rest.strip_prefix(": "))
-            .unwrap_or(&what)
-            .to_owned();
+        let what = without_path(path, &what).to_owned();
         if self.ledger.damaged(path, &what) {
             self.reporter.event(Event::Issue {
                 path: path.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use nakivo_repo_format::manifest::{LedgerEntry, Outcome, decode_ledger};
-use nakivo_repo_format::{Compression, Manifest, ObjectId, ObjectRecord, PointId, RunProgress, paths};
+use nakivo_repo_format::{Compression, Manifest, ObjectId, ObjectRecord, PointId, RunProgress};
 use serde::Serialize;
 
 use super::Repository;
@@ -123,6 +123,8 @@ pub struct RepositoryInfo {
     pub ratio: f64,
     /// Whether damage of the log allows reading only.
     pub read_only: bool,
+    /// Where the log is damaged.
+    pub log_damage: Vec<LogDamage>,
     /// Damage found when opening and worked around. Run verify for the whole picture.
     pub notes: Vec<String>,
 }
@@ -137,18 +139,21 @@ pub struct LogDamage {
     pub what: String,
 }
 
+impl LogDamage {
+    pub(crate) fn new(object: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            object: object.into(),
+            what: what.into(),
+        }
+    }
+}
+
 impl Repository {
-    /// The damage of the log that was found when this view was read, if any. Then the newest recovery points may be
-    /// missing, removed ones may show, and nothing can be written.
+    /// The damage of the log that was found when this view was read; where history breaks first. If there is any, the
+    /// newest recovery points may be missing, removed ones may show, and nothing can be written.
     #[must_use]
-    pub fn log_damage(&self) -> Option<LogDamage> {
-        let view = self.shared.view();
-        let message = view.read_only.as_ref()?.message();
-        let (object, what) = message.split_once(": ").unwrap_or((paths::LOG, message));
-        Some(LogDamage {
-            object: object.to_owned(),
-            what: what.to_owned(),
-        })
+    pub fn log_damage(&self) -> Vec<LogDamage> {
+        self.shared.view().log_damage.clone()
     }
 
     /// The protected objects, by name.
@@ -353,7 +358,8 @@ impl Repository {
             unique_bytes: index.plain_bytes(),
             logical_bytes: logical,
             ratio,
-            read_only: view.read_only.is_some(),
+            read_only: !view.log_damage.is_empty(),
+            log_damage: view.log_damage.clone(),
             notes: self.shared.notes(),
         })
     }

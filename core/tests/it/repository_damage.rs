@@ -714,7 +714,7 @@ async fn an_older_state_says_so() {
     }
     let repository = reopen(&store).await.unwrap();
     assert_eq!(repository.info().await.unwrap().head, 1);
-    assert_eq!(repository.log_damage().unwrap().object, commits[0]);
+    assert_eq!(repository.log_damage()[0].object, commits[0]);
     let report = verify(&repository).await;
     for name in &commits {
         assert!(
@@ -723,7 +723,7 @@ async fn an_older_state_says_so() {
             report.damage
         );
     }
-    assert!(reopen(&pristine).await.unwrap().log_damage().is_none());
+    assert!(reopen(&pristine).await.unwrap().log_damage().is_empty());
 
     // The log ends before a checkpoint that cannot be read, or is gone altogether: not an empty repository.
     let pristine = memory();
@@ -742,7 +742,7 @@ async fn an_older_state_says_so() {
         }
         let repository = reopen(&store).await.unwrap();
         assert_eq!(repository.info().await.unwrap().head, kept as u64);
-        let damage = repository.log_damage().unwrap();
+        let damage = repository.log_damage().remove(0);
         assert_eq!(damage.object, format!("log/{:020}", kept + 1));
         assert!(damage.what.contains("checkpoint/"), "{damage:?}");
         let error = back_up(&repository, "bob", 99, &some_files(9, 1, 10), None)

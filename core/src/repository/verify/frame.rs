@@ -114,10 +114,9 @@ impl Verifier {
             hashes.push(found);
         }
         // Damage found when opening may lie behind the view: the newest commits themselves.
-        if let Some(error) = &view.read_only {
-            let path = paths::commit(head + 1);
-            if error.message().starts_with(&path) {
-                self.damaged(&path, error.message());
+        if !view.log_damage.is_empty() {
+            for damage in &view.log_damage {
+                self.damaged(&damage.object, damage.what.as_str());
             }
             let seen = paths::commit(head);
             for seq in self.shared.list_numbers(paths::LOG, Some(&seen)).await? {

@@ -12,6 +12,7 @@ use super::{AffectedItem, Verifier};
 use crate::error::{Error, Result};
 use crate::repository::content::{read_blob, read_part, segments};
 use crate::repository::objects::{corrupt, format_error};
+use crate::repository::reach::{Reach, short};
 use crate::repository::read::Pattern;
 use crate::repository::shared::Shared;
 use crate::repository::tree::decode_entry;
@@ -45,56 +46,17 @@ enum Loss {
 }
 
 impl Verifier {
-    /// The packs that hold what these points need.
+    /// The packs that hold what these points need. What cannot be read here is told when the points are walked through.
     pub(super) async fn needed_packs(&mut self, scope: &[Manifest]) -> Result<HashSet<PackId>> {
         let mut blocks = HashSet::new();
-        let mut seen = HashSet::new();
+        let mut reach = Reach::lenient(&self.shared);
+        let mut need = |chunk: &ChunkRef| blocks.extend(self.shared.index().block_numbers(&chunk.id));
         for manifest in scope {
-            let mut open: Vec<ChunkRef> = manifest.root.iter().map(|root| root.chunk).collect();
-            for blob in blobs(manifest) {
-                self.need(blob.1.chunks(), &mut blocks);
-            }
-            while let Some(chunk) = open.pop() {
-                self.reporter.check()?;
-                self.need(&[chunk], &mut blocks);
-                if !seen.insert(chunk.id) {
-                    continue;
-                }
-                // What cannot be read here is told when the points are walked through.
-                let Ok(bytes) = self.shared.read_chunk(&chunk, Pattern::Unknown).await else {
-                    continue;
-                };
-                match Node::decode(&bytes) {
-                    Ok(Node::Inner(children)) => open.extend(children.iter().map(|child| child.chunk)),
-                    Ok(Node::Leaf(entries)) => {
-                        for entry in entries {
-                            let Ok((_, record)) = decode_entry(&entry) else {
-                                continue;
-                            };
-                            for part in &record.parts {
-                                let mut list = segments(&self.shared, &part.segments);
-                                if let nakivo_repo_format::SegmentList::Indirect(blob) = &part.segments {
-                                    self.need(blob.chunks(), &mut blocks);
-                                }
-                                while let Ok(Some(segment)) = list.try_next().await {
-                                    self.need(segment.chunks(), &mut blocks);
-                                }
-                            }
-                        }
-                    }
-                    Err(_) => {}
-                }
-            }
+            self.reporter.check()?;
+            reach.point(manifest, &mut need).await?;
         }
         let index = self.shared.index();
         Ok(blocks.into_iter().map(|block| index.pack_of(block)).collect())
-    }
-
-    fn need(&self, chunks: &[ChunkRef], blocks: &mut HashSet<u32>) {
-        let index = self.shared.index();
-        for chunk in chunks {
-            blocks.extend(index.block_numbers(&chunk.id));
-        }
     }
 
     /// Walks through points.
@@ -474,13 +436,6 @@ async fn chunks_of(shared: &Arc<Shared>, part: &ContentPart) -> Vec<ChunkRef> {
 struct Sound {
     nodes: HashSet<[u8; 16]>,
     records: HashSet<[u8; 16]>,
-}
-
-/// Enough of a keyed hash to know a node again.
-fn short(id: &ChunkId) -> [u8; 16] {
-    let mut short = [0; 16];
-    short.copy_from_slice(&id.as_bytes()[..16]);
-    short
 }
 
 fn fingerprint(entry: &TreeEntry) -> [u8; 16] {

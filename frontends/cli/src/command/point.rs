@@ -70,7 +70,7 @@ pub(crate) async fn select(session: &Session, arguments: &PointArgs) -> Result<(
 /// gets that one or none.
 pub(crate) fn maybe_older(repository: &Repository, arguments: &PointArgs) -> Result<bool> {
     let selector: PointSelector = arguments.point.parse()?;
-    Ok(selector == PointSelector::Latest && repository.log_damage().is_some())
+    Ok(selector == PointSelector::Latest && !repository.log_damage().is_empty())
 }
 
 /// Ends a command whose point may be an older one.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::backup::short;
 use crate::exit::Exit;
 use crate::grammar::{CompressionLevel, RepoInfo, RepoInit, RepoVerify};
-use crate::session::{Session, is_of_the_log};
+use crate::session::Session;
 use crate::{passphrase, store, text};
 
 /// Creates a repository.
@@ -111,7 +111,7 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
     for (label, value) in lines {
         output.line(format!("{label:<14} {}", text::escape(&value)));
     }
-    for note in info.notes.iter().filter(|note| !is_of_the_log(note)) {
+    for note in &info.notes {
         output.warning(note);
     }
     if info.read_only {
