@@ -25,6 +25,7 @@ use crate::seams::{Environment, random_bytes};
 
 mod cache;
 mod content;
+mod heal;
 mod history;
 mod index;
 mod load;
@@ -41,12 +42,15 @@ mod verify;
 mod view;
 mod write;
 
+pub use heal::{
+    ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted,
+};
 pub use points::{DeletedPoints, PointFilter};
 pub use reclaim::{ReclaimOptions, ReclaimReport};
 pub(crate) use tree::Spoiled;
 pub use tree::{ItemChange, ScanRange};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
-pub use view::{LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
+pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
@@ -150,7 +154,7 @@ impl OpenOptions {
 /// An open repository. A clone is the same one: it shares cache, index and view.
 #[derive(Clone)]
 pub struct Repository {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl fmt::Debug for Repository {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures::stream::StreamExt;
 use nakivo_repo_format::RepositoryState;
 use nakivo_repo_format::ids::{PointId, RunId};
-use nakivo_repo_format::log::{IndexRef, Operation};
+use nakivo_repo_format::log::{IndexRef, Operation, PointDamage};
 use nakivo_repo_format::manifest::{LedgerKind, Manifest, ObjectRecord, PointCounts, RunProgress};
 use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord};
-use nakivo_repo_format::tree::{Edit, ItemKey, TreeRoot};
+use nakivo_repo_format::tree::{Edit, ItemKey, KeyKind, TreeRoot};
 use tokio::task::JoinSet;
 
 use super::edits::EditLog;
@@ -40,7 +40,10 @@ pub(super) async fn run(
     let usage_before = connector.usage();
     repository.refresh().await?;
 
-    let base = repository.latest_point(&object.id);
+    let (base, damaged) = match repository.base_for(&object.id) {
+        Some((base, damaged)) => (Some(base), damaged),
+        None => (None, Vec::new()),
+    };
     let run = RunId::from_bytes(random_bytes(&*env.rng)?);
     let mut state = Run {
         writer: repository.writer(run),
@@ -54,6 +57,7 @@ pub(super) async fn run(
         rounds: HashMap::new(),
         candidates: BTreeSet::new(),
         removed: HashSet::new(),
+        damaged: damaged.iter().map(ItemKey::to_bytes).collect(),
         retried: BTreeSet::new(),
         whereabouts: Whereabouts::default(),
         ledger: Ledger::default(),
@@ -124,6 +128,8 @@ pub(super) struct Run {
     pub(super) candidates: BTreeSet<ItemRef>,
     /// Keys that this run removed.
     removed: HashSet<Vec<u8>>,
+    /// Keys of what the base holds and cannot be read, as long as this run has not stored or removed it.
+    damaged: BTreeSet<Vec<u8>>,
     /// Items to be tried again, all of them.
     pub(super) retried: BTreeSet<ItemRef>,
     pub(super) whereabouts: Whereabouts,
@@ -300,6 +306,8 @@ impl Run {
             );
         }
         let record = record_of(&head, parts);
+        // Its parts are stored by now, whatever was damaged of them.
+        self.damaged.remove(&key.to_bytes());
         if base.as_ref() != Some(&record) {
             if base.is_none() {
                 self.container_delta += 1;
@@ -333,7 +341,8 @@ impl Run {
         let unchanged =
             |record: &ItemRecord| record.change_key.is_some() && record.change_key == head.change_key;
         // An earlier occurrence in this run may have replaced the base's record: then only a fetch tells.
-        if !self.whereabouts.is_stored(&head.item) {
+        // And what is damaged is read anew although it did not change.
+        if !self.whereabouts.is_stored(&head.item) && !self.damaged.contains(&key.to_bytes()) {
             if let Some(base) = base.as_ref().filter(|base| unchanged(base)) {
                 if self.removed.remove(&key.to_bytes()) {
                     // Taken for gone earlier in this run, and found to be back.
@@ -390,6 +399,7 @@ impl Run {
                     self.ledger.counts.added += 1;
                 }
                 self.edits.push(&key, edit, &self.writer).await?;
+                self.damaged.remove(&key.to_bytes());
                 self.placed(&head);
                 let stats = self.writer.stats();
                 self.reporter.update(|progress| {
@@ -473,18 +483,22 @@ impl Run {
         Ok(())
     }
 
-    /// Items of the base's ledger that must be tried again.
+    /// Items of the base's ledger that must be tried again, and those of the base that are damaged.
     async fn items_to_retry(&self) -> Result<Vec<ItemRef>> {
         let Some(base) = &self.base else {
             return Ok(Vec::new());
         };
-        Ok(self
-            .repository
-            .ledger(base)
-            .await?
+        let damaged = self.damaged.iter().filter_map(|key| ItemKey::from_bytes(key).ok());
+        let ledger = self.repository.ledger(base).await?;
+        let failed = ledger
             .into_iter()
             .filter(|entry| entry.retry)
-            .filter_map(|entry| entry.item)
+            .filter_map(|entry| entry.item);
+        let keys: BTreeSet<ItemKey> = failed
+            .chain(damaged.filter(|key| key.kind() == KeyKind::Item))
+            .collect();
+        Ok(keys
+            .into_iter()
             .map(|key| ItemRef {
                 container: key.container().to_owned(),
                 id: key.id().to_owned(),
@@ -495,6 +509,7 @@ impl Run {
     /// Removes what the new point no longer holds.
     pub(super) async fn remove(&mut self, key: &ItemKey) -> Result<()> {
         self.removed.insert(key.to_bytes());
+        self.damaged.remove(&key.to_bytes());
         self.edits.push(key, Edit::Delete, &self.writer).await
     }
 
@@ -566,10 +581,62 @@ impl Run {
         Ok(())
     }
 
+    /// Lists what the new point takes over damaged: no source gave it again, so the point is not complete.
+    fn list_damaged(&mut self) -> Result<()> {
+        for key in std::mem::take(&mut self.damaged) {
+            let Ok(item) = ItemKey::from_bytes(&key) else {
+                continue;
+            };
+            if !self
+                .ledger
+                .entries
+                .iter()
+                .any(|entry| entry.item.as_ref() == Some(&item))
+            {
+                let (path, item) = (
+                    item.id().to_owned(),
+                    ItemRef {
+                        container: item.container().to_owned(),
+                        id: item.id().to_owned(),
+                    },
+                );
+                let error = Error::new(
+                    ErrorKind::Corrupt,
+                    "what the repository holds of it is damaged, and the source did not give it again",
+                );
+                self.fail(Some(&item), path, &error, true)?;
+            }
+            self.damaged.insert(key);
+        }
+        Ok(())
+    }
+
+    /// What the log must know of a point that takes over damaged items.
+    fn damage_of(&self, point: PointId, found_ms: i64) -> Option<Operation> {
+        let items: Vec<ItemKey> = self
+            .damaged
+            .iter()
+            .filter_map(|key| ItemKey::from_bytes(key).ok())
+            .collect();
+        (!items.is_empty()).then(|| Operation::Damage {
+            packs: Vec::new(),
+            sound: Vec::new(),
+            points: vec![PointDamage {
+                point,
+                lost: items.len() as u64,
+                items,
+                what: "taken over damaged from the point before it".to_owned(),
+                found_ms,
+            }],
+            whole: Vec::new(),
+        })
+    }
+
     /// Writes the tree and the one commit that makes the point visible.
     async fn commit(mut self, before: (Usage, Duration)) -> Result<BackupReport> {
         self.reporter.check()?;
         self.reporter.phase("commit");
+        self.list_damaged()?;
         self.ledger.check()?;
         let env = self.repository.environment().clone();
         let edits = std::mem::replace(&mut self.edits, EditLog::new());
@@ -631,6 +698,7 @@ impl Run {
             description: None,
             software: concat!("nakivo-core ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
+        let damage = self.damage_of(manifest.id, manifest.finished_ms);
         let finished_runs = self.resumed_from.clone();
         self.repository
             .commit(|state| {
@@ -639,6 +707,7 @@ impl Run {
                 operations.push(Operation::AddPoint {
                     manifest: Box::new(manifest.clone()),
                 });
+                operations.extend(damage.clone());
                 // The point ends the progress of its own run by itself.
                 for run in finished_runs
                     .iter()

@@ -65,6 +65,10 @@ impl Shared {
         self.index_mut()
             .reserve(segments.iter().map(|segment| segment.chunks).sum());
         self.load_segments(&segments).await?;
+        if lost_commits {
+            // The damaged commit may have announced packs that later points need.
+            self.index_unknown_packs().await?;
+        }
         {
             let view = self.view();
             let mut index = self.index_mut();
@@ -72,10 +76,7 @@ impl Shared {
                 index.hide(pack);
             }
         }
-        if lost_commits {
-            // The damaged commit may have announced packs that later points need.
-            self.index_unknown_packs().await?;
-        }
+        self.know_damage(&self.view().state);
         if !lost_commits {
             self.remember_head().await;
         }
@@ -316,7 +317,7 @@ impl Shared {
     }
 
     /// Adds every pack in the store that the index does not know, from its directory.
-    async fn index_unknown_packs(self: &Arc<Self>) -> Result<()> {
+    pub(crate) async fn index_unknown_packs(self: &Arc<Self>) -> Result<()> {
         self.index_incomplete.store(true, Ordering::Release);
         let unknown: Vec<(PackId, u64)> = {
             let found = self.objects.list(paths::PACKS, None).await?;
@@ -332,7 +333,10 @@ impl Shared {
             .buffered(PARALLEL_READS);
         while let Some((pack, result)) = reading.next().await {
             match result {
-                Ok(indexed) => self.index_mut().add(&indexed).map_err(|_| too_large())?,
+                Ok(indexed) => self
+                    .index_mut()
+                    .add_unannounced(&indexed)
+                    .map_err(|_| too_large())?,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.note(format!(
                         "{}: its directory cannot be read: {error}",

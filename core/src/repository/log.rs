@@ -142,17 +142,33 @@ impl Shared {
 
     /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
     pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: &[Operation]) -> Result<bool> {
-        let moved = std::sync::atomic::AtomicBool::new(false);
         let build = |state: &RepositoryState| {
-            if state.seq() == seq {
-                return Ok(operations.to_vec());
+            Ok(if state.seq() == seq {
+                operations.to_vec()
+            } else {
+                Vec::new()
+            })
+        };
+        Ok(self.commit_if_any(build).await?.is_some())
+    }
+
+    /// As [`Shared::commit`], but commits nothing if `build` makes no operation of the newest state.
+    pub(crate) async fn commit_if_any(
+        self: &Arc<Self>,
+        build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
+    ) -> Result<Option<u64>> {
+        let none = std::sync::atomic::AtomicBool::new(false);
+        let build = |state: &RepositoryState| {
+            let operations = build(state)?;
+            if operations.is_empty() {
+                none.store(true, std::sync::atomic::Ordering::Relaxed);
+                return Err(Error::new(ErrorKind::Conflict, "there is nothing to commit"));
             }
-            moved.store(true, std::sync::atomic::Ordering::Relaxed);
-            Err(Error::new(ErrorKind::Conflict, "another commit came first"))
+            Ok(operations)
         };
         match self.commit(build).await {
-            Ok(_) => Ok(true),
-            Err(_) if moved.load(std::sync::atomic::Ordering::Relaxed) => Ok(false),
+            Ok(seq) => Ok(Some(seq)),
+            Err(_) if none.load(std::sync::atomic::Ordering::Relaxed) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -172,7 +188,10 @@ impl Shared {
     async fn put_commit(self: &Arc<Self>, record: &CommitRecord, bytes: Bytes) -> Result<Committed> {
         let path = paths::commit(record.seq);
         let failure = match self.objects.create_kept(&path, &bytes).await {
-            Ok(Put::Created) => return Ok(Committed::Ours(None)),
+            Ok(Put::Created) => {
+                self.check_not_past(record.seq).await?;
+                return Ok(Committed::Ours(None));
+            }
             Ok(Put::Exists) => None,
             Err(error) => Some(error),
         };
@@ -191,6 +210,7 @@ impl Shared {
             Err(error) => return Err(failure.unwrap_or(error)),
         };
         if found == bytes {
+            self.check_not_past(record.seq).await?;
             return Ok(Committed::Ours(None));
         }
         let (hash, other) = match self.open_commit(record.seq, found).await {
@@ -202,6 +222,28 @@ impl Shared {
             return Ok(Committed::Ours(Some((hash, other))));
         }
         Ok(Committed::Theirs(hash, other))
+    }
+
+    /// Fails if a checkpoint says that commits up to this number may be gone: then the commit just written is in the past,
+    /// where nobody reads. It is removed.
+    async fn check_not_past(self: &Arc<Self>, seq: u64) -> Result<()> {
+        let before = paths::checkpoint(seq - 1);
+        for number in self.list_numbers(paths::CHECKPOINT, Some(&before)).await? {
+            let past = match self.read_checkpoint(number).await {
+                Ok(checkpoint) => checkpoint.boundary >= seq,
+                Err(error) if error.kind() == ErrorKind::Corrupt => false,
+                Err(error) => return Err(error),
+            };
+            if past {
+                self.objects.delete(&paths::commit(seq)).await?;
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "the repository was healed meanwhile and goes on elsewhere; nothing was committed",
+                )
+                .with_hint("Run again."));
+            }
+        }
+        Ok(())
     }
 
     /// Moves the view one commit on: state, index, writers.
@@ -250,6 +292,14 @@ impl Shared {
                 _ => {}
             }
         }
+        if record
+            .operations
+            .iter()
+            .any(|operation| matches!(operation, Operation::Damage { .. } | Operation::RemovedPacks { .. }))
+            || (!added.is_empty() && !state.damaged_packs().is_empty())
+        {
+            self.know_damage(&state);
+        }
         let mut ranks = view.ranks.clone();
         ranks.note(record);
         self.set_view(View {
@@ -265,6 +315,13 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Tells the index which blocks are damaged, as the log has it.
+    pub(crate) fn know_damage(&self, state: &RepositoryState) {
+        let known = state.damaged_packs().values();
+        self.index_mut()
+            .set_damaged(known.map(|damage| (damage.pack, damage.blocks.as_slice())));
     }
 
     /// The writers of this handle that somebody still holds.
@@ -332,7 +389,7 @@ impl Shared {
         let mut lost = None;
         let mut reach = Reach::new(self, Some(&others));
         let mut need = |chunk: &ChunkRef| {
-            if self.index().contains(&chunk.id) {
+            if self.index().is_reliable(&chunk.id) {
                 return;
             }
             match lock(&others).find(&chunk.id) {
@@ -340,6 +397,8 @@ impl Shared {
                     revived.insert(place.key.0);
                 }
                 Some(_) => {}
+                // Damaged, and not going away.
+                None if self.index().contains(&chunk.id) => {}
                 None => lost = Some(chunk.id),
             }
         };
@@ -410,20 +469,24 @@ impl Shared {
         }
     }
 
+    pub(crate) async fn seal_checkpoint(self: &Arc<Self>, checkpoint: Checkpoint) -> Result<Bytes> {
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let fail = |error| format_error("new checkpoint", error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            checkpoint
+                .seal(&shared.keys, &mut codec)
+                .map(Bytes::from)
+                .map_err(fail)
+        })
+        .await
+    }
+
     /// Writes the state as a checkpoint. It only saves work, so a failure is a note.
     async fn write_checkpoint(self: &Arc<Self>) {
         let view = self.view();
         let seq = view.state.seq();
-        let shared = Arc::clone(self);
-        let sealed = blocking(move || {
-            let fail = |error| format_error("new checkpoint", error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            let mut checkpoint = view.state.to_checkpoint(0);
-            view.ranks.sort(&mut checkpoint.points);
-            checkpoint.seal(&shared.keys, &mut codec).map_err(fail)
-        })
-        .await;
-        let result = match sealed {
+        let result = match self.seal_checkpoint(view.checkpoint(0)).await {
             Ok(bytes) => self
                 .objects
                 .create(&paths::checkpoint(seq), bytes)

@@ -205,6 +205,12 @@ impl Objects {
         self.put(path, payload, PutMode::Overwrite).await.map(drop)
     }
 
+    /// Replaces an object that is damaged beyond use.
+    pub(crate) async fn replace(&self, path: &str, bytes: &Bytes) -> Result<()> {
+        self.put(path, bytes.clone().into(), PutMode::Overwrite).await?;
+        self.check_kept(path, bytes.len() as u64).await
+    }
+
     async fn put(&self, path: &str, payload: PutPayload, mode: PutMode) -> Result<Put> {
         let location = Path::from(path);
         let options = PutOptions {

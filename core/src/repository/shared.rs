@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use nakivo_repo_format::log::{CommitRecord, Operation};
+use nakivo_repo_format::log::{Checkpoint, CommitRecord, Operation};
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{
     Codec, Compression, FormatError, KeySet, Manifest, PointId, RepositoryConfig, WriterId,
@@ -58,6 +58,23 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// The state as a checkpoint, with points in the order of their commits.
+    pub(crate) fn checkpoint(&self, boundary: u64) -> Checkpoint {
+        let mut checkpoint = self.state.to_checkpoint(boundary);
+        self.ranks.sort(&mut checkpoint.points);
+        checkpoint
+    }
+
+    /// Whether this is the newest point of its object.
+    pub(crate) fn is_newest(&self, point: &PointId) -> bool {
+        let Some(manifest) = self.state.point(point) else {
+            return false;
+        };
+        let rank = self.ranks.rank(point);
+        let mut others = self.state.points().values();
+        !others.any(|other| other.object.id == manifest.object.id && self.ranks.rank(&other.id) > rank)
+    }
+
     /// Fails if the log is damaged: then nobody may write. `consequence` says so for the caller's work.
     pub(crate) fn check_writable(&self, consequence: &str) -> Result<()> {
         match self.log_damage.first() {

@@ -87,7 +87,7 @@ impl Verifier {
             })
             .buffered(PARALLEL_READS);
         while let Some((seq, commit)) = commits.next().await {
-            self.reporter.check()?;
+            self.check()?;
             self.report.objects += 1;
             let path = paths::commit(seq);
             let mut found = None;
@@ -120,7 +120,7 @@ impl Verifier {
             }
             let seen = paths::commit(head);
             for seq in self.shared.list_numbers(paths::LOG, Some(&seen)).await? {
-                self.reporter.check()?;
+                self.check()?;
                 let path = paths::commit(seq);
                 match self.shared.read_commit(seq).await {
                     Ok(Some(_)) => {
@@ -139,7 +139,7 @@ impl Verifier {
 
     async fn checkpoints(&mut self, hashes: &[Option<CommitHash>]) -> Result<()> {
         for seq in self.shared.list_numbers(paths::CHECKPOINT, None).await? {
-            self.reporter.check()?;
+            self.check()?;
             self.report.objects += 1;
             let path = paths::checkpoint(seq);
             match self.shared.read_checkpoint(seq).await {
@@ -172,7 +172,7 @@ impl Verifier {
             })
             .buffered(PARALLEL_READS);
         while let Some((segment, result)) = reading.next().await {
-            self.reporter.check()?;
+            self.check()?;
             self.report.objects += 1;
             let path = paths::index(&segment.id);
             match result {

@@ -9,7 +9,8 @@ use nakivo_repo_format::tree::{Node, TreeEntry};
 use nakivo_repo_format::{Blob, ChunkId, ChunkRef, ItemKey, KeyKind, Manifest, PackId, paths};
 
 use super::{AffectedItem, Verifier};
-use crate::error::{Error, Result};
+use super::Lost;
+use crate::error::{Error, ErrorKind, Result};
 use crate::repository::content::{read_blob, read_part, segments};
 use crate::repository::objects::{corrupt, format_error};
 use crate::repository::reach::{Reach, short};
@@ -49,10 +50,11 @@ impl Verifier {
     /// The packs that hold what these points need. What cannot be read here is told when the points are walked through.
     pub(super) async fn needed_packs(&mut self, scope: &[Manifest]) -> Result<HashSet<PackId>> {
         let mut blocks = HashSet::new();
-        let mut reach = Reach::lenient(&self.shared);
-        let mut need = |chunk: &ChunkRef| blocks.extend(self.shared.index().block_numbers(&chunk.id));
+        let shared = Arc::clone(&self.shared);
+        let mut reach = Reach::lenient(&shared);
+        let mut need = |chunk: &ChunkRef| blocks.extend(shared.index().block_numbers(&chunk.id));
         for manifest in scope {
-            self.reporter.check()?;
+            self.check()?;
             reach.point(manifest, &mut need).await?;
         }
         let index = self.shared.index();
@@ -66,9 +68,11 @@ impl Verifier {
             .update(|progress| progress.items_total = Some(total));
         let mut sound = Sound::default();
         for manifest in scope {
+            if self.saved.points.contains(&manifest.id) {
+                continue;
+            }
             self.reporter
                 .update(|progress| progress.current = Some(manifest.object.name.clone()));
-            self.report.points += 1;
             let mut losses = Vec::new();
             for (name, blob) in blobs(manifest) {
                 if let Err(error) = self.blob(blob).await {
@@ -77,8 +81,23 @@ impl Verifier {
                 }
             }
             self.tree(manifest, &mut sound, &mut losses).await?;
-            if !losses.is_empty() {
+            self.report.points += 1;
+            if losses.is_empty() {
+                if self.sample.percent >= 100 {
+                    self.known.whole.insert(manifest.id);
+                }
+            } else {
+                self.known.points.insert(manifest.id, lost(&losses));
+                for (_, _, loss) in &losses {
+                    if let Loss::Item(entry) = loss {
+                        self.lost.add(manifest.id, fingerprint(entry), entry);
+                    }
+                }
                 self.name_losses(manifest, losses).await?;
+            }
+            self.saved.points.insert(manifest.id);
+            if self.ends.is_some() {
+                self.save().await;
             }
         }
         let unfinished: Vec<Blob> = {
@@ -114,7 +133,7 @@ impl Verifier {
         &mut self,
         manifest: &Manifest,
         sound: &mut Sound,
-        losses: &mut Vec<(String, Loss)>,
+        losses: &mut Vec<(String, String, Loss)>,
     ) -> Result<()> {
         let mut open: Vec<Subtree> = Vec::new();
         open.extend(manifest.root.iter().map(|root| Subtree {
@@ -126,7 +145,7 @@ impl Verifier {
         let mut visited = Vec::new();
         let mut batch = Vec::new();
         while let Some(subtree) = open.pop() {
-            self.reporter.check()?;
+            self.check()?;
             if sound.nodes.contains(&short(&subtree.chunk.id)) {
                 self.reporter
                     .update(|progress| progress.items_done += subtree.entries);
@@ -187,7 +206,7 @@ impl Verifier {
         &mut self,
         entries: Vec<Listed>,
         sound: &mut Sound,
-        losses: &mut Vec<(String, Loss)>,
+        losses: &mut Vec<(String, String, Loss)>,
     ) -> Result<()> {
         let total = entries.len() as u64;
         let mut fresh: Vec<Listed> = entries
@@ -201,14 +220,17 @@ impl Verifier {
             });
         }
         let (shared, sample, hashes) = (Arc::clone(&self.shared), self.sample, self.hashes);
-        let bad_blocks = &self.bad_blocks;
+        let (bad_blocks, only_these) = (&self.bad_blocks, &self.only_these);
         let results: Vec<_> = {
             let reporter = self.reporter.clone();
             stream::iter(fresh)
                 .map(|listed| {
                     let shared = Arc::clone(&shared);
                     let reporter = reporter.clone();
-                    let read = hashes && sample.takes(&listed.entry.value);
+                    let wanted = only_these
+                        .as_ref()
+                        .is_none_or(|these| these.contains(&fingerprint(&listed.entry)));
+                    let read = hashes && wanted && sample.takes(&listed.entry.value);
                     async move {
                         if let Err(cancelled) = reporter.check() {
                             return (listed, Err((cancelled, Vec::new())));
@@ -224,7 +246,7 @@ impl Verifier {
         };
         let checked = results.len() as u64;
         for (Listed { entry, leaf }, result) in results {
-            self.reporter.check()?;
+            self.check()?;
             self.report.items += 1;
             match result {
                 Ok(bytes) => {
@@ -253,12 +275,15 @@ impl Verifier {
         chunks: &[ChunkRef],
         node: Option<ChunkId>,
         loss: Loss,
-        losses: &mut Vec<(String, Loss)>,
+        losses: &mut Vec<(String, String, Loss)>,
     ) -> Result<()> {
         let what = self.damage_of(error)?;
         let mut object = None;
         for chunk in chunks {
             let block = self.shared.index().find(&chunk.id);
+            if block.is_some() && self.is_unreadable(chunk).await {
+                self.bad_copies(&chunk.id);
+            }
             let Some(place) = block else {
                 object = Some((
                     paths::INDEX.to_owned(),
@@ -286,15 +311,23 @@ impl Verifier {
             };
             (path, what)
         });
-        self.damaged(&path, what);
-        losses.push((path, loss));
+        self.damaged(&path, what.as_str());
+        losses.push((path, what, loss));
         Ok(())
     }
 
+    /// Whether no copy of a chunk can be read. A store that does not answer says nothing about that.
+    async fn is_unreadable(&self, chunk: &ChunkRef) -> bool {
+        match self.shared.read_chunk(chunk, Pattern::Unknown).await {
+            Ok(_) => false,
+            Err(error) => error.kind() == ErrorKind::Corrupt,
+        }
+    }
+
     /// Says what was lost in a point, by its path.
-    async fn name_losses(&mut self, manifest: &Manifest, losses: Vec<(String, Loss)>) -> Result<()> {
+    async fn name_losses(&mut self, manifest: &Manifest, losses: Vec<(String, String, Loss)>) -> Result<()> {
         let containers = self.containers(manifest).await;
-        for (object, loss) in losses {
+        for (object, _, loss) in losses {
             let (path, count) = match loss {
                 Loss::Named(name) => (name.to_owned(), 1),
                 Loss::Item(entry) => {
@@ -351,6 +384,20 @@ impl Verifier {
         }
         containers
     }
+}
+
+/// What a point lost, for the log.
+fn lost(losses: &[(String, String, Loss)]) -> Lost {
+    let mut lost = Lost::default();
+    for (_, what, loss) in losses {
+        match loss {
+            // An entry that is no record cannot be replaced by reading an item again: nothing is built on such a point.
+            Loss::Item(entry) => lost.add(1, decode_entry(entry).ok().map(|(key, _)| key), what),
+            Loss::Listing { entries, .. } => lost.add(*entries, None, what),
+            Loss::Named(_) => lost.add(1, None, what),
+        }
+    }
+    lost
 }
 
 fn blobs(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &Blob)> {
