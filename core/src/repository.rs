@@ -42,9 +42,7 @@ mod verify;
 mod view;
 mod write;
 
-pub use heal::{
-    ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted,
-};
+pub use heal::{ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted};
 pub use points::{DeletedPoints, PointFilter};
 pub use reclaim::{ReclaimOptions, ReclaimReport};
 pub(crate) use tree::Spoiled;

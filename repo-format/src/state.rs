@@ -274,7 +274,11 @@ impl RepositoryState {
             }
         }
         for damage in checkpoint.damaged_packs.into_iter().flatten() {
-            if state.damaged_packs.insert(damage.pack, Arc::new(damage)).is_some() {
+            if state
+                .damaged_packs
+                .insert(damage.pack, Arc::new(damage))
+                .is_some()
+            {
                 return Err(bad("a damaged pack twice"));
             }
         }
@@ -282,7 +286,11 @@ impl RepositoryState {
             if !state.points.contains_key(&damage.point) {
                 return Err(bad("damage of a recovery point that does not exist"));
             }
-            if state.damaged_points.insert(damage.point, Arc::new(damage)).is_some() {
+            if state
+                .damaged_points
+                .insert(damage.point, Arc::new(damage))
+                .is_some()
+            {
                 return Err(bad("a damaged recovery point twice"));
             }
         }

@@ -488,7 +488,10 @@ impl Run {
         let Some(base) = &self.base else {
             return Ok(Vec::new());
         };
-        let damaged = self.damaged.iter().filter_map(|key| ItemKey::from_bytes(key).ok());
+        let damaged = self
+            .damaged
+            .iter()
+            .filter_map(|key| ItemKey::from_bytes(key).ok());
         let ledger = self.repository.ledger(base).await?;
         let failed = ledger
             .into_iter()

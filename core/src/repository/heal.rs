@@ -11,7 +11,7 @@
 //! 6. The points are looked at again, and the log is told what is still damaged and what is whole.
 //! 7. Packs that are damaged and of which everything needed is elsewhere now are tombstoned, as reclaim does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use nakivo_repo_format::log::Operation;
@@ -243,10 +243,11 @@ async fn restore(
     }
     let run = RunId::from_random_bytes(random_bytes(&*shared.env.rng)?);
     let writer = repository.writer(run);
-    let restorer = Restorer {
+    let mut restorer = Restorer {
         shared,
         sources: &options.sources,
         writer: can_write.then_some(&writer),
+        found: HashSet::new(),
     };
     let view = shared.view();
     let mut manifests: BTreeMap<PointId, Arc<Manifest>> = BTreeMap::new();

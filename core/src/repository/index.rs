@@ -165,8 +165,11 @@ impl Index {
             if places.is_empty() {
                 self.damaged.extend(numbers);
             } else {
-                let known = places.iter().filter_map(|place| numbers.start.checked_add(*place));
-                self.damaged.extend(known.filter(|number| numbers.contains(number)));
+                let known = places
+                    .iter()
+                    .filter_map(|place| numbers.start.checked_add(*place));
+                self.damaged
+                    .extend(known.filter(|number| numbers.contains(number)));
             }
         }
     }

@@ -292,11 +292,12 @@ impl Shared {
                 _ => {}
             }
         }
-        if record
-            .operations
-            .iter()
-            .any(|operation| matches!(operation, Operation::Damage { .. } | Operation::RemovedPacks { .. }))
-            || (!added.is_empty() && !state.damaged_packs().is_empty())
+        if record.operations.iter().any(|operation| {
+            matches!(
+                operation,
+                Operation::Damage { .. } | Operation::RemovedPacks { .. }
+            )
+        }) || (!added.is_empty() && !state.damaged_packs().is_empty())
         {
             self.know_damage(&state);
         }

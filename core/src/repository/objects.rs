@@ -437,7 +437,9 @@ pub(crate) fn corrupt(path: &str, what: &str) -> Error {
 
 /// A message about the object at `path`, without the path: for lists that name it beside.
 pub(crate) fn without_path<'a>(path: &str, message: &'a str) -> &'a str {
-    let rest = message.strip_prefix(path).and_then(|rest| rest.strip_prefix(": "));
+    let rest = message
+        .strip_prefix(path)
+        .and_then(|rest| rest.strip_prefix(": "));
     rest.unwrap_or(message)
 }
 

@@ -70,7 +70,8 @@ impl PointFilter {
 
     fn takes(&self, state: &RepositoryState, manifest: &Manifest) -> bool {
         (!self.damaged || state.damaged_points().contains_key(&manifest.id))
-            && self.object
+            && self
+                .object
                 .as_ref()
                 .is_none_or(|object| manifest.object.id == *object)
             && self.older_than_ms.is_none_or(|time| manifest.started_ms < time)

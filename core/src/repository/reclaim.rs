@@ -280,9 +280,19 @@ impl Reclaim<'_> {
             .usage(|at| marks.needed.contains(at), |at| nowhere.contains(at));
         let (strays, chosen) = match &self.only {
             None => (self.strays().await?, self.choose(&usage)),
-            Some(only) => (HashMap::new(), usage.iter().filter(|pack| only.contains(&pack.id)).copied().collect()),
+            Some(only) => (
+                HashMap::new(),
+                usage
+                    .iter()
+                    .filter(|pack| only.contains(&pack.id))
+                    .copied()
+                    .collect(),
+            ),
         };
-        let chosen: Vec<PackUsage> = chosen.into_iter().filter(|pack| !self.is_lost(pack, &marks.needed)).collect();
+        let chosen: Vec<PackUsage> = chosen
+            .into_iter()
+            .filter(|pack| !self.is_lost(pack, &marks.needed))
+            .collect();
         self.report.stored_bytes = usage.iter().map(|pack| pack.size).sum();
         self.report.needed_bytes = usage.iter().map(|pack| pack.wanted_bytes).sum();
         self.report.stray_packs = strays.len() as u64;
@@ -410,7 +420,9 @@ impl Reclaim<'_> {
         };
         numbers.any(|number| {
             index.is_block_damaged(number)
-                && index.chunk_positions(number).any(|position| needed.contains(position))
+                && index
+                    .chunk_positions(number)
+                    .any(|position| needed.contains(position))
         })
     }
 

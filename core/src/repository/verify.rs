@@ -26,8 +26,8 @@ mod recheck;
 mod record;
 mod saved;
 
-pub(crate) use record::{Known, Lost};
 pub(crate) use recheck::recheck;
+pub(crate) use record::{Known, Lost};
 use saved::{Saved, Scope};
 
 /// Affected items listed for one damaged object; beyond, they are only counted.
@@ -223,11 +223,7 @@ async fn run(shared: Arc<Shared>, options: VerifyOptions, reporter: Reporter) ->
 }
 
 /// Verifies, and says besides what the log should know.
-pub(crate) async fn look(
-    shared: Arc<Shared>,
-    options: VerifyOptions,
-    reporter: Reporter,
-) -> Result<Looked> {
+pub(crate) async fn look(shared: Arc<Shared>, options: VerifyOptions, reporter: Reporter) -> Result<Looked> {
     let percent = options.sample_percent.unwrap_or(100);
     if !(1..=100).contains(&percent) {
         return Err(Error::invalid("sample", percent, "1 to 100 percent"));
@@ -270,7 +266,9 @@ pub(crate) async fn look(
         lost: LostItems::default(),
         only_these: None,
         saved,
-        ends: options.max_duration.map(|duration| started.saturating_add(duration)),
+        ends: options
+            .max_duration
+            .map(|duration| started.saturating_add(duration)),
         unsaved_bytes: 0,
         out_of_time: false,
         passing: options.passing,

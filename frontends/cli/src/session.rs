@@ -89,7 +89,7 @@ impl Session {
             &format!(
                 "{object}: {}. Newer recovery points may exist that cannot be read, so this may be an older state. To see \
                  what is damaged: nakivo repo verify {url}. To get it back: put {object} there again from a copy of the \
-                 repository",
+                 repository. To go on without it: nakivo repo heal {url}",
                 damage.what
             ),
         );

@@ -324,7 +324,12 @@ fn damage_is_known_until_it_is_gone() {
 
     let known = damage(vec![damaged(point)], packs(&[1]).to_vec(), Vec::new(), Vec::new());
     add(&mut state, vec![point_of(point), point_of(other), known]).unwrap();
-    let again = damage(vec![damaged(other)], packs(&[2, 3]).to_vec(), Vec::new(), Vec::new());
+    let again = damage(
+        vec![damaged(other)],
+        packs(&[2, 3]).to_vec(),
+        Vec::new(),
+        Vec::new(),
+    );
     add(&mut state, vec![again]).unwrap();
     assert_eq!(state.damaged_packs()[&pack].blocks, [2, 3], "the newest counts");
     assert_eq!(state.damaged_points().len(), 2);

@@ -352,7 +352,10 @@ fn damage() {
         ..commit()
     };
     let bytes = golden("commit-damage.bin", &commit.seal(&keys, &mut codec).unwrap().1);
-    assert_eq!(CommitRecord::open(&keys, &mut codec, 2, &bytes).unwrap().1, commit);
+    assert_eq!(
+        CommitRecord::open(&keys, &mut codec, 2, &bytes).unwrap().1,
+        commit
+    );
     let checkpoint = Checkpoint {
         seq: 2,
         commit_hash: CommitHash::from_bytes([21; 32]),
@@ -365,8 +368,14 @@ fn damage() {
         damaged_packs: Some(packs),
         damaged_points: Some(points),
     };
-    let bytes = golden("checkpoint-damage.bin", &checkpoint.seal(&keys, &mut codec).unwrap());
-    assert_eq!(Checkpoint::open(&keys, &mut codec, 2, &bytes).unwrap(), checkpoint);
+    let bytes = golden(
+        "checkpoint-damage.bin",
+        &checkpoint.seal(&keys, &mut codec).unwrap(),
+    );
+    assert_eq!(
+        Checkpoint::open(&keys, &mut codec, 2, &bytes).unwrap(),
+        checkpoint
+    );
 }
 
 /// A compressed record: read only, because another zstd release may write other bytes.

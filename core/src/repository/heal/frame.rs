@@ -47,7 +47,11 @@ pub(super) async fn log(shared: &Arc<Shared>, preview: bool, report: &mut HealRe
         view.state.head()
     } else {
         // The last commit cannot be read: its bytes, such as they are, are what the next one follows.
-        match shared.objects.get(&paths::commit(last), MAX_COMMIT_OBJECT_BYTES).await {
+        match shared
+            .objects
+            .get(&paths::commit(last), MAX_COMMIT_OBJECT_BYTES)
+            .await
+        {
             Ok(Some(bytes)) => CommitHash::of(&bytes),
             Ok(None) => view.state.head(),
             Err(error) if error.kind() == ErrorKind::Corrupt => view.state.head(),
@@ -63,7 +67,10 @@ pub(super) async fn log(shared: &Arc<Shared>, preview: bool, report: &mut HealRe
     let state = RepositoryState::from_checkpoint(checkpoint.clone())
         .map_err(|error| corrupt(&paths::checkpoint(last), &error.to_string()))?;
     put_checkpoint(shared, checkpoint.clone()).await?;
-    let known = Head { seq: last, hash: head };
+    let known = Head {
+        seq: last,
+        hash: head,
+    };
     history::replace(&*shared.env.state, &shared.config.id, known).await?;
     shared.set_view(View {
         state,
@@ -83,7 +90,9 @@ async fn put_checkpoint(shared: &Arc<Shared>, checkpoint: Checkpoint) -> Result<
     }
     match shared.read_checkpoint(checkpoint.seq).await {
         Ok(found) if found == checkpoint => Ok(()),
-        Ok(found) if checkpoint.boundary <= found.boundary && found.commit_hash == checkpoint.commit_hash => Ok(()),
+        Ok(found) if checkpoint.boundary <= found.boundary && found.commit_hash == checkpoint.commit_hash => {
+            Ok(())
+        }
         // One from before history broke, or of somebody who heals at the same time: the bytes tell which one counts.
         Ok(_) => Err(Error::new(
             ErrorKind::Conflict,

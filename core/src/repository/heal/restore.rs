@@ -1,12 +1,13 @@
 //! Storing damaged content again, when somebody still has the right bytes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use nakivo_repo_format::record::{ContentPart, SegmentList};
-use nakivo_repo_format::{ChunkRef, Manifest};
+use nakivo_repo_format::{ChunkId, ChunkRef, Manifest};
 
 use super::{HealSource, Wanted};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,11 +30,13 @@ pub(super) struct Restorer<'a> {
     pub(super) sources: &'a [Arc<dyn HealSource>],
     /// `None`: only looks whether the right bytes are to be had.
     pub(super) writer: Option<&'a Writer>,
+    /// Chunks that would have been stored by now, had there been a writer.
+    pub(super) found: HashSet<ChunkId>,
 }
 
 impl Restorer<'_> {
     /// Restores what is damaged of one item, as far as a source has it.
-    pub(super) async fn item(&self, manifest: &Manifest, lost: &LostItem) -> Result<Restored> {
+    pub(super) async fn item(&mut self, manifest: &Manifest, lost: &LostItem) -> Result<Restored> {
         let mut restored = Restored::default();
         let Ok((_, record)) = decode_entry(&lost.entry) else {
             return Ok(restored);
@@ -49,6 +52,7 @@ impl Restorer<'_> {
             };
             for source in self.sources {
                 if self.part(&**source, &wanted).await? {
+                    self.note(part).await;
                     restored.parts += 1;
                     restored.bytes += part.size;
                     break;
@@ -58,12 +62,26 @@ impl Restorer<'_> {
         Ok(restored)
     }
 
+    /// Without a writer, remembers what a part found would have brought.
+    async fn note(&mut self, part: &ContentPart) {
+        if self.writer.is_some() {
+            return;
+        }
+        if let SegmentList::Indirect(blob) = &part.segments {
+            self.found.extend(blob.chunks().iter().map(|chunk| chunk.id));
+        }
+        let mut list = segments(self.shared, &part.segments);
+        while let Ok(Some(segment)) = list.try_next().await {
+            self.found.extend(segment.chunks().iter().map(|chunk| chunk.id));
+        }
+    }
+
     /// Whether every chunk of a part is where it can be relied on, or was stored again already.
     async fn is_sound(&self, part: &ContentPart) -> bool {
         let reliable = |chunks: &[ChunkRef]| {
             chunks.iter().all(|chunk| match self.writer {
                 Some(writer) => writer.packer.has(&chunk.id),
-                None => self.shared.index().is_reliable(&chunk.id),
+                None => self.found.contains(&chunk.id) || self.shared.index().is_reliable(&chunk.id),
             })
         };
         if let SegmentList::Indirect(blob) = &part.segments

@@ -65,7 +65,7 @@ impl Verifier {
             })
             .buffered(PARALLEL_PACKS);
         while let Some((id, result)) = reading.next().await {
-            self.check()?;
+            self.reporter.check()?;
             if !self.shared.index().shows_pack(&id) {
                 // It went meanwhile, and nothing needs it any more.
                 continue;
@@ -100,6 +100,8 @@ impl Verifier {
             if self.unsaved_bytes >= SAVE_EVERY_BYTES {
                 self.save().await;
             }
+            // Behind it: each call gets on by one pack at least.
+            self.check()?;
         }
         Ok(())
     }

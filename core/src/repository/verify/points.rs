@@ -8,8 +8,8 @@ use nakivo_repo_format::record::{ContentPart, ItemRecord};
 use nakivo_repo_format::tree::{Node, TreeEntry};
 use nakivo_repo_format::{Blob, ChunkId, ChunkRef, ItemKey, KeyKind, Manifest, PackId, paths};
 
-use super::{AffectedItem, Verifier};
 use super::Lost;
+use super::{AffectedItem, Verifier};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::content::{read_blob, read_part, segments};
 use crate::repository::objects::{corrupt, format_error};
@@ -37,6 +37,26 @@ struct Subtree {
 struct Listed {
     entry: TreeEntry,
     leaf: ChunkId,
+}
+
+/// A point on its way.
+#[derive(Default)]
+struct PointWalk {
+    /// Where an earlier verification stopped: everything up to this key was looked at.
+    after: Option<Vec<u8>>,
+    /// Lost and not settled yet: the object that is to blame, what is wrong with it, what is lost.
+    losses: Vec<(String, String, Loss)>,
+    /// Read once something was lost.
+    containers: Option<Containers>,
+}
+
+impl PointWalk {
+    fn is_done(&self, key: Option<&[u8]>) -> bool {
+        match (&self.after, key) {
+            (Some(after), Some(key)) => key <= after.as_slice(),
+            _ => false,
+        }
+    }
 }
 
 /// What was found to be unreadable in one point, before it is known where that is.
@@ -71,34 +91,30 @@ impl Verifier {
             if self.saved.points.contains(&manifest.id) {
                 continue;
             }
+            self.check()?;
             self.reporter
                 .update(|progress| progress.current = Some(manifest.object.name.clone()));
-            let mut losses = Vec::new();
-            for (name, blob) in blobs(manifest) {
-                if let Err(error) = self.blob(blob).await {
-                    self.lose(error, blob.chunks(), None, Loss::Named(name), &mut losses)
-                        .await?;
-                }
-            }
-            self.tree(manifest, &mut sound, &mut losses).await?;
-            self.report.points += 1;
-            if losses.is_empty() {
-                if self.sample.percent >= 100 {
-                    self.known.whole.insert(manifest.id);
-                }
-            } else {
-                self.known.points.insert(manifest.id, lost(&losses));
-                for (_, _, loss) in &losses {
-                    if let Loss::Item(entry) = loss {
-                        self.lost.add(manifest.id, fingerprint(entry), entry);
+            let mut walk = PointWalk::default();
+            let begun = self
+                .saved
+                .within
+                .take()
+                .filter(|(point, _)| *point == manifest.id);
+            walk.after = begun.map(|(_, key)| key);
+            if walk.after.is_none() {
+                for (name, blob) in blobs(manifest) {
+                    if let Err(error) = self.blob(blob).await {
+                        self.lose(error, blob.chunks(), None, Loss::Named(name), &mut walk.losses)
+                            .await?;
                     }
                 }
-                self.name_losses(manifest, losses).await?;
+            }
+            self.tree(manifest, &mut sound, &mut walk).await?;
+            self.report.points += 1;
+            if !self.known.points.contains_key(&manifest.id) && self.sample.percent >= 100 {
+                self.known.whole.insert(manifest.id);
             }
             self.saved.points.insert(manifest.id);
-            if self.ends.is_some() {
-                self.save().await;
-            }
         }
         let unfinished: Vec<Blob> = {
             let view = self.shared.view();
@@ -129,12 +145,7 @@ impl Verifier {
         Ok(())
     }
 
-    async fn tree(
-        &mut self,
-        manifest: &Manifest,
-        sound: &mut Sound,
-        losses: &mut Vec<(String, String, Loss)>,
-    ) -> Result<()> {
+    async fn tree(&mut self, manifest: &Manifest, sound: &mut Sound, walk: &mut PointWalk) -> Result<()> {
         let mut open: Vec<Subtree> = Vec::new();
         open.extend(manifest.root.iter().map(|root| Subtree {
             chunk: root.chunk,
@@ -145,8 +156,8 @@ impl Verifier {
         let mut visited = Vec::new();
         let mut batch = Vec::new();
         while let Some(subtree) = open.pop() {
-            self.check()?;
-            if sound.nodes.contains(&short(&subtree.chunk.id)) {
+            self.reporter.check()?;
+            if sound.nodes.contains(&short(&subtree.chunk.id)) || walk.is_done(subtree.last_key.as_deref()) {
                 self.reporter
                     .update(|progress| progress.items_done += subtree.entries);
                 continue;
@@ -158,30 +169,70 @@ impl Verifier {
                     entries: child.entries,
                     last_key: Some(child.last_key),
                 })),
-                Ok(Node::Leaf(entries)) => batch.extend(entries.into_iter().map(|entry| Listed {
-                    entry,
-                    leaf: subtree.chunk.id,
-                })),
+                Ok(Node::Leaf(entries)) => {
+                    let leaf = subtree.chunk.id;
+                    let left = entries
+                        .into_iter()
+                        .filter(|entry| !walk.is_done(Some(&entry.key)));
+                    batch.extend(left.map(|entry| Listed { entry, leaf }));
+                }
                 Err(error) => {
                     let loss = Loss::Listing {
                         entries: subtree.entries,
                         last_key: subtree.last_key,
                     };
-                    self.lose(error, &[subtree.chunk], Some(subtree.chunk.id), loss, losses)
-                        .await?;
+                    self.lose(
+                        error,
+                        &[subtree.chunk],
+                        Some(subtree.chunk.id),
+                        loss,
+                        &mut walk.losses,
+                    )
+                    .await?;
                     continue;
                 }
             }
             visited.push(short(&subtree.chunk.id));
             if batch.len() >= BATCH_ITEMS {
-                self.items(std::mem::take(&mut batch), sound, losses).await?;
+                self.batch(manifest, std::mem::take(&mut batch), sound, walk)
+                    .await?;
+                self.check()?;
             }
         }
-        self.items(batch, sound, losses).await?;
-        if losses.is_empty() {
+        self.batch(manifest, batch, sound, walk).await?;
+        if !self.known.points.contains_key(&manifest.id) && walk.after.is_none() {
             // What later points share of this one need not be looked at again.
             sound.nodes.extend(visited);
         }
+        Ok(())
+    }
+
+    /// Checks a batch of items and settles what was lost so far, so that a later call can go on behind it.
+    async fn batch(
+        &mut self,
+        manifest: &Manifest,
+        batch: Vec<Listed>,
+        sound: &mut Sound,
+        walk: &mut PointWalk,
+    ) -> Result<()> {
+        let last = batch.last().map(|listed| listed.entry.key.clone());
+        self.items(batch, sound, &mut walk.losses).await?;
+        if !walk.losses.is_empty() {
+            let losses = std::mem::take(&mut walk.losses);
+            add_losses(self.known.points.entry(manifest.id).or_default(), &losses);
+            for (_, _, loss) in &losses {
+                if let Loss::Item(entry) = loss {
+                    self.lost.add(manifest.id, fingerprint(entry), entry);
+                }
+            }
+            if walk.containers.is_none() {
+                walk.containers = Some(self.containers(manifest).await);
+            }
+            if let Some(containers) = &walk.containers {
+                self.name_losses(manifest, containers, losses);
+            }
+        }
+        self.saved.within = last.map(|key| (manifest.id, key));
         Ok(())
     }
 
@@ -246,7 +297,7 @@ impl Verifier {
         };
         let checked = results.len() as u64;
         for (Listed { entry, leaf }, result) in results {
-            self.check()?;
+            self.reporter.check()?;
             self.report.items += 1;
             match result {
                 Ok(bytes) => {
@@ -325,8 +376,12 @@ impl Verifier {
     }
 
     /// Says what was lost in a point, by its path.
-    async fn name_losses(&mut self, manifest: &Manifest, losses: Vec<(String, String, Loss)>) -> Result<()> {
-        let containers = self.containers(manifest).await;
+    fn name_losses(
+        &mut self,
+        manifest: &Manifest,
+        containers: &Containers,
+        losses: Vec<(String, String, Loss)>,
+    ) {
         for (object, _, loss) in losses {
             let (path, count) = match loss {
                 Loss::Named(name) => (name.to_owned(), 1),
@@ -352,7 +407,6 @@ impl Verifier {
             };
             self.ledger.affects(&object, item, count);
         }
-        Ok(())
     }
 
     /// The containers of a point, as far as they can be read.
@@ -386,9 +440,8 @@ impl Verifier {
     }
 }
 
-/// What a point lost, for the log.
-fn lost(losses: &[(String, String, Loss)]) -> Lost {
-    let mut lost = Lost::default();
+/// Adds what a point lost, for the log.
+fn add_losses(lost: &mut Lost, losses: &[(String, String, Loss)]) {
     for (_, what, loss) in losses {
         match loss {
             // An entry that is no record cannot be replaced by reading an item again: nothing is built on such a point.
@@ -397,7 +450,6 @@ fn lost(losses: &[(String, String, Loss)]) -> Lost {
             Loss::Named(_) => lost.add(1, None, what),
         }
     }
-    lost
 }
 
 fn blobs(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &Blob)> {

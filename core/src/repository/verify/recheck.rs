@@ -26,7 +26,10 @@ pub(crate) async fn recheck(
         .filter_map(|point| view.state.point(point).map(|manifest| Manifest::clone(manifest)))
         .collect();
     let mut verifier = Verifier {
-        sample: Sample { percent: 100, seed: 0 },
+        sample: Sample {
+            percent: 100,
+            seed: 0,
+        },
         hashes: true,
         ledger: Findings::default(),
         report: VerifyReport::default(),

@@ -42,6 +42,8 @@ pub(super) struct Saved {
     /// Packs are read in the order of their names; all up to this one were.
     pub(super) last_pack: Option<PackId>,
     pub(super) points: BTreeSet<PointId>,
+    /// A point that was begun, and the key up to which it was looked at.
+    pub(super) within: Option<(PointId, Vec<u8>)>,
     figures: [u64; 6],
     damage: Vec<Damage>,
     bad: BTreeMap<PackId, BTreeSet<u32>>,
@@ -62,6 +64,7 @@ impl Saved {
             seed,
             last_pack: None,
             points: BTreeSet::new(),
+            within: None,
             figures: [0; 6],
             damage: Vec::new(),
             bad: BTreeMap::new(),

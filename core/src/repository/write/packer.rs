@@ -280,8 +280,7 @@ impl Packer {
         let limits = Lane::of(role).limits();
         let mut queues = lock(&self.queues);
         // In this order: a chunk moves from pending to own (both with this lock held) and from own to the shared index.
-        let known = self.knows(&queues, &id)
-            || (!copy && self.shared.index().is_reliable(&id));
+        let known = self.knows(&queues, &id) || (!copy && self.shared.index().is_reliable(&id));
         if known {
             self.counters.chunks_known.fetch_add(1, Ordering::Relaxed);
             return false;

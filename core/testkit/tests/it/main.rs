@@ -14,6 +14,7 @@ mod crash;
 mod damage;
 mod durable;
 mod faults;
+mod heal;
 mod histories;
 mod many;
 mod reclaim;

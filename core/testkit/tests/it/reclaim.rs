@@ -457,7 +457,7 @@ impl Turns {
 
 /// The first actor runs to its operation `i`; the second to its operation `j`; the first to its end; the second to its end.
 /// Returns what both came to, and whether `i` and `j` were reached.
-fn interleave<A: Send, B: Send>(
+pub(crate) fn interleave<A: Send, B: Send>(
     store: &Arc<dyn object_store::ObjectStore>,
     (i, first): (u64, impl AsyncFnOnce(Lab) -> A + Send),
     (j, second): (u64, impl AsyncFnOnce(Lab) -> B + Send),
