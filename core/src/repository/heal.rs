@@ -121,7 +121,8 @@ impl Repository {
     /// Where history was lost, other machines that saw it will say so when they open the repository.
     ///
     /// # Errors
-    /// Through the handle: `Busy` if others commit all the time; `Cancelled`; what makes a source as a whole unusable; those of
+    /// Through the handle: `Busy` if others commit all the time; `Conflict` if reclaim took what this call stored for a leftover,
+    /// with a grace period shorter than this call takes; `Cancelled`; what makes a source as a whole unusable; those of
     /// the store. What was healed before stays healed.
     ///
     /// # Cancellation

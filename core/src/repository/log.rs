@@ -119,7 +119,11 @@ impl Shared {
             })
             .await?;
             let seq = record.seq;
-            match self.put_commit(&record, Bytes::from(bytes)).await? {
+            let committed = self.put_commit(&record, Bytes::from(bytes)).await?;
+            if matches!(committed, Committed::Ours(_)) {
+                self.check_not_past(seq).await?;
+            }
+            match committed {
                 Committed::Ours(None) => self.advance(&view, hash, &record).await?,
                 Committed::Ours(Some((hash, record))) => self.advance(&view, hash, &record).await?,
                 Committed::Theirs(hash, record) => {
@@ -188,10 +192,7 @@ impl Shared {
     async fn put_commit(self: &Arc<Self>, record: &CommitRecord, bytes: Bytes) -> Result<Committed> {
         let path = paths::commit(record.seq);
         let failure = match self.objects.create_kept(&path, &bytes).await {
-            Ok(Put::Created) => {
-                self.check_not_past(record.seq).await?;
-                return Ok(Committed::Ours(None));
-            }
+            Ok(Put::Created) => return Ok(Committed::Ours(None)),
             Ok(Put::Exists) => None,
             Err(error) => Some(error),
         };
@@ -210,7 +211,6 @@ impl Shared {
             Err(error) => return Err(failure.unwrap_or(error)),
         };
         if found == bytes {
-            self.check_not_past(record.seq).await?;
             return Ok(Committed::Ours(None));
         }
         let (hash, other) = match self.open_commit(record.seq, found).await {

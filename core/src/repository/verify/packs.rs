@@ -79,7 +79,9 @@ impl Verifier {
                     self.report.chunks += condition.chunks;
                     self.reporter
                         .update(|progress| progress.bytes_done += condition.bytes);
-                    self.known.read.insert(id);
+                    if self.shared.view().state.damaged_packs().contains_key(&id) {
+                        self.known.read.insert(id);
+                    }
                     self.unsaved_bytes += condition.bytes;
                     if !condition.bad.is_empty() {
                         self.bad(id, condition.bad.into_iter().collect());

@@ -53,7 +53,7 @@ impl Lost {
 pub(crate) struct Known {
     /// Blocks that cannot be read, by pack and place; no places: all of them.
     pub(crate) bad: BTreeMap<PackId, BTreeSet<u32>>,
-    /// Packs of which every block was read.
+    /// Packs that the log calls damaged and of which every block was looked at.
     pub(crate) read: HashSet<PackId>,
     /// Packs that are not as they were stored, whether or not their blocks can be read.
     pub(crate) changed: BTreeSet<PackId>,

@@ -112,7 +112,6 @@ impl Saved {
         self.bad.clone_from(&known.bad);
         self.whole.clone_from(&known.whole);
         self.changed.clone_from(&known.changed);
-        // Only packs that the log calls damaged matter here: those found sound are taken off that list.
         self.read = known.read.iter().copied().collect();
         self.lost = known
             .points

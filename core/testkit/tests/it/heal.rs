@@ -747,7 +747,7 @@ async fn stopped_at_any_operation_it_loses_nothing() {
     assert!(cases > 15, "only {cases}");
 }
 
-/// Interleavings with a run and with reclaim: one in seven of them, others for another `NAKIVO_SEED`; all with `NAKIVO_FULL=1`.
+/// Interleavings with a run and with reclaim: one in seventeen of them, others for another `NAKIVO_SEED`; all with `NAKIVO_FULL=1`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beside_backups_and_reclaim_in_every_order() {
     let started = Instant::now();
@@ -772,7 +772,7 @@ async fn beside_backups_and_reclaim_in_every_order() {
     for with_reclaim in [false, true] {
         for i in 0.. {
             let mut i_reached = true;
-            for j in (0..).filter(|j| all || (i * 3 + j + share) % 7 == 0) {
+            for j in (0..).filter(|j| all || (i * 3 + j + share) % 17 == 0) {
                 let store = spoiled.open().await;
                 let other = start.other.clone();
                 let healing = async move |lab: Lab| {
@@ -802,12 +802,9 @@ async fn beside_backups_and_reclaim_in_every_order() {
                 let what = format!("heal to {i}, reclaim {with_reclaim} to {j}");
                 failures
                     .attempt(async {
-                        if let Err(error) = healed {
-                            panic!("{what}: heal: {error:?}");
-                        }
-                        match beside {
-                            Ok(_) => {}
-                            Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{what}: {error:?}"),
+                        // Without any grace period what either stored may be taken for a leftover: then it is refused.
+                        for error in [healed.err(), beside.err()].into_iter().flatten() {
+                            assert_eq!(error.kind(), ErrorKind::Conflict, "{what}: {error:?}");
                         }
                         let lab = Lab::over(store, 6);
                         let repository = lab.open().await.unwrap();
