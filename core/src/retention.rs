@@ -2,8 +2,6 @@
 //!
 //! The rules are those of `nakivo-scheduler`, which knows nothing of repositories; here they meet the points.
 
-use std::sync::{Mutex, PoisonError};
-
 use chrono::{DateTime, Utc};
 use nakivo_repo_format::log::Operation;
 use nakivo_repo_format::manifest::{self, Outcome};
@@ -63,29 +61,31 @@ impl Repository {
         calendar: &Calendar,
     ) -> Result<AppliedRetention> {
         self.refresh().await?;
-        let first = self.plan_retention(object, policy, calendar)?;
-        if first.removed().next().is_none() {
-            return Ok(AppliedRetention {
-                plan: first,
-                commit: None,
-            });
-        }
-        let applied = Mutex::new(first);
-        let commit = self
+        let committed = self
             .shared
-            .commit_if_any(|_| {
+            .commit_if(|_| {
                 let plan = self.plan_retention(object, policy, calendar)?;
                 let points: Vec<PointId> = plan.removed().copied().collect();
-                *applied.lock().unwrap_or_else(PoisonError::into_inner) = plan;
-                let remove = (!points.is_empty()).then(|| Operation::RemovePoints {
+                if points.is_empty() {
+                    return Ok(None);
+                }
+                let operation = Operation::RemovePoints {
                     points,
                     reason: "retention".to_owned(),
-                });
-                Ok(remove.into_iter().collect())
+                };
+                Ok(Some((vec![operation], plan)))
             })
             .await?;
-        let plan = applied.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(AppliedRetention { plan, commit })
+        Ok(match committed {
+            Some((seq, plan)) => AppliedRetention {
+                plan,
+                commit: Some(seq),
+            },
+            None => AppliedRetention {
+                plan: self.plan_retention(object, policy, calendar)?,
+                commit: None,
+            },
+        })
     }
 }
 

@@ -450,9 +450,20 @@ impl Index {
         self.packs.len() - self.hidden.len()
     }
 
-    /// Chunks of all packs, hidden ones included.
+    /// Positions of the chunks of all packs that are not hidden, block by block.
+    fn shown(&self) -> impl Iterator<Item = Range<u32>> + '_ {
+        (0u32..)
+            .zip(&self.blocks)
+            .filter(|(_, block)| !self.hidden.contains(&block.pack))
+            .map(|(number, _)| self.chunk_positions(number))
+    }
+
+    /// Chunks of all packs that are not hidden.
     pub(crate) fn chunk_count(&self) -> usize {
-        self.ids.len()
+        if self.hidden.is_empty() {
+            return self.ids.len();
+        }
+        self.shown().map(|positions| positions.len()).sum()
     }
 
     /// Bytes of all packs that are not hidden.
@@ -460,9 +471,12 @@ impl Index {
         self.stored_bytes
     }
 
-    /// Plain bytes of all chunks.
+    /// Plain bytes of the chunks of all packs that are not hidden.
     pub(crate) fn plain_bytes(&self) -> u64 {
-        self.lengths.iter().map(|length| u64::from(*length)).sum()
+        self.shown()
+            .flatten()
+            .map(|position| u64::from(self.lengths[position as usize]))
+            .sum()
     }
 }
 

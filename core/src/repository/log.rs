@@ -7,6 +7,7 @@ use bytes::Bytes;
 use nakivo_repo_format::log::{Checkpoint, CommitRecord, IndexRef, Operation};
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{ChunkRef, CommitHash, IndexId, PackId, paths};
+use tokio::sync::MutexGuard;
 
 use super::history::{self, Head};
 use super::index::Index;
@@ -95,48 +96,28 @@ impl Shared {
         self: &Arc<Self>,
         build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
     ) -> Result<u64> {
-        let _moving = self.log.lock().await;
+        let built = |state: &RepositoryState| build(state).map(|operations| Some((operations, ())));
+        match self.commit_if(built).await? {
+            Some((seq, ())) => Ok(seq),
+            None => Err(Error::internal("a change without operations")),
+        }
+    }
+
+    /// As [`Shared::commit`], but `build` may find that nothing is left to do: then nothing is committed. Returns the number
+    /// of the commit, and what `build` said about the operations that were committed.
+    pub(crate) async fn commit_if<T: Send>(
+        self: &Arc<Self>,
+        build: impl Fn(&RepositoryState) -> Result<Option<(Vec<Operation>, T)>> + Send + Sync,
+    ) -> Result<Option<(u64, T)>> {
+        let moving = self.log.lock().await;
         for _ in 0..MAX_RACES {
             let view = self.view();
-            view.check_writable("nothing can be written to this repository")?;
-            let operations = without_known_segments(&view.state, build(&view.state)?);
-            let operations = self.keep_needed(&view, operations).await?;
-            let record = self.next_record(&view.state, operations);
-            // What the state refuses must not reach the store.
-            let mut after = view.state.clone();
-            let shared = Arc::clone(self);
-            let (hash, bytes, record) = blocking(move || {
-                let fail = |error| format_error("new commit", error);
-                let mut codec = shared.codecs.fresh().map_err(fail)?;
-                let (hash, bytes) = record.seal(&shared.keys, &mut codec).map_err(fail)?;
-                after.apply(hash, &record).map_err(|error| {
-                    Error::new(
-                        ErrorKind::Conflict,
-                        format!("the change no longer fits the repository: {error}"),
-                    )
-                })?;
-                Ok((hash, bytes, record))
-            })
-            .await?;
-            let seq = record.seq;
-            let committed = self.put_commit(&record, Bytes::from(bytes)).await?;
-            if matches!(committed, Committed::Ours(_)) {
-                self.check_not_past(seq).await?;
+            let Some((operations, about)) = build(&view.state)? else {
+                return Ok(None);
+            };
+            if let Some(seq) = self.try_commit(&moving, &view, operations).await? {
+                return Ok(Some((seq, about)));
             }
-            match committed {
-                Committed::Ours(None) => self.advance(&view, hash, &record).await?,
-                Committed::Ours(Some((hash, record))) => self.advance(&view, hash, &record).await?,
-                Committed::Theirs(hash, record) => {
-                    tracing::info!(seq, "another writer committed first; trying the next number");
-                    self.advance(&view, hash, &record).await?;
-                    continue;
-                }
-            }
-            self.remember_head().await;
-            if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
-                self.write_checkpoint().await;
-            }
-            return Ok(seq);
         }
         Err(Error::new(
             ErrorKind::Busy,
@@ -144,37 +125,84 @@ impl Shared {
         ))
     }
 
-    /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
-    pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: &[Operation]) -> Result<bool> {
-        let build = |state: &RepositoryState| {
-            Ok(if state.seq() == seq {
-                operations.to_vec()
-            } else {
-                Vec::new()
-            })
-        };
-        Ok(self.commit_if_any(build).await?.is_some())
-    }
-
-    /// As [`Shared::commit`], but commits nothing if `build` makes no operation of the newest state.
+    /// As [`Shared::commit_if`], for operations that need no comment.
     pub(crate) async fn commit_if_any(
         self: &Arc<Self>,
         build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
     ) -> Result<Option<u64>> {
-        let none = std::sync::atomic::AtomicBool::new(false);
-        let build = |state: &RepositoryState| {
-            let operations = build(state)?;
-            if operations.is_empty() {
-                none.store(true, std::sync::atomic::Ordering::Relaxed);
-                return Err(Error::new(ErrorKind::Conflict, "there is nothing to commit"));
-            }
-            Ok(operations)
-        };
-        match self.commit(build).await {
-            Ok(seq) => Ok(Some(seq)),
-            Err(_) if none.load(std::sync::atomic::Ordering::Relaxed) => Ok(None),
-            Err(error) => Err(error),
+        let some = |operations: Vec<Operation>| (!operations.is_empty()).then_some((operations, ()));
+        let committed = self.commit_if(|state| build(state).map(some)).await?;
+        Ok(committed.map(|(seq, ())| seq))
+    }
+
+    /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
+    pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: Vec<Operation>) -> Result<bool> {
+        let moving = self.log.lock().await;
+        let view = self.view();
+        if view.state.seq() != seq {
+            return Ok(false);
         }
+        Ok(self.try_commit(&moving, &view, operations).await?.is_some())
+    }
+
+    /// Adds a commit right after this view and moves the view on. `None` if another writer was first: then the view has
+    /// moved to that writer's commit, and nothing was committed. The caller holds [`Shared::log`].
+    async fn try_commit(
+        self: &Arc<Self>,
+        _moving: &MutexGuard<'_, ()>,
+        view: &View,
+        operations: Vec<Operation>,
+    ) -> Result<Option<u64>> {
+        view.check_writable("nothing can be written to this repository")?;
+        let operations = without_known_segments(&view.state, operations);
+        let operations = match self.keep_needed(view, operations).await {
+            Ok(operations) => operations,
+            // What is needed may have been moved since this view: then a newer commit says where it is.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                let Some((hash, record)) = self.read_commit(view.state.seq() + 1).await? else {
+                    return Err(error);
+                };
+                self.advance(view, hash, &record).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let record = self.next_record(&view.state, operations);
+        // What the state refuses must not reach the store.
+        let mut after = view.state.clone();
+        let shared = Arc::clone(self);
+        let (hash, bytes, record) = blocking(move || {
+            let fail = |error| format_error("new commit", error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            let (hash, bytes) = record.seal(&shared.keys, &mut codec).map_err(fail)?;
+            after.apply(hash, &record).map_err(|error| {
+                Error::new(
+                    ErrorKind::Conflict,
+                    format!("the change no longer fits the repository: {error}"),
+                )
+            })?;
+            Ok((hash, bytes, record))
+        })
+        .await?;
+        let seq = record.seq;
+        let committed = self.put_commit(&record, Bytes::from(bytes)).await?;
+        if matches!(committed, Committed::Ours(_)) {
+            self.check_not_past(seq).await?;
+        }
+        match committed {
+            Committed::Ours(None) => self.advance(view, hash, &record).await?,
+            Committed::Ours(Some((hash, record))) => self.advance(view, hash, &record).await?,
+            Committed::Theirs(hash, record) => {
+                tracing::info!(seq, "another writer committed first; trying the next number");
+                self.advance(view, hash, &record).await?;
+                return Ok(None);
+            }
+        }
+        self.remember_head().await;
+        if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
+            self.write_checkpoint().await;
+        }
+        Ok(Some(seq))
     }
 
     fn next_record(&self, state: &RepositoryState, operations: Vec<Operation>) -> CommitRecord {
@@ -403,22 +431,24 @@ impl Shared {
                 None => lost = Some(chunk.id),
             }
         };
+        let mut reached = Ok(());
         for operation in &operations {
-            match operation {
+            reached = match operation {
                 Operation::AddPoint { manifest } => reach.point(manifest, &mut need).await,
                 Operation::Progress { progress } => reach.progress(progress, &mut need).await,
                 _ => Ok(()),
+            };
+            if reached.is_err() {
+                break;
             }
-            .map_err(|error| match error.kind() {
-                ErrorKind::Corrupt => removed_meanwhile().with_source(error),
-                _ => error,
-            })?;
         }
         drop(reach);
         if let Some(chunk) = lost {
             tracing::warn!(%chunk, "a chunk this run relied on was removed before it could commit");
             return Err(removed_meanwhile());
         }
+        // Nothing was removed, so what cannot be read is damaged.
+        reached?;
         if !revived.is_empty() {
             tracing::info!(
                 packs = revived.len(),

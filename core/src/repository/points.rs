@@ -1,7 +1,7 @@
 //! Care of recovery points: protect, describe, delete.
 
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nakivo_repo_format::log::Operation;
@@ -241,38 +241,31 @@ impl Repository {
             let ids = |manifests: Vec<&Arc<Manifest>>| manifests.iter().map(|one| one.id).collect();
             Ok((ids(deleted), ids(kept)))
         };
-        let (deleted, kept) = choose(&self.shared.view().state)?;
-        if preview || deleted.is_empty() {
-            return Ok(DeletedPoints {
-                deleted,
-                kept,
-                commit: None,
-            });
-        }
-        // Chosen again inside: a point that somebody protected meanwhile stays.
-        let chosen = Mutex::default();
-        let seq = self
-            .commit(|state| {
-                let (deleted, kept) = choose(state)?;
-                if deleted.is_empty() {
-                    return Err(Error::new(
-                        ErrorKind::Conflict,
-                        "somebody else removed or protected these points meanwhile",
-                    ));
-                }
-                let operation = Operation::RemovePoints {
-                    points: deleted.clone(),
-                    reason: reason.to_owned(),
-                };
-                *chosen.lock().unwrap_or_else(PoisonError::into_inner) = (deleted, kept);
-                Ok(vec![operation])
-            })
-            .await?;
-        let (deleted, kept) = chosen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let committed = if preview {
+            None
+        } else {
+            self.shared
+                .commit_if(|state| {
+                    let (deleted, kept) = choose(state)?;
+                    if deleted.is_empty() {
+                        return Ok(None);
+                    }
+                    let operation = Operation::RemovePoints {
+                        points: deleted.clone(),
+                        reason: reason.to_owned(),
+                    };
+                    Ok(Some((vec![operation], (deleted, kept))))
+                })
+                .await?
+        };
+        let (commit, (deleted, kept)) = match committed {
+            Some((seq, chosen)) => (Some(seq), chosen),
+            None => (None, choose(&self.shared.view().state)?),
+        };
         Ok(DeletedPoints {
             deleted,
             kept,
-            commit: Some(seq),
+            commit,
         })
     }
 }

@@ -354,7 +354,7 @@ impl Reclaim<'_> {
             operations.push(Operation::Tombstone {
                 packs: packs.into_iter().collect(),
             });
-            if self.shared.commit_after(view.state.seq(), &operations).await? {
+            if self.shared.commit_after(view.state.seq(), operations).await? {
                 for pack in &buried {
                     self.count(pack);
                 }
@@ -542,7 +542,7 @@ impl Reclaim<'_> {
             operations.push(Operation::RemovedPacks {
                 packs: packs.iter().copied().collect(),
             });
-            if self.shared.commit_after(view.state.seq(), &operations).await? {
+            if self.shared.commit_after(view.state.seq(), operations).await? {
                 // Nobody can refer to them any more; should this stop half way, they are strays.
                 let mut names: Vec<String> = packs.iter().map(paths::pack).collect();
                 names.extend(remove.iter().map(|segment| paths::index(&segment.id)));

@@ -143,7 +143,7 @@ pub(super) async fn index(shared: &Arc<Shared>, preview: bool, report: &mut Heal
         if !add.is_empty() || !remove.is_empty() {
             operations.push(Operation::ReplaceIndex { add, remove });
         }
-        let done = operations.is_empty() || shared.commit_after(view.state.seq(), &operations).await?;
+        let done = operations.is_empty() || shared.commit_after(view.state.seq(), operations).await?;
         if done {
             shared.load_segments(&rebuilt).await?;
             shared.know_damage(&shared.view().state);

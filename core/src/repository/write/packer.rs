@@ -123,8 +123,8 @@ pub(crate) struct Packer {
     shared: Arc<Shared>,
     /// The newest commit when this writer began: what was removed later, it may still rely on.
     base: u64,
-    /// Every pack this writer stored, committed or not.
-    stored: Mutex<HashSet<PackId>>,
+    /// Packs that this writer stored, or is storing, and no commit has announced yet.
+    unannounced: Mutex<HashSet<PackId>>,
     queues: Mutex<Queues>,
     packs: [Mutex<Option<OpenPack>>; 2],
     /// Packs of this run that are uploaded and not committed: known to this writer alone, for no other writer may refer to
@@ -164,7 +164,7 @@ impl Packer {
         Self {
             base: shared.view().state.seq(),
             shared,
-            stored: Mutex::default(),
+            unannounced: Mutex::default(),
             queues: Mutex::default(),
             packs: Default::default(),
             own: RwLock::default(),
@@ -183,13 +183,14 @@ impl Packer {
         self.base
     }
 
-    /// Whether this writer stored the pack.
+    /// Whether this writer stored the pack and no commit has announced it yet.
     pub(crate) fn owns(&self, pack: &PackId) -> bool {
-        lock(&self.stored).contains(pack)
+        lock(&self.unannounced).contains(pack)
     }
 
-    /// Takes note of packs that were removed for good. One of this writer's own can only have been taken for a leftover,
-    /// because it was not committed for so long: nothing that needs it may be committed any more.
+    /// Takes note of packs that were removed for good. One that this writer has not committed yet can only have been taken
+    /// for a leftover, because that took so long: nothing that needs it may be committed any more. One that it committed
+    /// belongs to everybody: what the run still needs of it is looked up when it commits.
     pub(crate) fn removed(&self, packs: &[PackId]) {
         if packs.iter().any(|pack| self.owns(pack)) {
             self.fail(
@@ -422,7 +423,7 @@ impl Packer {
             })
             .await?;
         let path = paths::pack(&finished.id);
-        lock(&self.stored).insert(finished.id);
+        lock(&self.unannounced).insert(finished.id);
         let indexed = IndexedPack::from(&finished);
         let FinishedPack { size, parts, .. } = finished;
         self.shared
@@ -581,13 +582,15 @@ impl Packer {
     pub(crate) fn committed(&self, segments: &HashSet<IndexId>) {
         let _queues = lock(&self.queues);
         let mut finished = lock(&self.finished);
-        let before = finished.segments.len();
-        finished
-            .segments
-            .retain(|(segment, _)| !segments.contains(&segment.id));
-        if finished.segments.len() == before {
+        let (announced, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut finished.segments)
+            .into_iter()
+            .partition(|(segment, _)| segments.contains(&segment.id));
+        finished.segments = waiting;
+        if announced.is_empty() {
             return;
         }
+        let announced: HashSet<PackId> = announced.into_iter().flat_map(|(_, packs)| packs).collect();
+        lock(&self.unannounced).retain(|pack| !announced.contains(pack));
         let mut rest = Index::default();
         {
             let own = self.own.read().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nakivo_core::ErrorKind;
+use nakivo_core::backup::{self, BackupOptions};
 use nakivo_core::format::ids::PointId;
 use nakivo_core::repository::{PointFilter, ReclaimOptions, ReclaimReport, Repository};
 use nakivo_testkit::content::{Content, mail, prose};
@@ -197,7 +198,14 @@ async fn frees_what_nothing_needs_and_nothing_else() {
     );
 
     let report = reclaim(&repository).await.unwrap();
-    let after = repository.info().await.unwrap().stored_bytes;
+    let info = repository.info().await.unwrap();
+    let opened_anew = lab.elsewhere(3).open().await.unwrap().info().await.unwrap();
+    assert_eq!(
+        (info.packs, info.chunks, info.unique_bytes),
+        (opened_anew.packs, opened_anew.chunks, opened_anew.unique_bytes),
+        "figures"
+    );
+    let after = info.stored_bytes;
     assert!(after < before / 2, "{before} bytes became {after}: {report:?}");
     assert!(report.freed_bytes >= before - after, "{report:?}");
     assert_eq!(report.waiting_packs, 0);
@@ -321,6 +329,42 @@ async fn what_an_unfinished_run_stored_stays() {
     content.assert_equal(&source.truth(), "resumed");
     reclaim(&repository).await.unwrap();
     assert_sound(&repository, "resumed and reclaimed").await;
+}
+
+/// What a long run has committed as progress belongs to the repository: reclaim may move it to other packs, time and again,
+/// and the run goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_run_goes_on_when_what_it_committed_was_moved() {
+    let lab = Lab::memory(45);
+    let repository = lab.create().await.unwrap();
+    // The same handle: another one would take for leftovers what the run has stored and not committed yet.
+    let other = repository.clone();
+    let source = mailbox(Stage::First);
+    let rewritten = Arc::new(AtomicU64::new(0));
+    let (count, handle) = (rewritten.clone(), tokio::runtime::Handle::current());
+    source.edit_during(move |_, _| {
+        let (other, handle) = (other.clone(), handle.clone());
+        let work = move || {
+            let options = at_once().with_rewrite_below_percent(100);
+            handle.block_on(async { other.reclaim(options).wait().await.unwrap() })
+        };
+        let report = std::thread::spawn(work).join().unwrap();
+        count.fetch_add(report.rewritten_packs, Ordering::SeqCst);
+        Vec::new()
+    });
+    let options = BackupOptions::default().with_progress_items(1);
+    backup::start(&repository, source.handle(), source.object(), options)
+        .wait()
+        .await
+        .unwrap();
+    assert!(
+        rewritten.load(Ordering::SeqCst) > 0,
+        "nothing was moved meanwhile"
+    );
+    assert_sound(&repository, "moved").await;
+    let manifest = all_points(&repository).pop().unwrap();
+    let content = read_point(&repository, &manifest).await.unwrap();
+    content.assert_equal(&source.truth(), "moved");
 }
 
 /// Who was about to delete packs and comes back late does no harm, although their content was stored again since.
