@@ -153,10 +153,21 @@ impl Run {
             if progress.base != base || progress.spills.is_empty() {
                 continue;
             }
-            let edits = EditLog::resumed(&progress.spills)
-                .merged(&self.repository)
-                .await?;
-            self.resumed = self.writer.update_tree(self.resumed, edits).await?;
+            let taken = match EditLog::resumed(&progress.spills).merged(&self.repository).await {
+                Ok(edits) => self.writer.update_tree(self.resumed, edits).await,
+                Err(error) => Err(error),
+            };
+            self.resumed = match taken {
+                Ok(taken) => taken,
+                // Then it is read from the source once more, and the damaged progress ends with this run.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.reporter.event(Event::Note {
+                        message: format!("what the interrupted run {} stored is damaged: {error}", progress.run),
+                    });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             self.reporter.event(Event::Note {
                 message: format!("taking over what the interrupted run {} stored", progress.run),
             });

@@ -368,8 +368,7 @@ impl PointView {
     }
 
     /// Streams every item and container that matches, in the order of the tree. Reads the whole tree, but no content. An entry
-    /// that cannot be read comes as an error of kind `Corrupt` that names it, and the stream goes on; any other error is its
-    /// end.
+    /// that cannot be read comes as an error that names it, of kind `Corrupt` or `UnsupportedFormat`, and the stream goes on.
     #[must_use]
     pub fn find(&self, query: &Query) -> BoxStream<'static, Result<Entry>> {
         let (view, query) = (self.clone(), query.clone());

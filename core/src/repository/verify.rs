@@ -251,7 +251,8 @@ pub(crate) async fn look(shared: Arc<Shared>, options: VerifyOptions, reporter: 
         }
     };
     report.seed = saved.seed;
-    let (damage, known) = saved.take(&mut report);
+    let (damage, mut known) = saved.take(&mut report);
+    known.before = Some(shared.view());
     let started = shared.env.clock.monotonic();
     let mut verifier = Verifier {
         sample: Sample {

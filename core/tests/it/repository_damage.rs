@@ -8,9 +8,10 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::stream;
+use futures::{StreamExt, stream};
 use nakivo_core::bytes::Bytes;
 use nakivo_core::error::ErrorKind;
 use nakivo_core::format::log::Operation;
@@ -20,7 +21,8 @@ use nakivo_core::format::{Manifest, RepositoryConfig};
 use nakivo_core::object_store::path::Path;
 use nakivo_core::object_store::{ObjectStore, ObjectStoreExt};
 use nakivo_core::recovery::{
-    Destination, ExportOptions, MANIFEST_NAME, Outcome as RecoveryOutcome, PointView, Selection, export,
+    Destination, ExportOptions, MANIFEST_NAME, Outcome as RecoveryOutcome, PageRequest, PointView, Query,
+    Selection, export,
 };
 use nakivo_core::repository::{PartMode, Repository, VerifyOptions, VerifyReport};
 
@@ -609,6 +611,35 @@ async fn a_record_that_cannot_be_used_costs_its_item_alone() {
         );
         get(&store, &damage.object).await;
         assert_eq!(damage.affected_count, 1, "{what}");
+
+        let view = PointView::open(&repository, manifest.clone());
+        let query = Query::parse("type:file").unwrap();
+        let searched: Vec<_> = view.find(&query).collect().await;
+        let (entries, errors): (Vec<_>, Vec<_>) = searched.into_iter().partition(Result::is_ok);
+        assert_eq!((entries.len(), errors.len()), (19, 1), "{what}: {errors:?}");
+        let error = errors.into_iter().next().unwrap().unwrap_err();
+        assert!(error.message().contains("file0009"), "{what}: {error:?}");
+        assert_eq!(error.code(), code, "{what}");
+        // Page by page, in pages smaller than what is there: no entry twice, none left out.
+        let (mut listed, mut spoiled, mut after) = (BTreeSet::new(), 0, None);
+        loop {
+            let request = PageRequest {
+                after: after.take(),
+                limit: 2,
+            };
+            let page = view.list("dir2", request).await.unwrap();
+            for entry in &page.entries {
+                assert!(listed.insert(entry.id().to_owned()), "{what}: {} twice", entry.id());
+            }
+            spoiled += page.spoiled.len();
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(spoiled, 1, "{what}");
+        let there = files.keys().filter(|path| path.starts_with("dir2/")).count();
+        assert_eq!(listed.len(), there - 1, "{what}: {listed:?}");
 
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out");

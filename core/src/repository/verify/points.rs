@@ -97,8 +97,7 @@ impl Verifier {
             let mut walk = PointWalk::default();
             let begun = self
                 .saved
-                .within
-                .take()
+                .within.clone()
                 .filter(|(point, _)| *point == manifest.id);
             walk.after = begun.map(|(_, key)| key);
             if walk.after.is_none() {
@@ -115,6 +114,7 @@ impl Verifier {
                 self.known.whole.insert(manifest.id);
             }
             self.saved.points.insert(manifest.id);
+            self.saved.within = None;
         }
         let unfinished: Vec<Blob> = {
             let view = self.shared.view();

@@ -35,8 +35,9 @@ pub(crate) async fn recheck(
         report: VerifyReport::default(),
         bad_blocks: HashSet::new(),
         known: Known {
+            before: Some(Arc::clone(&view)),
             bad: known.bad.clone(),
-            read: known.read.clone(),
+            changed: known.changed.clone(),
             ..Known::default()
         },
         lost: LostItems::default(),

@@ -51,6 +51,8 @@ impl Lost {
 /// What a verification knows at its end.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
+    /// What the log knew before anything was looked at. What it has learned since is newer than this and stays.
+    pub(crate) before: Option<Arc<View>>,
     /// Blocks that cannot be read, by pack and place; no places: all of them.
     pub(crate) bad: BTreeMap<PackId, BTreeSet<u32>>,
     /// Packs that the log calls damaged and of which every block was looked at.
@@ -79,9 +81,12 @@ impl Known {
             .collect();
         let sound = state
             .damaged_packs()
-            .keys()
-            .filter(|pack| self.read.contains(*pack) && !self.bad.contains_key(*pack))
-            .copied()
+            .iter()
+            .filter(|(pack, damage)| {
+                let same = |before: &RepositoryState| before.damaged_packs().get(*pack) == Some(damage);
+                self.read.contains(*pack) && !self.bad.contains_key(*pack) && self.was(same)
+            })
+            .map(|(pack, _)| *pack)
             .collect::<Vec<_>>();
         let points: Vec<PointDamage> = self
             .points
@@ -95,9 +100,12 @@ impl Known {
             .collect();
         let whole = state
             .damaged_points()
-            .keys()
-            .filter(|point| self.whole.contains(*point))
-            .copied()
+            .iter()
+            .filter(|(point, damage)| {
+                let same = |before: &RepositoryState| before.damaged_points().get(*point) == Some(damage);
+                self.whole.contains(*point) && self.was(same)
+            })
+            .map(|(point, _)| *point)
             .collect::<Vec<_>>();
         let news = !packs.is_empty() || !sound.is_empty() || !points.is_empty() || !whole.is_empty();
         news.then_some(Operation::Damage {
@@ -106,6 +114,10 @@ impl Known {
             points,
             whole,
         })
+    }
+
+    fn was(&self, same: impl Fn(&RepositoryState) -> bool) -> bool {
+        self.before.as_ref().is_some_and(|before| same(&before.state))
     }
 
     /// Tells the index what is known, for this handle alone.

@@ -152,6 +152,7 @@ impl Saved {
             (point, Lost { count, items, what })
         });
         let known = Known {
+            before: None,
             points: points.collect(),
             bad: std::mem::take(&mut self.bad),
             read: std::mem::take(&mut self.read).into_iter().collect(),

@@ -47,7 +47,7 @@ pub(super) async fn run(session: &Session, arguments: &Find) -> Result<Exit> {
         {
             let entry = match entry {
                 // One entry, or the rest of this point: what else there is, is found.
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::UnsupportedFormat) => {
                     spoiled = true;
                     session.output.warning(&format!("{object}, point {id}: {error}"));
                     continue;
