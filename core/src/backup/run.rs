@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::stream::StreamExt;
 use nakivo_repo_format::RepositoryState;
 use nakivo_repo_format::ids::{PointId, RunId};
-use nakivo_repo_format::log::{IndexRef, Operation, PointDamage};
+use nakivo_repo_format::log::{IndexRef, Operation};
 use nakivo_repo_format::manifest::{LedgerKind, Manifest, ObjectRecord, PointCounts, RunProgress};
 use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord};
 use nakivo_repo_format::tree::{Edit, ItemKey, KeyKind, TreeRoot};
@@ -129,7 +129,7 @@ pub(super) struct Run {
     /// Keys that this run removed.
     removed: HashSet<Vec<u8>>,
     /// Keys of what the base holds and cannot be read, as long as this run has not stored or removed it.
-    damaged: BTreeSet<Vec<u8>>,
+    pub(super) damaged: BTreeSet<Vec<u8>>,
     /// Items to be tried again, all of them.
     pub(super) retried: BTreeSet<ItemRef>,
     pub(super) whereabouts: Whereabouts,
@@ -162,7 +162,10 @@ impl Run {
                 // Then it is read from the source once more, and the damaged progress ends with this run.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.reporter.event(Event::Note {
-                        message: format!("what the interrupted run {} stored is damaged: {error}", progress.run),
+                        message: format!(
+                            "what the interrupted run {} stored is damaged: {error}",
+                            progress.run
+                        ),
                     });
                     continue;
                 }
@@ -473,7 +476,13 @@ impl Run {
         self.fail(Some(&head.item), path, error, true)
     }
 
-    fn fail(&mut self, item: Option<&ItemRef>, path: String, error: &Error, retry: bool) -> Result<()> {
+    pub(super) fn fail(
+        &mut self,
+        item: Option<&ItemRef>,
+        path: String,
+        error: &Error,
+        retry: bool,
+    ) -> Result<()> {
         self.reporter.update(|progress| progress.failed += 1);
         self.reporter.event(Event::Issue {
             path: path.clone(),
@@ -593,57 +602,6 @@ impl Run {
         self.last_progress_items = self.ledger.counts.stored;
         self.last_progress_bytes = stats.bytes_stored;
         Ok(())
-    }
-
-    /// Lists what the new point takes over damaged: no source gave it again, so the point is not complete.
-    fn list_damaged(&mut self) -> Result<()> {
-        for key in std::mem::take(&mut self.damaged) {
-            let Ok(item) = ItemKey::from_bytes(&key) else {
-                continue;
-            };
-            if !self
-                .ledger
-                .entries
-                .iter()
-                .any(|entry| entry.item.as_ref() == Some(&item))
-            {
-                let (path, item) = (
-                    item.id().to_owned(),
-                    ItemRef {
-                        container: item.container().to_owned(),
-                        id: item.id().to_owned(),
-                    },
-                );
-                let error = Error::new(
-                    ErrorKind::Corrupt,
-                    "what the repository holds of it is damaged, and the source did not give it again",
-                );
-                self.fail(Some(&item), path, &error, true)?;
-            }
-            self.damaged.insert(key);
-        }
-        Ok(())
-    }
-
-    /// What the log must know of a point that takes over damaged items.
-    fn damage_of(&self, point: PointId, found_ms: i64) -> Option<Operation> {
-        let items: Vec<ItemKey> = self
-            .damaged
-            .iter()
-            .filter_map(|key| ItemKey::from_bytes(key).ok())
-            .collect();
-        (!items.is_empty()).then(|| Operation::Damage {
-            packs: Vec::new(),
-            sound: Vec::new(),
-            points: vec![PointDamage {
-                point,
-                lost: items.len() as u64,
-                items,
-                what: "taken over damaged from the point before it".to_owned(),
-                found_ms,
-            }],
-            whole: Vec::new(),
-        })
     }
 
     /// Writes the tree and the one commit that makes the point visible.

@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Event, Reporter, Running};
 use crate::seams::random_bytes;
 
+mod containers;
 mod frame;
 mod packs;
 mod points;

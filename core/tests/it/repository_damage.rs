@@ -629,7 +629,11 @@ async fn a_record_that_cannot_be_used_costs_its_item_alone() {
             };
             let page = view.list("dir2", request).await.unwrap();
             for entry in &page.entries {
-                assert!(listed.insert(entry.id().to_owned()), "{what}: {} twice", entry.id());
+                assert!(
+                    listed.insert(entry.id().to_owned()),
+                    "{what}: {} twice",
+                    entry.id()
+                );
             }
             spoiled += page.spoiled.len();
             after = page.next;

@@ -1,6 +1,6 @@
 //! Recovery points: every tree node, every part of every item. What points share is read once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -9,6 +9,7 @@ use nakivo_repo_format::tree::{Node, TreeEntry};
 use nakivo_repo_format::{Blob, ChunkId, ChunkRef, ItemKey, KeyKind, Manifest, PackId, paths};
 
 use super::Lost;
+use super::containers::Containers;
 use super::{AffectedItem, Verifier};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::content::{read_blob, read_part, segments};
@@ -97,7 +98,8 @@ impl Verifier {
             let mut walk = PointWalk::default();
             let begun = self
                 .saved
-                .within.clone()
+                .within
+                .clone()
                 .filter(|(point, _)| *point == manifest.id);
             walk.after = begun.map(|(_, key)| key);
             if walk.after.is_none() {
@@ -547,37 +549,4 @@ fn fingerprint(entry: &TreeEntry) -> [u8; 16] {
     hasher.update(&entry.value);
     short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     short
-}
-
-/// Containers by id: the parent's id and the name.
-#[derive(Default)]
-struct Containers(HashMap<String, (String, String)>);
-
-impl Containers {
-    fn path(&self, container: &str, name: &str) -> String {
-        let mut names = vec![name.to_owned()];
-        let mut at = container.to_owned();
-        // A damaged tree may hold a loop, and no path is this deep.
-        while !at.is_empty() && names.len() < 256 {
-            match self.0.get(&at) {
-                Some((parent, name)) => {
-                    names.push(name.clone());
-                    at.clone_from(parent);
-                }
-                None => {
-                    names.push(format!("[{at}]"));
-                    break;
-                }
-            }
-        }
-        names.reverse();
-        names.join("/")
-    }
-
-    fn path_of_key(&self, key: &[u8]) -> String {
-        match ItemKey::from_bytes(key) {
-            Ok(key) => self.path(key.container(), &format!("[{}]", key.id())),
-            Err(_) => "[?]".to_owned(),
-        }
-    }
 }

@@ -48,10 +48,15 @@ pub(super) struct Saved {
     damage: Vec<Damage>,
     bad: BTreeMap<PackId, BTreeSet<u32>>,
     read: BTreeSet<PackId>,
-    lost: Vec<(PointId, u64, Vec<(String, bool, String)>, String)>,
+    lost: Vec<SavedLoss>,
     whole: BTreeSet<PointId>,
     changed: BTreeSet<PackId>,
 }
+
+/// The key of an item: its container, whether it is a container itself, its id.
+type SavedKey = (String, bool, String);
+/// A point, how many entries it lost, those that are single items, the first cause.
+type SavedLoss = (PointId, u64, Vec<SavedKey>, String);
 
 fn key(repository: &RepositoryId) -> String {
     format!("verify/{repository}")

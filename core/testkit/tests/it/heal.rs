@@ -640,7 +640,7 @@ async fn a_verification_goes_on_where_it_stopped() {
             let repository = slow.open().await.unwrap();
             let options = VerifyOptions::default()
                 .with_resume(true)
-                .with_max_duration(Some(Duration::from_secs(20)));
+                .with_max_duration(Some(Duration::from_secs(8)));
             let report = repository.verify(options).wait().await.unwrap();
             if !report.interrupted {
                 break report;
