@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::progress::Running;
 use crate::repository::{Repository, WriteStats};
 
+mod damaged;
 mod edits;
 mod fetch;
 mod ledger;

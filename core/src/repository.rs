@@ -26,6 +26,7 @@ use crate::seams::{Environment, random_bytes};
 mod cache;
 mod content;
 mod epoch;
+mod heal;
 mod history;
 mod index;
 mod keys;
@@ -45,13 +46,14 @@ mod view;
 mod write;
 
 pub use epoch::EpochUsage;
+pub use heal::{ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted};
 pub use keys::{KeySlotKind, KeySlotSummary, KeySlots, RotateOptions, RotateReport, SlotOptions};
 pub use points::{DeletedPoints, PointFilter};
 pub use reclaim::{ReclaimOptions, ReclaimReport};
 pub(crate) use tree::Spoiled;
 pub use tree::{ItemChange, ScanRange};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
-pub use view::{LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
+pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
@@ -310,7 +312,7 @@ impl Repository {
                 view: RwLock::new(Arc::new(View {
                     state: RepositoryState::default(),
                     ranks: shared::Ranks::default(),
-                    read_only: None,
+                    log_damage: Vec::new(),
                     last_removal: 0,
                 })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),

@@ -43,7 +43,8 @@ impl Repository {
         if points.is_empty() {
             return Err(Error::not_found("recovery points of object", object));
         }
-        plan(&points, policy, calendar, self.environment().clock.now())
+        let damaged = |point: &PointId| self.point_damage(point).is_some();
+        plan(&points, damaged, policy, calendar, self.environment().clock.now())
     }
 
     /// Removes the recovery points of an object that nothing keeps, all in one commit. What only they needed is freed by
@@ -90,6 +91,7 @@ impl Repository {
 
 fn plan(
     manifests: &[Manifest],
+    damaged: impl Fn(&PointId) -> bool,
     policy: &RetentionPolicy,
     calendar: &Calendar,
     now: DateTime<Utc>,
@@ -109,6 +111,8 @@ fn plan(
                 id: manifest.id,
                 committed: time(manifest.finished_ms, manifest.id)?,
                 quality: match manifest.outcome {
+                    // What cannot be read in full must not take the place of a point that can.
+                    _ if damaged(&manifest.id) => Quality::Damaged,
                     Outcome::Complete => Quality::Complete,
                     _ => Quality::Partial,
                 },

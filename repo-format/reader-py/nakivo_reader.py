@@ -259,16 +259,20 @@ INDEX_REF = record(id=(0, ID32), length=(1, unsigned), packs=(2, unsigned), chun
 COMMIT_BODY = record(number=(0, unsigned), previous=(1, ID32), writer=(2, ID16), time=(3, integer), software=(4, text),
                      operations=(5, list_of(row(unsigned, of_type(dict, "fields")))))
 MARK = record(id=(0, octets()), number=(1, unsigned))
+DAMAGED_PACK = record(id=(0, ID32), blocks=(1, list_of(unsigned)))
+DAMAGED_POINT = record(id=(0, ID16), lost=(1, unsigned), items=(2, list_of(octets())), what=(3, text), found=(4, integer))
 CHECKPOINT_BODY = record(
     number=(0, unsigned), hash=(1, ID32), points=(2, list_of(MANIFEST)), removed=(3, list_of(MARK)),
     indexes=(4, list_of(INDEX_REF)), progress=(5, list_of(PROGRESS)), tombstones=(6, list_of(MARK)),
-    boundary=(7, unsigned))
+    boundary=(7, unsigned), damaged_packs=(8, list_of(DAMAGED_PACK), []), damaged_points=(9, list_of(DAMAGED_POINT), []))
 OPERATIONS = {  # 4.4
     1: record(indexes=(0, list_of(INDEX_REF))), 2: record(manifest=(0, MANIFEST)), 3: record(progress=(0, PROGRESS)),
     4: record(ids=(0, list_of(ID16)), reason=(1, anything, None)),
     5: record(id=(0, ID16), protection=(1, PROTECTION), description=(2, text, None)),
     6: record(run=(0, ID16)), 7: record(add=(0, list_of(INDEX_REF)), remove=(1, list_of(ID32))),
-    8: record(packs=(0, list_of(ID32))), 9: record(packs=(0, list_of(ID32))), 10: record(packs=(0, list_of(ID32)))}
+    8: record(packs=(0, list_of(ID32))), 9: record(packs=(0, list_of(ID32))), 10: record(packs=(0, list_of(ID32))),
+    11: record(packs=(0, list_of(DAMAGED_PACK)), sound=(1, list_of(ID32)), points=(2, list_of(DAMAGED_POINT)),
+               whole=(3, list_of(ID16)))}
 
 
 # --- State (4.4) ------------------------------------------------------------------------------------------------------
@@ -283,6 +287,7 @@ class State:
 
     def __init__(self):
         self.points, self.removed, self.indexes, self.progress, self.tombstones = {}, {}, {}, {}, {}
+        self.damaged_packs, self.damaged_points = {}, {}
 
     def copy(self):
         other = State()
@@ -311,6 +316,7 @@ class State:
             for point_id in op.ids:
                 need(self.points.pop(point_id, None), "conflict: point to remove does not exist")
                 self.removed[point_id] = number
+                self.damaged_points.pop(point_id, None)
         elif tag == 5:
             need(op.id in self.points, "conflict: point to edit does not exist")
             point = self.points[op.id] = copy.copy(self.points[op.id])
@@ -325,9 +331,20 @@ class State:
             for pack in op.packs:
                 need(pack not in self.tombstones, "conflict: pack is marked already")
                 self.tombstones[pack] = number
+        elif tag == 11:
+            for pack in op.sound:
+                self.damaged_packs.pop(pack, None)
+            self.damaged_packs.update((pack.id, pack) for pack in op.packs)
+            for point_id in op.whole:
+                self.damaged_points.pop(point_id, None)
+            for point in op.points:
+                need(point.id in self.points, "conflict: damaged point does not exist")
+                self.damaged_points[point.id] = point
         else:
             for pack in op.packs:
                 need(self.tombstones.pop(pack, None) is not None, "conflict: pack is not marked")
+                if tag == 9:
+                    self.damaged_packs.pop(pack, None)
 
 
 # --- The repository ---------------------------------------------------------------------------------------------------
@@ -587,6 +604,8 @@ class Repository:
         state.indexes = {r.id: r for r in data.indexes}
         state.progress = {p.run: p for p in data.progress}
         state.tombstones = {m.id: m.number for m in data.tombstones}
+        state.damaged_packs = {p.id: p for p in data.damaged_packs}
+        state.damaged_points = {p.id: p for p in data.damaged_points}
         return state, data.hash, data.boundary
 
     def read_commit(self, number):

@@ -381,6 +381,17 @@ class Vectors(Case):
         self.assertEqual(repo.state.removed, {b"\x16" * 16: 1})
         self.assertEqual([where for where, _ in repo.damages], ["index/" + "17" * 32])
 
+    def test_damage(self):
+        repo = self.open(**{"log/%020d" % 2: vector("commit-damage.bin")})
+        (tag, fields), = repo.read_commit(2)[0].operations
+        operation = reader.OPERATIONS[tag](fields)
+        self.assertEqual([(p.id, p.blocks) for p in operation.packs], [(b"\x1f" * 32, [0, 7]), (b"\x20" * 32, [])])
+        self.assertEqual((operation.sound, operation.whole), ([b"\x21" * 32], [b"\x22" * 16]))
+        repo = self.open(**{"checkpoint/%020d" % 2: vector("checkpoint-damage.bin")})
+        point = repo.state.damaged_points[b"\1" * 16]
+        self.assertEqual((point.lost, point.items), (2, [b"inbox\0\2AAMk1"]))
+        self.assertEqual(sorted(repo.state.damaged_packs), [b"\x1f" * 32, b"\x20" * 32])
+
     def test_records(self):
         item = reader.ITEM(reader.cbor(vector("item-record.cbor")))
         self.assertEqual((item.id, item.name, item.modified, item.properties["importance"]), ("AAMk1", "Grüße", -2, -1))
@@ -518,10 +529,10 @@ class Forged(Case):
             other.add([other.item("", "a", b"a", **change), other.item("", "b", b"b")])
             code, found, _ = self.export()
             self.assertEqual((code, found.get("b")), (1, b"b"), change)
-        other.commit([[11, {}]])
+        other.commit([[12, {}]])
         code, _, errors = self.verify()
         self.assertEqual(code, 1)
-        self.assertIn("unknown operation 11", errors)
+        self.assertIn("unknown operation 12", errors)
 
     def test_bombs(self):
         forge = self.forge

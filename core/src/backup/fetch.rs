@@ -79,11 +79,7 @@ async fn fetch_once(
 
 /// The outer error is the repository's, the inner one the source's.
 async fn store_part(writer: &Writer, part: PartContent) -> Result<Result<ContentPart>> {
-    let mode = match part.name.as_str() {
-        "mime" => PartMode::Mime,
-        "json" => PartMode::Plain,
-        _ => PartMode::File,
-    };
+    let mode = PartMode::of(&part.name);
     // Both sides fail through the same call; the slot remembers which side it was.
     let source_error: Arc<Mutex<Option<Error>>> = Arc::default();
     let slot = Arc::clone(&source_error);

@@ -143,6 +143,16 @@ impl Shared {
         ))
     }
 
+    /// As [`Shared::commit_if`], for operations that need no comment.
+    pub(crate) async fn commit_if_any(
+        self: &Arc<Self>,
+        build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
+    ) -> Result<Option<u64>> {
+        let some = |operations: Vec<Operation>| (!operations.is_empty()).then_some((operations, ()));
+        let committed = self.commit_if(|state| build(state).map(some)).await?;
+        Ok(committed.map(|(seq, ())| seq))
+    }
+
     /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
     pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: Vec<Operation>) -> Result<bool> {
         let moving = self.log.lock().await;
@@ -164,9 +174,7 @@ impl Shared {
         operations: Vec<Operation>,
         keys: Option<&KeySet>,
     ) -> Result<Option<u64>> {
-        if let Some(error) = &view.read_only {
-            return Err(error.clone().context("nothing can be written to this repository"));
-        }
+        view.check_writable("nothing can be written to this repository")?;
         let operations = without_known_segments(&view.state, operations);
         let operations = match self.keep_needed(view, operations).await {
             Ok(operations) => operations,
@@ -200,7 +208,11 @@ impl Shared {
         .await?;
         let seq = record.seq;
         let bytes = Bytes::from(bytes);
-        match self.put_commit(&record, bytes.clone()).await? {
+        let committed = self.put_commit(&record, bytes.clone()).await?;
+        if matches!(committed, Committed::Ours(_)) {
+            self.check_not_past(seq).await?;
+        }
+        match committed {
             Committed::Ours(None) => self.advance(view, hash, &record).await?,
             Committed::Ours(Some((hash, record))) => self.advance(view, hash, &record).await?,
             Committed::Theirs(hash, record) => {
@@ -264,6 +276,28 @@ impl Shared {
         Ok(Committed::Theirs(hash, other))
     }
 
+    /// Fails if a checkpoint says that commits up to this number may be gone: then the commit just written is in the past,
+    /// where nobody reads. It is removed.
+    async fn check_not_past(self: &Arc<Self>, seq: u64) -> Result<()> {
+        let before = paths::checkpoint(seq - 1);
+        for number in self.list_numbers(paths::CHECKPOINT, Some(&before)).await? {
+            let past = match self.read_checkpoint(number).await {
+                Ok(checkpoint) => checkpoint.boundary >= seq,
+                Err(error) if error.kind() == ErrorKind::Corrupt => false,
+                Err(error) => return Err(error),
+            };
+            if past {
+                self.objects.delete(&paths::commit(seq)).await?;
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "the repository was healed meanwhile and goes on elsewhere; nothing was committed",
+                )
+                .with_hint("Run again."));
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the view one commit on: state, index, writers.
     pub(crate) async fn advance(
         self: &Arc<Self>,
@@ -310,12 +344,21 @@ impl Shared {
                 _ => {}
             }
         }
+        if record.operations.iter().any(|operation| {
+            matches!(
+                operation,
+                Operation::Damage { .. } | Operation::RemovedPacks { .. }
+            )
+        }) || (!added.is_empty() && !state.damaged_packs().is_empty())
+        {
+            self.know_damage(&state);
+        }
         let mut ranks = view.ranks.clone();
         ranks.note(record);
         self.set_view(View {
             state,
             ranks,
-            read_only: view.read_only.clone(),
+            log_damage: view.log_damage.clone(),
             last_removal,
         });
         let ids: HashSet<IndexId> = added.iter().map(|segment| segment.id).collect();
@@ -325,6 +368,13 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Tells the index which blocks are damaged, as the log has it.
+    pub(crate) fn know_damage(&self, state: &RepositoryState) {
+        let known = state.damaged_packs().values();
+        self.index_mut()
+            .set_damaged(known.map(|damage| (damage.pack, damage.blocks.as_slice())));
     }
 
     /// The writers of this handle that somebody still holds.
@@ -392,7 +442,7 @@ impl Shared {
         let mut lost = None;
         let mut reach = Reach::new(self, Some(&others));
         let mut need = |chunk: &ChunkRef| {
-            if self.index().contains(&chunk.id) {
+            if self.index().is_reliable(&chunk.id) {
                 return;
             }
             match lock(&others).find(&chunk.id) {
@@ -400,6 +450,8 @@ impl Shared {
                     revived.insert(place.key.0);
                 }
                 Some(_) => {}
+                // Damaged, and not going away.
+                None if self.index().contains(&chunk.id) => {}
                 None => lost = Some(chunk.id),
             }
         };
@@ -472,20 +524,24 @@ impl Shared {
         }
     }
 
+    pub(crate) async fn seal_checkpoint(self: &Arc<Self>, checkpoint: Checkpoint) -> Result<Bytes> {
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let fail = |error| format_error("new checkpoint", error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            checkpoint
+                .seal(&shared.keys(), &mut codec)
+                .map(Bytes::from)
+                .map_err(fail)
+        })
+        .await
+    }
+
     /// Writes the state as a checkpoint. It only saves work, so a failure is a note.
     pub(crate) async fn write_checkpoint(self: &Arc<Self>) {
         let view = self.view();
         let seq = view.state.seq();
-        let shared = Arc::clone(self);
-        let sealed = blocking(move || {
-            let fail = |error| format_error("new checkpoint", error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            let mut checkpoint = view.state.to_checkpoint(0);
-            view.ranks.sort(&mut checkpoint.points);
-            checkpoint.seal(&shared.keys(), &mut codec).map_err(fail)
-        })
-        .await;
-        let result = match sealed {
+        let result = match self.seal_checkpoint(view.checkpoint(0)).await {
             Ok(bytes) => self
                 .objects
                 .create(&paths::checkpoint(seq), bytes)

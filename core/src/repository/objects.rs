@@ -205,6 +205,12 @@ impl Objects {
         self.put(path, payload, PutMode::Overwrite).await.map(drop)
     }
 
+    /// Replaces an object that is damaged beyond use.
+    pub(crate) async fn replace(&self, path: &str, bytes: &Bytes) -> Result<()> {
+        self.put(path, bytes.clone().into(), PutMode::Overwrite).await?;
+        self.check_kept(path, bytes.len() as u64).await
+    }
+
     async fn put(&self, path: &str, payload: PutPayload, mode: PutMode) -> Result<Put> {
         let location = Path::from(path);
         let options = PutOptions {
@@ -427,6 +433,14 @@ fn unexpected(path: &str) -> Error {
 pub(crate) fn corrupt(path: &str, what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("{path}: {what}"))
         .with_hint("Run verify to see which items are affected; everything else can still be recovered.")
+}
+
+/// A message about the object at `path`, without the path: for lists that name it beside.
+pub(crate) fn without_path<'a>(path: &str, message: &'a str) -> &'a str {
+    let rest = message
+        .strip_prefix(path)
+        .and_then(|rest| rest.strip_prefix(": "));
+    rest.unwrap_or(message)
 }
 
 /// The error for bytes of the object at `path` that the format refuses.

@@ -28,6 +28,8 @@ pub struct PointFilter {
     pub not_of: Option<Vec<ObjectId>>,
     /// Only these points.
     pub points: Option<Vec<PointId>>,
+    /// Only points known to be damaged. Default: `false`.
+    pub damaged: bool,
 }
 
 impl PointFilter {
@@ -59,10 +61,19 @@ impl PointFilter {
         self
     }
 
-    fn takes(&self, manifest: &Manifest) -> bool {
-        self.object
-            .as_ref()
-            .is_none_or(|object| manifest.object.id == *object)
+    /// Only points known to be damaged: those that a verification marked and none found whole since.
+    #[must_use]
+    pub fn with_damaged(mut self, damaged: bool) -> Self {
+        self.damaged = damaged;
+        self
+    }
+
+    fn takes(&self, state: &RepositoryState, manifest: &Manifest) -> bool {
+        (!self.damaged || state.damaged_points().contains_key(&manifest.id))
+            && self
+                .object
+                .as_ref()
+                .is_none_or(|object| manifest.object.id == *object)
             && self.older_than_ms.is_none_or(|time| manifest.started_ms < time)
             && self
                 .not_of
@@ -216,7 +227,7 @@ impl Repository {
             let (kept, deleted): (Vec<_>, Vec<_>) = state
                 .points()
                 .values()
-                .filter(|manifest| filter.takes(manifest))
+                .filter(|manifest| filter.takes(state, manifest))
                 .partition(|manifest| is_protected(manifest.protection, now));
             if filter.points.is_some()
                 && let Some(protected) = kept.first()

@@ -207,11 +207,9 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
     }
     repository.refresh().await?;
     let shared = &repository.shared;
-    if let Some(error) = &shared.view().read_only {
-        return Err(error
-            .clone()
-            .context("nothing can be removed from this repository"));
-    }
+    shared
+        .view()
+        .check_writable("nothing can be removed from this repository")?;
     if shared.index_incomplete.load(Ordering::Acquire) {
         return Err(corrupt(
             paths::INDEX,
@@ -219,19 +217,7 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
         )
         .with_hint("Heal the repository, then reclaim."));
     }
-    let mut reclaim = Reclaim {
-        repository,
-        shared,
-        options,
-        reporter,
-        now: shared.env.clock.now(),
-        report: ReclaimReport {
-            preview: options.preview,
-            ..ReclaimReport::default()
-        },
-        epoch: shared.keys().epoch(),
-        replace_segments: false,
-    };
+    let mut reclaim = Reclaim::new(repository, options, reporter);
     if !options.preview {
         reclaim.remove().await?;
     }
@@ -247,10 +233,29 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
     Ok(reclaim.report)
 }
 
+/// Moves what is needed out of these damaged packs and tombstones them. A pack of which something needed is lost stays: it
+/// may be mended one day.
+pub(crate) async fn retire(
+    repository: &Repository,
+    packs: BTreeSet<PackId>,
+    preview: bool,
+    reporter: &Reporter,
+) -> Result<ReclaimReport> {
+    let options = ReclaimOptions::default().with_preview(preview);
+    let mut reclaim = Reclaim {
+        only: Some(packs),
+        ..Reclaim::new(repository, options, reporter)
+    };
+    reclaim.mark_and_bury().await?;
+    Ok(reclaim.report)
+}
+
 struct Reclaim<'a> {
     repository: &'a Repository,
     shared: &'a Arc<Shared>,
     options: ReclaimOptions,
+    /// Only these packs, and nothing is deleted: they are damaged, and what is needed of them is to be elsewhere.
+    only: Option<BTreeSet<PackId>>,
     reporter: &'a Reporter,
     now: DateTime<Utc>,
     report: ReclaimReport,
@@ -287,6 +292,26 @@ struct Marks<'a> {
     needed: Positions,
 }
 
+impl<'a> Reclaim<'a> {
+    fn new(repository: &'a Repository, options: ReclaimOptions, reporter: &'a Reporter) -> Self {
+        let shared = &repository.shared;
+        Self {
+            report: ReclaimReport {
+                preview: options.preview,
+                ..ReclaimReport::default()
+            },
+            repository,
+            shared,
+            options,
+            only: None,
+            reporter,
+            now: shared.env.clock.now(),
+            epoch: shared.keys().epoch(),
+            replace_segments: false,
+        }
+    }
+}
+
 impl Reclaim<'_> {
     /// Steps one and two.
     async fn mark_and_bury(&mut self) -> Result<()> {
@@ -303,8 +328,21 @@ impl Reclaim<'_> {
             .shared
             .index()
             .usage(|at| marks.needed.contains(at), |at| nowhere.contains(at));
-        let strays = self.strays().await?;
-        let chosen = self.choose(&usage);
+        let (strays, chosen) = match &self.only {
+            None => (self.strays().await?, self.choose(&usage)),
+            Some(only) => (
+                HashMap::new(),
+                usage
+                    .iter()
+                    .filter(|pack| only.contains(&pack.id))
+                    .copied()
+                    .collect(),
+            ),
+        };
+        let chosen: Vec<PackUsage> = chosen
+            .into_iter()
+            .filter(|pack| !self.is_lost(pack, &marks.needed))
+            .collect();
         self.report.stored_bytes = usage.iter().map(|pack| pack.size).sum();
         self.report.needed_bytes = usage.iter().map(|pack| pack.wanted_bytes).sum();
         self.report.stray_packs = strays.len() as u64;
@@ -469,11 +507,28 @@ impl Reclaim<'_> {
         }
     }
 
-    /// Packs to get rid of.
+    /// Whether something needed is known to be damaged in this pack and to be nowhere else.
+    fn is_lost(&self, pack: &PackUsage, needed: &Positions) -> bool {
+        let index = self.shared.index();
+        let Some((_, mut numbers)) = index.pack(&pack.id) else {
+            return true;
+        };
+        numbers.any(|number| {
+            index.is_block_damaged(number)
+                && index
+                    .chunk_positions(number)
+                    .any(|position| needed.contains(position))
+        })
+    }
+
+    /// Packs to get rid of: also damaged ones of which all that is needed can be had.
     fn choose(&self, usage: &[PackUsage]) -> Vec<PackUsage> {
         let percent = u64::from(self.options.rewrite_below_percent);
+        let view = self.shared.view();
+        let damaged = view.state.damaged_packs();
         let sparse = |pack: &PackUsage| {
             pack.wanted_bytes == 0
+                || damaged.contains_key(&pack.id)
                 || pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent)
         };
         let old = |pack: &PackUsage| self.options.reencrypt && pack.epoch < self.epoch;
@@ -487,7 +542,11 @@ impl Reclaim<'_> {
         if !many_small {
             // A small pack is never full: what its directory takes is not worth writing it anew every time.
             chosen.retain(|pack| {
-                old(pack) || pack.wanted_bytes == 0 || !small(pack) || pack.wanted_bytes * 2 < pack.size
+                old(pack)
+                    || pack.wanted_bytes == 0
+                    || damaged.contains_key(&pack.id)
+                    || !small(pack)
+                    || pack.wanted_bytes * 2 < pack.size
             });
         }
         chosen

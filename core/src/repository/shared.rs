@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use nakivo_repo_format::log::{CommitRecord, Operation};
+use nakivo_repo_format::log::{Checkpoint, CommitRecord, Operation};
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{
     Codec, Compression, FormatError, IndexId, KeySet, Manifest, PointId, RepositoryConfig, SlotKey, WriterId,
@@ -11,7 +11,8 @@ use nakivo_repo_format::{
 
 use super::cache::BlockCache;
 use super::index::Index;
-use super::objects::{Objects, format_error};
+use super::objects::{Objects, corrupt, format_error};
+use super::view::LogDamage;
 use super::write::Packer;
 use crate::error::{Error, Result};
 use crate::seams::Environment;
@@ -56,10 +57,37 @@ pub(crate) struct View {
     pub(crate) state: RepositoryState,
     /// The order in which the points were committed.
     pub(crate) ranks: Ranks,
-    /// Why nothing may be written: the log is damaged behind this state. `None`: all is well.
-    pub(crate) read_only: Option<Error>,
+    /// Where the log is damaged. If it is, nothing may be written.
+    pub(crate) log_damage: Vec<LogDamage>,
     /// Number of the newest commit known to tombstone or remove packs; 0: none.
     pub(crate) last_removal: u64,
+}
+
+impl View {
+    /// The state as a checkpoint, with points in the order of their commits.
+    pub(crate) fn checkpoint(&self, boundary: u64) -> Checkpoint {
+        let mut checkpoint = self.state.to_checkpoint(boundary);
+        self.ranks.sort(&mut checkpoint.points);
+        checkpoint
+    }
+
+    /// Whether this is the newest point of its object.
+    pub(crate) fn is_newest(&self, point: &PointId) -> bool {
+        let Some(manifest) = self.state.point(point) else {
+            return false;
+        };
+        let rank = self.ranks.rank(point);
+        let mut others = self.state.points().values();
+        !others.any(|other| other.object.id == manifest.object.id && self.ranks.rank(&other.id) > rank)
+    }
+
+    /// Fails if the log is damaged: then nobody may write. `consequence` says so for the caller's work.
+    pub(crate) fn check_writable(&self, consequence: &str) -> Result<()> {
+        match self.log_damage.first() {
+            None => Ok(()),
+            Some(damage) => Err(corrupt(&damage.object, &damage.what).context(consequence)),
+        }
+    }
 }
 
 /// The order in which recovery points were committed. "Newest" means this and no clock: clocks go back.

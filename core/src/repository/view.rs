@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use nakivo_repo_format::manifest::{LedgerEntry, Outcome, decode_ledger};
-use nakivo_repo_format::{Compression, Manifest, ObjectId, ObjectRecord, PointId, RunProgress, paths};
+use nakivo_repo_format::{Compression, ItemKey, Manifest, ObjectId, ObjectRecord, PointId, RunProgress};
 use serde::Serialize;
 
 use super::Repository;
@@ -128,6 +128,12 @@ pub struct RepositoryInfo {
     pub epochs: Vec<EpochUsage>,
     /// Whether damage of the log allows reading only.
     pub read_only: bool,
+    /// Where the log is damaged.
+    pub log_damage: Vec<LogDamage>,
+    /// Recovery points known to be damaged.
+    pub damaged_points: usize,
+    /// Packs known to hold data that cannot be read.
+    pub damaged_packs: usize,
     /// Damage found when opening and worked around. Run verify for the whole picture.
     pub notes: Vec<String>,
 }
@@ -142,18 +148,59 @@ pub struct LogDamage {
     pub what: String,
 }
 
+impl LogDamage {
+    pub(crate) fn new(object: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            object: object.into(),
+            what: what.into(),
+        }
+    }
+}
+
+/// What verification found wrong with a recovery point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KnownDamage {
+    /// Entries of the point that cannot be read.
+    pub lost: u64,
+    /// The first cause, for people.
+    pub what: String,
+    /// When it was found, milliseconds since 1970 UTC.
+    pub found_ms: i64,
+}
+
 impl Repository {
-    /// The damage of the log that was found when this view was read, if any. Then the newest recovery points may be
-    /// missing, removed ones may show, and nothing can be written.
+    /// What is known to be damaged of a recovery point, from the last verification or healing that looked at it; `None`:
+    /// nothing.
     #[must_use]
-    pub fn log_damage(&self) -> Option<LogDamage> {
+    pub fn point_damage(&self, point: &PointId) -> Option<KnownDamage> {
         let view = self.shared.view();
-        let message = view.read_only.as_ref()?.message();
-        let (object, what) = message.split_once(": ").unwrap_or((paths::LOG, message));
-        Some(LogDamage {
-            object: object.to_owned(),
-            what: what.to_owned(),
+        let damage = view.state.damaged_points().get(point)?;
+        Some(KnownDamage {
+            lost: damage.lost,
+            what: damage.what.clone(),
+            found_ms: damage.found_ms,
         })
+    }
+
+    /// The point that the next run of an object builds on, and the items of it that are damaged and must be read anew: the
+    /// newest one of which all that is damaged is known item by item.
+    pub(crate) fn base_for(&self, object: &ObjectId) -> Option<(Manifest, Vec<ItemKey>)> {
+        let view = self.shared.view();
+        self.points(object).into_iter().rev().find_map(|manifest| {
+            match view.state.damaged_points().get(&manifest.id) {
+                None => Some((manifest, Vec::new())),
+                Some(damage) if damage.names_all() => Some((manifest, damage.items.clone())),
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// The damage of the log that was found when this view was read; where history breaks first. If there is any, the
+    /// newest recovery points may be missing, removed ones may show, and nothing can be written.
+    #[must_use]
+    pub fn log_damage(&self) -> Vec<LogDamage> {
+        self.shared.view().log_damage.clone()
     }
 
     /// The protected objects, by name.
@@ -343,6 +390,9 @@ impl Repository {
         } else {
             logical as f64 / stored as f64
         };
+        let buried = view.state.tombstones();
+        let damaged_packs = view.state.damaged_packs().keys();
+        let damaged_packs = damaged_packs.filter(|pack| !buried.contains_key(*pack));
         let config = self.config();
         Ok(RepositoryInfo {
             id: config.id,
@@ -361,7 +411,10 @@ impl Repository {
             ratio,
             epoch: self.shared.keys().epoch(),
             epochs,
-            read_only: view.read_only.is_some(),
+            read_only: !view.log_damage.is_empty(),
+            log_damage: view.log_damage.clone(),
+            damaged_points: view.state.damaged_points().len(),
+            damaged_packs: damaged_packs.count(),
             notes: self.shared.notes(),
         })
     }

@@ -49,6 +49,17 @@ pub enum PartMode {
     Plain,
 }
 
+impl PartMode {
+    /// How the engine cuts a part of this name.
+    pub(crate) fn of(name: &str) -> Self {
+        match name {
+            "mime" => Self::Mime,
+            "json" => Self::Plain,
+            _ => Self::File,
+        }
+    }
+}
+
 /// What a writer did so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]

@@ -192,7 +192,8 @@ mod care;
 mod keys;
 
 pub(crate) use care::{
-    PointDelete, PointDescribe, PointDiff, PointProtect, RepoReclaim, Retention, RetentionArgs,
+    PointDelete, PointDescribe, PointDiff, PointProtect, RepoHeal, RepoReclaim, RepoVerify, Retention,
+    RetentionArgs,
 };
 pub(crate) use keys::{
     Key, KeyAdd, KeyPassphrase, KeyPlace, KeyRecovery, KeyReencrypt, KeyRemove, KeyRotate, NewPassphraseArgs,
@@ -227,12 +228,25 @@ Examples:
     Info(RepoInfo),
     /// Read and authenticate what the recovery points need
     #[command(after_help = "\
-Exit code 1 if anything is damaged or missing; each damaged object is named with the items that need it.
+Exit code 1 if anything is damaged or missing; each damaged object is named with the items that need it, and the points are
+marked. Exit code 3 if time ran out.
 
 Examples:
   nakivo repo verify file:/backup/vault --passphrase-file vault.pass
-  nakivo repo verify file:/backup/vault --passphrase-file vault.pass --sample 10")]
+  nakivo repo verify file:/backup/vault --passphrase-file vault.pass --sample 10
+  nakivo repo verify file:/backup/vault --resume --max-duration 2h")]
     Verify(RepoVerify),
+    /// Rebuild, store again what somebody still has, and list the rest
+    #[command(after_help = "\
+The index is rebuilt from the packs, lost history is left behind, and damaged data is stored again where another repository or
+the source still has the very same bytes. Exit code 3 if something cannot be healed; it is listed, and its points are marked.
+
+Examples:
+  nakivo repo heal file:/backup/vault --preview
+  nakivo repo heal file:/backup/vault --from file:/second/vault --from-passphrase-file second.pass
+  nakivo repo heal file:/backup/vault --folder /srv/files --object files
+  nakivo repo heal file:/backup/vault --account contoso.toml")]
+    Heal(RepoHeal),
     /// Free what no recovery point needs, while backups go on
     #[command(after_help = "\
 Unused data is marked by one run and deleted by a later one, when the grace time is over.
@@ -286,20 +300,9 @@ pub(crate) struct RepoInfo {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RepoVerify {
-    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
-    /// Read only this share of the data, chosen at random
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub(crate) sample: Option<u8>,
+    /// Also find out what could be freed; reads the listings of all points
+    #[arg(long)]
+    pub(crate) reclaimable: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -401,7 +404,8 @@ Space is freed by: nakivo repo reclaim.
 
 Examples:
   nakivo point delete --repo file:/backup/vault --point 3fa2
-  nakivo point delete --repo file:/backup/vault --object files --older-than 90d --preview")]
+  nakivo point delete --repo file:/backup/vault --object files --older-than 90d --preview
+  nakivo point delete --repo file:/backup/vault --corrupted --preview")]
     Delete(PointDelete),
     /// List what differs between two points of an object
     #[command(

@@ -76,34 +76,28 @@ impl Session {
             })
             .await
             .map_err(|error| in_words_of_the_command_line(error, url, local, given.as_ref()))?;
-        self.warn_of_an_older_state(&repository, url).await?;
+        self.warn_of_an_older_state(&repository, url);
         Ok(repository)
     }
 
     /// Whoever sees a repository without its newest commits must not take that for all there is.
-    async fn warn_of_an_older_state(&self, repository: &Repository, url: &str) -> Result<()> {
-        let Some(damage) = repository.log_damage() else {
-            return Ok(());
-        };
+    fn warn_of_an_older_state(&self, repository: &Repository, url: &str) {
+        let mut damages = repository.log_damage().into_iter();
+        let Some(damage) = damages.next() else { return };
         let object = damage.object;
         self.output.warning_about(
             &object,
             &format!(
                 "{object}: {}. Newer recovery points may exist that cannot be read, so this may be an older state. To see \
                  what is damaged: nakivo repo verify {url}. To get it back: put {object} there again from a copy of the \
-                 repository",
+                 repository. To go on without it: nakivo repo heal {url}",
                 damage.what
             ),
         );
-        for note in self.unless_cancelled(repository.info()).await?.notes {
-            if let Some((other, _)) = note.split_once(": ")
-                && is_of_the_log(&note)
-                && other != object
-            {
-                self.output.warning_about(other, &note);
-            }
+        for other in damages {
+            let text = format!("{}: {}", other.object, other.what);
+            self.output.warning_about(&other.object, &text);
         }
-        Ok(())
     }
 
     /// Waits for a call that has no handle of its own, until the user asks to stop.
@@ -178,11 +172,6 @@ fn state_directory(global: &Global) -> PathBuf {
         })
         .or_else(|| variable("HOME").map(|home| home.join(".local/state/nakivo")))
         .unwrap_or_else(|| PathBuf::from(".nakivo-state"))
-}
-
-/// Whether a note is about a commit: then every command shows it.
-pub(crate) fn is_of_the_log(note: &str) -> bool {
-    note.starts_with("log/")
 }
 
 /// The SDK does not know how a user of this program does what it hints at.

@@ -310,8 +310,68 @@ fn checkpoints() {
             seq: 2,
         }],
         boundary: 1,
+        damaged_packs: None,
+        damaged_points: None,
     };
     let bytes = golden("checkpoint.bin", &checkpoint.seal(&keys, &mut codec).unwrap());
+    assert_eq!(
+        Checkpoint::open(&keys, &mut codec, 2, &bytes).unwrap(),
+        checkpoint
+    );
+}
+
+/// Operation 11, and what of it a checkpoint repeats.
+#[test]
+fn damage() {
+    let (keys, mut codec) = (keys(), stored_codec());
+    let packs = vec![
+        log::DamagedPack {
+            pack: PackId::from_bytes([31; 32]),
+            blocks: vec![0, 7],
+        },
+        log::DamagedPack {
+            pack: PackId::from_bytes([32; 32]),
+            blocks: Vec::new(),
+        },
+    ];
+    let points = vec![log::PointDamage {
+        point: manifest().id,
+        lost: 2,
+        items: vec![ItemKey::item("inbox", "AAMk1").unwrap()],
+        what: "its bytes were changed".into(),
+        found_ms: 1_700_000_062_000,
+    }];
+    let operation = Operation::Damage {
+        packs: packs.clone(),
+        sound: vec![PackId::from_bytes([33; 32])],
+        points: points.clone(),
+        whole: vec![PointId::from_bytes([34; 16])],
+    };
+    let commit = CommitRecord {
+        operations: vec![operation],
+        ..commit()
+    };
+    let bytes = golden("commit-damage.bin", &commit.seal(&keys, &mut codec).unwrap().1);
+    assert_eq!(
+        CommitRecord::open(&keys, &mut codec, 2, &bytes).unwrap().1,
+        commit
+    );
+    let checkpoint = Checkpoint {
+        seq: 2,
+        commit_hash: CommitHash::from_bytes([21; 32]),
+        points: vec![manifest()],
+        removed_points: Vec::new(),
+        segments: Vec::new(),
+        progress: Vec::new(),
+        tombstones: Vec::new(),
+        boundary: 0,
+        damaged_packs: Some(packs),
+        damaged_points: Some(points),
+    };
+    let bytes = golden(
+        "checkpoint-damage.bin",
+        &checkpoint.seal(&keys, &mut codec).unwrap(),
+    );
     assert_eq!(
         Checkpoint::open(&keys, &mut codec, 2, &bytes).unwrap(),
         checkpoint

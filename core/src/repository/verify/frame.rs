@@ -91,7 +91,7 @@ impl Verifier {
             })
             .buffered(PARALLEL_READS);
         while let Some((seq, commit)) = commits.next().await {
-            self.reporter.check()?;
+            self.check()?;
             self.report.objects += 1;
             let path = paths::commit(seq);
             let mut found = None;
@@ -118,14 +118,13 @@ impl Verifier {
             hashes.push(found);
         }
         // Damage found when opening may lie behind the view: the newest commits themselves.
-        if let Some(error) = &view.read_only {
-            let path = paths::commit(head + 1);
-            if error.message().starts_with(&path) {
-                self.damaged(&path, error.message());
+        if !view.log_damage.is_empty() {
+            for damage in &view.log_damage {
+                self.damaged(&damage.object, damage.what.as_str());
             }
             let seen = paths::commit(head);
             for seq in self.shared.list_numbers(paths::LOG, Some(&seen)).await? {
-                self.reporter.check()?;
+                self.check()?;
                 let path = paths::commit(seq);
                 match self.shared.read_commit(seq).await {
                     Ok(Some(_)) => {
@@ -144,7 +143,7 @@ impl Verifier {
 
     async fn checkpoints(&mut self, hashes: &[Option<CommitHash>]) -> Result<()> {
         for seq in self.shared.list_numbers(paths::CHECKPOINT, None).await? {
-            self.reporter.check()?;
+            self.check()?;
             self.report.objects += 1;
             let path = paths::checkpoint(seq);
             match self.shared.read_checkpoint(seq).await {
@@ -177,7 +176,7 @@ impl Verifier {
             })
             .buffered(PARALLEL_READS);
         while let Some((segment, result)) = reading.next().await {
-            self.reporter.check()?;
+            self.check()?;
             self.report.objects += 1;
             let path = paths::index(&segment.id);
             match result {

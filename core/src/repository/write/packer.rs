@@ -263,19 +263,25 @@ impl Packer {
         self.put_into_block(role, id, bytes, false)
     }
 
+    /// Whether the repository has a chunk where it can be relied on, or this writer stored it.
+    pub(crate) fn has(&self, id: &ChunkId) -> bool {
+        let queues = lock(&self.queues);
+        self.knows(&queues, id) || self.shared.index().is_reliable(id)
+    }
+
+    /// Whether this writer took a chunk that is not committed yet.
+    fn knows(&self, queues: &Queues, id: &ChunkId) -> bool {
+        let own = || self.own.read().unwrap_or_else(PoisonError::into_inner);
+        queues.pending.contains(id) || own().contains(id)
+    }
+
     /// Puts a chunk into a block if it is new, or new to this writer. Returns whether a block is ready now.
     fn put_into_block(&self, role: BlockRole, id: ChunkId, bytes: Bytes, copy: bool) -> bool {
         let length = bytes.len();
         let limits = Lane::of(role).limits();
         let mut queues = lock(&self.queues);
         // In this order: a chunk moves from pending to own (both with this lock held) and from own to the shared index.
-        let known = queues.pending.contains(&id)
-            || self
-                .own
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(&id)
-            || (!copy && self.shared.index().contains(&id));
+        let known = self.knows(&queues, &id) || (!copy && self.shared.index().is_reliable(&id));
         if known {
             self.counters.chunks_known.fetch_add(1, Ordering::Relaxed);
             return false;
@@ -567,7 +573,7 @@ impl Packer {
                 .unwrap_or_else(PoisonError::into_inner)
                 .contains(&chunk.id)
         };
-        if !self.shared.index().contains(&chunk.id) {
+        if !self.shared.index().is_reliable(&chunk.id) {
             // It may still be in an open block or pack.
             if !own() && lock(&self.queues).pending.contains(&chunk.id) {
                 self.flush().await?;

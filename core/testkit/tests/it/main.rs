@@ -15,6 +15,7 @@ mod damage;
 mod durable;
 mod faults;
 mod forks;
+mod heal;
 mod histories;
 mod keys;
 mod many;

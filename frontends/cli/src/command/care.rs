@@ -23,7 +23,12 @@ use crate::text;
 /// Shows one point.
 pub(super) async fn show(session: &Session, arguments: &PointArgs) -> Result<Exit> {
     let (repository, manifest) = point::select(session, arguments).await?;
-    let issues = session.unless_cancelled(repository.ledger(&manifest)).await?;
+    let damage = repository.point_damage(&manifest.id);
+    let issues = match session.unless_cancelled(repository.ledger(&manifest)).await {
+        // That it is damaged is what there is to show.
+        Err(error) if damage.is_some() && error.kind() == ErrorKind::Corrupt => Vec::new(),
+        issues => issues?,
+    };
     let output = &session.output;
     output.record(
         "point",
@@ -43,6 +48,7 @@ pub(super) async fn show(session: &Session, arguments: &PointArgs) -> Result<Exi
             "software": manifest.software,
             "protection": protection_json(manifest.protection),
             "description": manifest.description,
+            "damage": damage.as_ref().map(point::damage_json),
             "issues": issues.iter().map(|issue| json!({
                 "kind": issue.kind,
                 "path": issue.path,
@@ -58,6 +64,7 @@ pub(super) async fn show(session: &Session, arguments: &PointArgs) -> Result<Exi
         ("time", text::moment_ms(manifest.started_ms)),
         ("finished", text::moment_ms(manifest.finished_ms)),
         ("outcome", manifest.outcome.to_string()),
+        ("damaged", point::damage_words(damage.as_ref())),
         (
             "built on",
             manifest
@@ -145,12 +152,13 @@ pub(super) async fn describe(session: &Session, arguments: &PointDescribe) -> Re
 
 /// Deletes points.
 pub(super) async fn delete(session: &Session, arguments: &PointDelete) -> Result<Exit> {
-    if arguments.points.is_empty() && arguments.older_than.is_none() && !arguments.all {
+    let criteria = arguments.older_than.is_some() || arguments.corrupted || arguments.all;
+    if arguments.points.is_empty() && !criteria {
         return Err(Error::new(ErrorKind::InvalidInput, "it is not said which points")
-            .with_hint("Name them with --point ID or --older-than TIME, or say --all."));
+            .with_hint("Name them with --point ID, --older-than TIME or --corrupted, or say --all."));
     }
     let repository = session.open(&arguments.repository).await?;
-    let mut filter = PointFilter::default();
+    let mut filter = PointFilter::default().with_damaged(arguments.corrupted);
     if let Some(name) = &arguments.object {
         filter = filter.with_object(repository.find_object(name)?.id);
     }
@@ -445,11 +453,7 @@ pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Resul
     } else if report.waiting_packs > 0 {
         format!(
             "{} unused and kept for the grace time; run this again after it to delete them.",
-            text::plural(
-                report.waiting_packs,
-                "1 pack is",
-                &format!("{} packs are", text::count(report.waiting_packs))
-            )
+            text::plural(report.waiting_packs, "pack is", "packs are")
         )
     } else {
         "Nothing is left to free.".to_owned()

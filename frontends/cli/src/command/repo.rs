@@ -2,7 +2,8 @@
 
 use nakivo_core::format::{Compression, FORMAT_VERSION, RepositoryConfig};
 use nakivo_core::repository::{
-    CreateOptions, EpochUsage, Repository, RepositoryInfo, VerifyOptions, VerifyReport,
+    CreateOptions, Damage, EpochUsage, ReclaimOptions, Repository, RepositoryInfo, VerifyOptions,
+    VerifyReport,
 };
 use nakivo_core::store::StoreLocation;
 use nakivo_core::{Error, ErrorKind, Result};
@@ -12,7 +13,8 @@ use serde_json::json;
 use super::backup::short;
 use crate::exit::Exit;
 use crate::grammar::{CompressionLevel, RepoInfo, RepoInit, RepoVerify};
-use crate::session::{Session, is_of_the_log};
+use crate::output::Output;
+use crate::session::Session;
 use crate::{passphrase, store, text};
 
 /// Creates a repository.
@@ -70,12 +72,28 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
         .await?;
     let info = session.unless_cancelled(repository.info()).await?;
     let location = StoreLocation::parse(&arguments.url)?;
+    let reclaimable = if arguments.reclaimable {
+        let options = ReclaimOptions::default().with_preview(true);
+        match session.follow("reclaim", repository.reclaim(options)).await {
+            Ok(report) => Some(report.reclaimable_bytes()),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                session
+                    .output
+                    .warning(&format!("what can be freed is not known: {error}"));
+                None
+            }
+            Err(error) => return Err(error),
+        }
+    } else {
+        None
+    };
     let output = &session.output;
     output.record(
         "repository",
         &Located {
             location: location.to_string(),
             repository: &info,
+            reclaimable_bytes: reclaimable,
         },
     );
     let lines = [
@@ -117,7 +135,18 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
     for usage in info.epochs.iter().filter(|usage| usage.epoch < info.epoch) {
         output.line(format!("{:<14} {}", "older epoch", older_epoch(usage)));
     }
-    for note in info.notes.iter().filter(|note| !is_of_the_log(note)) {
+    if let Some(bytes) = reclaimable {
+        output.line(format!("{:<14} {}", "reclaimable", text::size(bytes)));
+    }
+    if info.damaged_points + info.damaged_packs > 0 {
+        output.line(format!(
+            "{:<14} {} and {}; heal with: nakivo repo heal",
+            "damaged",
+            text::counted(info.damaged_points as u64, "recovery point"),
+            text::counted(info.damaged_packs as u64, "pack")
+        ));
+    }
+    for note in &info.notes {
         output.warning(note);
     }
     if info.read_only {
@@ -151,6 +180,8 @@ struct Located<'a> {
     location: String,
     #[serde(flatten)]
     repository: &'a RepositoryInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reclaimable_bytes: Option<u64>,
 }
 
 /// Reads and authenticates what the recovery points need. Damage is exit code 1.
@@ -158,9 +189,19 @@ pub(super) async fn verify(session: &Session, arguments: &RepoVerify) -> Result<
     let repository = session
         .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
         .await?;
-    let mut options = VerifyOptions::default();
+    let writable = repository.log_damage().is_empty();
+    let mut options = VerifyOptions::default()
+        .with_record(!arguments.no_marks && writable)
+        .with_resume(arguments.resume)
+        .with_max_duration(arguments.max_duration);
     if let Some(percent) = arguments.sample {
         options = options.with_sample_percent(percent);
+    }
+    if let Some(name) = &arguments.object {
+        options = options.with_object(repository.find_object(name)?.id);
+    }
+    if let Some(digits) = &arguments.point {
+        options = options.with_point(repository.point_by_id(digits)?.id);
     }
     let report = session.follow("verify", repository.verify(options)).await?;
     Ok(render_verify(session, &report))
@@ -169,29 +210,34 @@ pub(super) async fn verify(session: &Session, arguments: &RepoVerify) -> Result<
 /// Affected items shown to people for each damaged object; programs get all that the report lists.
 const MAX_SHOWN: usize = 20;
 
+/// Names a damaged object and what needs it.
+pub(super) fn damage_lines(output: &Output, damage: &Damage) {
+    output.line(format!(
+        "damaged: {}: {}",
+        text::escape(&damage.object),
+        text::escape(&damage.what)
+    ));
+    for item in damage.affected.iter().take(MAX_SHOWN) {
+        let point = item.point.to_string();
+        output.line(format!(
+            "  needed by {} of {}, point {}",
+            text::escape(&item.path),
+            text::escape(&item.object),
+            short(&point)
+        ));
+    }
+    let more = damage.affected_count.saturating_sub(MAX_SHOWN as u64);
+    if more > 0 {
+        output.line(format!("  and {} more", text::count(more)));
+    }
+}
+
 /// Renders a verification and says how the command ends.
 pub(crate) fn render_verify(session: &Session, report: &VerifyReport) -> Exit {
     let output = &session.output;
     for damage in &report.damage {
         output.record("damage", damage);
-        output.line(format!(
-            "damaged: {}: {}",
-            text::escape(&damage.object),
-            text::escape(&damage.what)
-        ));
-        for item in damage.affected.iter().take(MAX_SHOWN) {
-            let point = item.point.to_string();
-            output.line(format!(
-                "  needed by {} of {}, point {}",
-                text::escape(&item.path),
-                text::escape(&item.object),
-                short(&point)
-            ));
-        }
-        let more = damage.affected_count.saturating_sub(MAX_SHOWN as u64);
-        if more > 0 {
-            output.line(format!("  and {} more", text::count(more)));
-        }
+        damage_lines(output, damage);
     }
     output.record(
         "verify",
@@ -206,6 +252,10 @@ pub(crate) fn render_verify(session: &Session, report: &VerifyReport) -> Exit {
             "bytes": report.bytes,
             "content_bytes": report.content_bytes,
             "damage": report.damage.len(),
+            "damaged_points": report.damaged_points,
+            "interrupted": report.interrupted,
+            "resumed": report.resumed,
+            "recorded": report.recorded,
             "seed": report.seed,
         }),
     );
@@ -221,7 +271,14 @@ pub(crate) fn render_verify(session: &Session, report: &VerifyReport) -> Exit {
     if !report.is_clean() {
         let count = text::counted(report.damage.len() as u64, "damaged or missing object");
         output.line(format!("Found {count}. What is not listed can be recovered."));
+        if report.recorded.is_some() {
+            output.line("The damage is noted in the repository: its points are marked, and new backups do not rely on it.");
+        }
         return Exit::Failed;
+    }
+    if report.interrupted {
+        output.line("Time ran out before everything was read; go on with --resume. No damage so far.");
+        return Exit::Partial;
     }
     output.line(if report.complete {
         "No damage: every byte that the recovery points need is there and authentic."

@@ -5,6 +5,72 @@ use clap::{Args, Subcommand};
 use super::{PassphraseArgs, PointArgs, RepositoryArgs, StoreArgs};
 
 #[derive(Debug, Args)]
+pub(crate) struct RepoVerify {
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Read only this share of the data, chosen at random
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) sample: Option<u8>,
+    /// Only what this protected object's points need
+    #[arg(long, value_name = "NAME")]
+    pub(crate) object: Option<String>,
+    /// Only what this point needs, by the first digits of its id
+    #[arg(long, value_name = "ID")]
+    pub(crate) point: Option<String>,
+    /// Go on where the same verification was stopped before
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Stop after this time, such as 90m, 2h; --resume goes on
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) max_duration: Option<std::time::Duration>,
+    /// Write nothing into the repository: neither mark points as damaged nor take marks away
+    #[arg(long)]
+    pub(crate) no_marks: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoHeal {
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Another repository that protects the same objects
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Option<String>,
+    /// File with the passphrase of the other repository [default: the same as for this one]
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub(crate) from_passphrase_file: Option<std::path::PathBuf>,
+    /// File with a recovery key of the other repository
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "from",
+        conflicts_with = "from_passphrase_file"
+    )]
+    pub(crate) from_key_file: Option<std::path::PathBuf>,
+    /// The folder that the object of --object was read from
+    #[arg(long, value_name = "PATH", requires = "object")]
+    pub(crate) folder: Option<std::path::PathBuf>,
+    /// Name of the protected object of --folder
+    #[arg(long, value_name = "NAME", requires = "folder")]
+    pub(crate) object: Option<String>,
+    /// TOML file that says which organisation mailboxes were read from and how to sign in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) account: Option<std::path::PathBuf>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) preview: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RepoReclaim {
     /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
     #[arg(value_name = "URL")]
@@ -61,7 +127,7 @@ pub(crate) struct PointDelete {
     #[command(flatten)]
     pub(crate) repository: RepositoryArgs,
     /// Points of this protected object
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["points", "older_than"])]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["points", "older_than", "corrupted"])]
     pub(crate) object: Option<String>,
     /// This point, by the first digits of its id; may be repeated
     #[arg(long = "point", value_name = "ID", conflicts_with = "older_than")]
@@ -69,8 +135,11 @@ pub(crate) struct PointDelete {
     /// Points older than this, such as 30d, 12w
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) older_than: Option<std::time::Duration>,
+    /// Points that verify marked as damaged
+    #[arg(long, conflicts_with = "points")]
+    pub(crate) corrupted: bool,
     /// Every point of the object, the newest included
-    #[arg(long, requires = "object", conflicts_with_all = ["points", "older_than"])]
+    #[arg(long, requires = "object", conflicts_with_all = ["points", "older_than", "corrupted"])]
     pub(crate) all: bool,
     /// Only list what would be deleted
     #[arg(long)]

@@ -13,6 +13,7 @@ mod damaged;
 mod demo;
 mod errors;
 mod folder;
+mod heal;
 mod help;
 mod keys;
 mod mail;
