@@ -199,7 +199,7 @@ async fn recovery(session: &Session, arguments: &KeyRecovery) -> Result<Exit> {
             for line in text.lines() {
                 output.line(format!("    {line}"));
             }
-            output.line("\nTo use it, put it into a file and name that with --key-file.".to_owned());
+            output.line("\nTo use it, put it into a file and name that with --key-file.");
         }
     }
     Ok(Exit::Ok)
