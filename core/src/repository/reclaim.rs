@@ -179,7 +179,8 @@ impl Repository {
 
 impl Repository {
     /// Encrypts anew what is sealed in older epochs than the current one: a reclaim that also rewrites their packs, index
-    /// segments and checkpoints. Commits stay as they are: they form a chain.
+    /// segments and checkpoints. Packs of the current epoch stay, unless nothing needs them. Commits stay as they are: they
+    /// form a chain.
     ///
     /// The work is committed piece by piece, so a call that was interrupted is continued by the next one. As with any reclaim,
     /// what was replaced is deleted by a later call, when its grace period is over.
@@ -190,7 +191,7 @@ impl Repository {
     /// # Cancellation
     /// Safe at any moment.
     pub fn reencrypt(&self, options: ReclaimOptions) -> Running<ReclaimReport> {
-        self.reclaim(options.with_reencrypt(true))
+        self.reclaim(options.with_reencrypt(true).with_rewrite_below_percent(0))
     }
 }
 

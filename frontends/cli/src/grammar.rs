@@ -256,7 +256,10 @@ Examples:
   nakivo repo reclaim file:/backup/vault")]
     Reclaim(RepoReclaim),
     /// Passphrases and keys that open a repository
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  nakivo repo key recovery file:/backup/vault --passphrase-file vault.pass"
+    )]
     Key(Key),
 }
 

@@ -65,8 +65,8 @@ async fn every_fork_is_noticed_however_long_it_is() {
     let images = grow(&lab, 5).await;
     let seen = images.last().unwrap();
     let mut cases = 0;
-    for (split, from) in images[..images.len() - 1].iter().enumerate() {
-        let fork = Lab::over(from.open().await, 100 + split as u64);
+    for (split, image) in images[..images.len() - 1].iter().enumerate() {
+        let fork = Lab::over(image.open().await, 100 + split as u64);
         // Long enough for a checkpoint in the other history.
         for image in grow(&fork, 18).await {
             let state = Arc::new(MemoryState::default());
