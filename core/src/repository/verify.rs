@@ -182,6 +182,8 @@ pub struct VerifyReport {
     pub interrupted: bool,
     /// Whether an earlier verification was continued.
     pub resumed: bool,
+    /// Why what was found could not be written into the log, if it could not.
+    pub unrecorded: Option<String>,
     /// Number of the commit that says what was found; `None`: nothing was news, or nothing was to be written.
     pub recorded: Option<u64>,
     /// The seed that chose the sample.
@@ -204,8 +206,7 @@ impl Repository {
     ///
     /// # Errors
     /// Through the handle: `InvalidInput` for a share that is not 1 to 100; `NotFound` for an unknown object or point;
-    /// `Cancelled`; `Unavailable` and others if the store is out of reach; those of [`Repository::commit`] with
-    /// [`VerifyOptions::record`].
+    /// `Cancelled`; `Unavailable` and others if the store is out of reach.
     pub fn verify(&self, options: VerifyOptions) -> Running<VerifyReport> {
         let shared = Arc::clone(&self.shared);
         Running::start(move |reporter| async move { run(shared, options, reporter).await })
@@ -218,7 +219,11 @@ async fn run(shared: Arc<Shared>, options: VerifyOptions, reporter: Reporter) ->
         mut report, known, ..
     } = look(Arc::clone(&shared), options, reporter).await?;
     if record && !report.interrupted && shared.view().log_damage.is_empty() {
-        report.recorded = known.record(&shared).await?;
+        // What was found is worth having, whether or not this user may write.
+        match known.record(&shared).await {
+            Ok(commit) => report.recorded = commit,
+            Err(error) => report.unrecorded = Some(error.to_string()),
+        }
     }
     Ok(report)
 }

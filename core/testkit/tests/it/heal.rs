@@ -234,6 +234,11 @@ async fn a_removed_pack_stays_removed() {
     // Another object's point, whose segment is lost.
     let other = Lab::over(lab.store.clone(), 4).open().await.unwrap();
     let small = nakivo_testkit::scripted::ScriptedConnector::new("other", Default::default());
+    small.edit(&nakivo_testkit::scripted::Edit::AddContainer {
+        id: "top".to_owned(),
+        parent: String::new(),
+        name: "Top".to_owned(),
+    });
     back_up(&other, &small).await.unwrap();
     let now = image(&lab).await;
     for path in now
@@ -246,7 +251,8 @@ async fn a_removed_pack_stays_removed() {
             .unwrap();
     }
     let healed = Lab::over(lab.store.clone(), 5).open().await.unwrap();
-    heal(&healed, &[]).await.unwrap();
+    let report = heal(&healed, &[]).await.unwrap();
+    assert!(report.replaced_segments > 0, "{report:?}");
     // The same content again, and then the late deletion.
     let point = back_up(&healed, &mailbox(Stage::First)).await.unwrap().point;
     for path in &packs {
@@ -527,6 +533,24 @@ async fn what_is_taken_over_damaged_is_marked() {
         }
     }
     assert!(cases > 0);
+}
+
+/// Who may not write is told all the same what is damaged.
+#[tokio::test]
+async fn what_cannot_be_recorded_is_still_reported() {
+    let start = Start::new().await;
+    let packs = start.of_folder("packs/");
+    let store = start.image.without(&packs[0]).open().await;
+    let faults = FaultStore::new(store);
+    faults.inject(Rule::new(
+        Matcher::kind(OperationKind::Put),
+        When::From(0),
+        Fault::Fail(Failure::PermissionDenied),
+    ));
+    let repository = Lab::over(faults.handle(), 2).open().await.unwrap();
+    let report = record(&repository).await;
+    assert!(!report.is_clean() && report.recorded.is_none(), "{report:?}");
+    assert!(report.unrecorded.is_some(), "{report:?}");
 }
 
 /// Every object of the log lost or changed: what it said is told as lost, everything else stays, and runs go on.

@@ -256,6 +256,7 @@ pub(crate) fn render_verify(session: &Session, report: &VerifyReport) -> Exit {
             "interrupted": report.interrupted,
             "resumed": report.resumed,
             "recorded": report.recorded,
+            "unrecorded": report.unrecorded,
             "seed": report.seed,
         }),
     );
@@ -268,6 +269,11 @@ pub(crate) fn render_verify(session: &Session, report: &VerifyReport) -> Exit {
         text::counted(report.items, "item"),
         text::counted(report.points, "recovery point"),
     ));
+    if let Some(why) = &report.unrecorded {
+        output.warning(&format!(
+            "what was found could not be noted in the repository: {why}"
+        ));
+    }
     if !report.is_clean() {
         let count = text::counted(report.damage.len() as u64, "damaged or missing object");
         output.line(format!("Found {count}. What is not listed can be recovered."));
