@@ -1,6 +1,5 @@
 //! Care of recovery points: protect, describe, delete.
 
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -111,33 +110,6 @@ impl Repository {
             .collect();
         view.ranks.sort(&mut found);
         found
-    }
-
-    /// The point whose id begins with these hexadecimal digits, of whatever object.
-    ///
-    /// # Errors
-    /// `NotFound`; `InvalidInput` for anything but 4 to 32 hexadecimal digits, or if several ids begin with them.
-    pub fn point_by_id(&self, digits: &str) -> Result<Manifest> {
-        let super::PointSelector::Id(prefix) = super::PointSelector::from_str(digits)? else {
-            return Err(Error::invalid(
-                "recovery point",
-                digits,
-                "4 to 32 hexadecimal digits of its id",
-            ));
-        };
-        let mut found = self.all_points();
-        found.retain(|manifest| manifest.id.to_string().starts_with(&prefix));
-        if found.len() > 1 {
-            return Err(Error::invalid(
-                "recovery point",
-                prefix,
-                "more digits: several ids begin with these",
-            ));
-        }
-        found.pop().ok_or_else(|| {
-            Error::not_found("recovery point", prefix)
-                .with_hint("List the points of the object to see their ids.")
-        })
     }
 
     /// Sets how long a point is kept whatever retention says. Returns the number of the commit.

@@ -269,20 +269,22 @@ impl Repository {
             PointSelector::Latest => points
                 .pop()
                 .ok_or_else(|| Error::not_found("recovery point of object", object)),
-            PointSelector::Id(prefix) => {
-                points.retain(|manifest| manifest.id.to_string().starts_with(prefix.as_str()));
-                if points.len() > 1 {
-                    return Err(Error::invalid(
-                        "recovery point",
-                        prefix,
-                        "more digits: several ids begin with these",
-                    ));
-                }
-                points.pop().ok_or_else(|| {
-                    Error::not_found("recovery point", prefix)
-                        .with_hint("List the points of the object to see their ids.")
-                })
-            }
+            PointSelector::Id(prefix) => the_one(points, prefix),
+        }
+    }
+
+    /// The point whose id begins with these hexadecimal digits, of whatever object.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for anything but 4 to 32 hexadecimal digits, or if several ids begin with them.
+    pub fn point_by_id(&self, digits: &str) -> Result<Manifest> {
+        match digits.parse()? {
+            PointSelector::Id(prefix) => the_one(self.all_points(), &prefix),
+            PointSelector::Latest => Err(Error::invalid(
+                "recovery point",
+                digits,
+                "4 to 32 hexadecimal digits of its id",
+            )),
         }
     }
 
@@ -357,6 +359,22 @@ impl Repository {
             notes: self.shared.notes(),
         })
     }
+}
+
+/// The point whose id begins with `prefix`.
+fn the_one(mut points: Vec<Manifest>, prefix: &str) -> Result<Manifest> {
+    points.retain(|manifest| manifest.id.to_string().starts_with(prefix));
+    if points.len() > 1 {
+        return Err(Error::invalid(
+            "recovery point",
+            prefix,
+            "more digits: several ids begin with these",
+        ));
+    }
+    points.pop().ok_or_else(|| {
+        Error::not_found("recovery point", prefix)
+            .with_hint("List the points of the object to see their ids.")
+    })
 }
 
 fn list(objects: &[&ObjectRecord]) -> Option<String> {
