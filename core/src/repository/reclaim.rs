@@ -247,11 +247,10 @@ impl Reclaim<'_> {
         };
         let mut view = self.shared.view();
         self.mark(&mut marks, &view).await?;
-        let nowhere = Positions::default();
         let usage = self
             .shared
             .index()
-            .usage(|at| marks.needed.contains(at), |at| nowhere.contains(at));
+            .usage(|at| marks.needed.contains(at), |_| false);
         let strays = self.strays().await?;
         let chosen = self.choose(&usage);
         self.report.stored_bytes = usage.iter().map(|pack| pack.size).sum();
@@ -376,22 +375,21 @@ impl Reclaim<'_> {
     /// Packs to get rid of.
     fn choose(&self, usage: &[PackUsage]) -> Vec<PackUsage> {
         let percent = u64::from(self.options.rewrite_below_percent);
-        let sparse = |pack: &PackUsage| {
-            pack.wanted_bytes == 0
-                || pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent)
-        };
+        let sparse =
+            |pack: &PackUsage| pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent);
         let small = |pack: &PackUsage| percent > 0 && pack.size < SMALL_PACK_BYTES;
         let many_small = usage.iter().filter(|pack| small(pack)).count() > MAX_SMALL_PACKS;
-        let mut chosen: Vec<PackUsage> = usage
-            .iter()
-            .copied()
-            .filter(|pack| sparse(pack) || (many_small && small(pack)))
-            .collect();
-        if !many_small {
-            // A small pack is never full: what its directory takes is not worth writing it anew every time.
-            chosen.retain(|pack| pack.wanted_bytes == 0 || !small(pack) || pack.wanted_bytes * 2 < pack.size);
-        }
-        chosen
+        let chosen = |pack: &&PackUsage| {
+            if pack.wanted_bytes == 0 {
+                true
+            } else if small(pack) {
+                // It is never full: what its directory takes is not worth writing it anew every time.
+                many_small || (sparse(pack) && pack.wanted_bytes * 2 < pack.size)
+            } else {
+                sparse(pack)
+            }
+        };
+        usage.iter().filter(chosen).copied().collect()
     }
 
     /// Stores what is needed of a pack once more.
