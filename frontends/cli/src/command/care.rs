@@ -25,33 +25,20 @@ pub(super) async fn show(session: &Session, arguments: &PointArgs) -> Result<Exi
     let (repository, manifest) = point::select(session, arguments).await?;
     let issues = session.unless_cancelled(repository.ledger(&manifest)).await?;
     let output = &session.output;
-    output.record(
-        "point",
-        &json!({
-            "id": manifest.id.to_string(),
-            "object": label(&manifest.object),
-            "object_id": manifest.object.id.to_string(),
-            "time": text::rfc3339_ms(manifest.started_ms),
-            "finished": text::rfc3339_ms(manifest.finished_ms),
-            "outcome": manifest.outcome,
-            "base": manifest.base.map(|base| base.to_string()),
-            "counts": manifest.counts,
-            "bytes_read": manifest.bytes_read,
-            "bytes_stored": manifest.bytes_stored,
-            "requests": manifest.requests,
-            "job": manifest.job,
-            "software": manifest.software,
-            "protection": protection_json(manifest.protection),
-            "description": manifest.description,
-            "issues": issues.iter().map(|issue| json!({
+    let mut fields = point::fields(&manifest);
+    fields["issues"] = issues
+        .iter()
+        .map(|issue| {
+            json!({
                 "kind": issue.kind,
                 "path": issue.path,
                 "code": issue.cause.code,
                 "message": issue.cause.message,
                 "retry": issue.retry,
-            })).collect::<Vec<_>>(),
-        }),
-    );
+            })
+        })
+        .collect();
+    output.record("point", &fields);
     let lines = [
         ("point", manifest.id.to_string()),
         ("object", label(&manifest.object)),
@@ -86,14 +73,6 @@ pub(super) async fn show(session: &Session, arguments: &PointArgs) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-fn protection_json(protection: Protection) -> serde_json::Value {
-    match protection {
-        Protection::JobRetention => json!({ "kind": "job_retention" }),
-        Protection::Until(time) => json!({ "kind": "until", "until": text::rfc3339_ms(time) }),
-        _ => json!({ "kind": "forever" }),
-    }
-}
-
 fn protection_words(protection: Protection) -> String {
     match protection {
         Protection::JobRetention => "as retention decides".to_owned(),
@@ -115,7 +94,7 @@ pub(super) async fn protect(session: &Session, arguments: &PointProtect) -> Resu
         .await?;
     session.output.record(
         "protected",
-        &json!({ "point": manifest.id.to_string(), "protection": protection_json(protection), "commit": commit }),
+        &json!({ "point": manifest.id.to_string(), "protection": point::protection(protection), "commit": commit }),
     );
     session.output.line(format!(
         "Point {} of {} is kept {}.",
