@@ -9,6 +9,7 @@ pub use error::{Error, ErrorKind, Result};
 
 pub mod backup;
 pub mod connector;
+pub mod copy;
 pub mod error;
 pub mod folder;
 mod fs;

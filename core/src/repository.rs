@@ -43,8 +43,8 @@ mod write;
 
 pub use points::{DeletedPoints, PointFilter};
 pub use reclaim::{ReclaimOptions, ReclaimReport};
-pub(crate) use tree::Spoiled;
 pub use tree::{ItemChange, ScanRange};
+pub(crate) use tree::{RawChange, Spoiled, decode_each};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
 pub use view::{LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};

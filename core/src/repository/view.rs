@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use nakivo_repo_format::manifest::{LedgerEntry, Outcome, decode_ledger};
+use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{Compression, Manifest, ObjectId, ObjectRecord, PointId, RunProgress, paths};
 use serde::Serialize;
 
@@ -149,6 +150,11 @@ impl Repository {
             object: object.to_owned(),
             what: what.to_owned(),
         })
+    }
+
+    /// Looks at the state of this view.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&RepositoryState) -> T) -> T {
+        look(&self.shared.view().state)
     }
 
     /// The protected objects, by name.

@@ -12,6 +12,7 @@ pub(crate) mod account;
 pub(crate) mod backup;
 mod browse;
 mod care;
+mod copy;
 pub(crate) mod emulate;
 mod export;
 mod find;
@@ -29,6 +30,7 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Repo(Repo::Info(info)) => repo::info(session, info).await,
         Command::Repo(Repo::Verify(verify)) => repo::verify(session, verify).await,
         Command::Repo(Repo::Reclaim(reclaim)) => care::reclaim(session, reclaim).await,
+        Command::Repo(Repo::Copy(copy)) => copy::run(session, copy).await,
         Command::Backup(Backup::Folder(folder)) => backup::folder(session, folder).await,
         Command::Backup(Backup::M365(m365)) => backup::m365(session, m365).await,
         Command::Object(Object::List(list)) => object::list(session, list).await,

@@ -21,6 +21,7 @@ Exit codes:
 Secrets are read from files, never from the command line. Environment:
   NAKIVO_PASSPHRASE_FILE  file with the passphrase in its first line, where --passphrase-file is not given
   NAKIVO_STORE_CONFIG     file with endpoint and credential of an object store, where --store-config is not given
+  NAKIVO_TO_PASSPHRASE_FILE and NAKIVO_TO_STORE_CONFIG  the same for the target of repo copy
   NAKIVO_STATE_DIR        where --state-dir is not given; else $XDG_STATE_HOME/nakivo, else ~/.local/state/nakivo
   NO_COLOR                no colours";
 
@@ -190,6 +191,10 @@ pub(crate) use care::{
     PointDelete, PointDescribe, PointDiff, PointProtect, RepoReclaim, Retention, RetentionArgs,
 };
 
+mod copy;
+
+pub(crate) use copy::RepoCopy;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
     /// Create a repository
@@ -233,6 +238,9 @@ Examples:
   nakivo repo reclaim file:/backup/vault --preview
   nakivo repo reclaim file:/backup/vault")]
     Reclaim(RepoReclaim),
+    /// Copy recovery points into another repository
+    #[command(after_help = copy::AFTER_HELP)]
+    Copy(RepoCopy),
 }
 
 #[derive(Debug, Args)]

@@ -23,12 +23,15 @@ const MAX_BYTES: u64 = 4096;
 /// `NotFound`, `PermissionMissing` or `Unavailable` if the file cannot be read; `InvalidInput` if its first line is empty,
 /// too long or not UTF-8.
 pub(crate) fn read(arguments: &PassphraseArgs, output: &Output) -> Result<Option<Passphrase>> {
-    let named = arguments.file.clone().or_else(|| {
-        std::env::var_os(VARIABLE)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    });
+    let named = arguments.file.clone().or_else(|| named_in(VARIABLE));
     named.map(|path| read_file(&path, output)).transpose()
+}
+
+/// The file that a variable names.
+pub(crate) fn named_in(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 fn read_file(path: &Path, output: &Output) -> Result<Passphrase> {

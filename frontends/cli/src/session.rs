@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nakivo_core::format::Passphrase;
 use nakivo_core::progress::Running;
 use nakivo_core::repository::{OpenOptions, Repository};
 use nakivo_core::seams::{Clock, Environment};
@@ -63,9 +64,19 @@ impl Session {
         store: &StoreArgs,
         passphrase: &PassphraseArgs,
     ) -> Result<Repository> {
+        let passphrase = passphrase::read(passphrase, &self.output)?;
+        self.open_with(url, store, passphrase).await
+    }
+
+    /// As [`Session::open_url`], with a passphrase that was read, or with none.
+    pub(crate) async fn open_with(
+        &self,
+        url: &str,
+        store: &StoreArgs,
+        passphrase: Option<Passphrase>,
+    ) -> Result<Repository> {
         let (location, settings) = store::locate(url, store, &self.output)?;
         let local = location.path().is_some();
-        let passphrase = passphrase::read(passphrase, &self.output)?;
         let given = passphrase.is_some();
         let repository = self
             .unless_cancelled(async {

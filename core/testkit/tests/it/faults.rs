@@ -16,20 +16,20 @@ use nakivo_testkit::random::announce;
 use nakivo_testkit::scenario::{Stage, mailbox};
 
 /// A kind of fault and, where there is only one right answer, the kind of error it must end in.
-struct Trouble {
-    name: &'static str,
-    kind: OperationKind,
+pub(crate) struct Trouble {
+    pub(crate) name: &'static str,
+    pub(crate) kind: OperationKind,
     fault: Fault,
     /// From the hit operation on, rather than once.
     lasting: bool,
-    ends_in: Option<ErrorKind>,
+    pub(crate) ends_in: Option<ErrorKind>,
     /// Whether the run must complete all the same: the fault passes and one look tells what happened.
-    passes: bool,
+    pub(crate) passes: bool,
 }
 
 impl Trouble {
     /// It strikes at operation `number` of its kind.
-    fn rule(&self, number: u64) -> Rule {
+    pub(crate) fn rule(&self, number: u64) -> Rule {
         let when = if self.lasting {
             When::From(number)
         } else {
@@ -39,7 +39,7 @@ impl Trouble {
     }
 }
 
-fn troubles() -> Vec<Trouble> {
+pub(crate) fn troubles() -> Vec<Trouble> {
     use OperationKind::{Get, Head, List, Put};
     let trouble = |name, kind, fault, lasting: bool, ends_in| {
         let once = matches!(

@@ -10,6 +10,7 @@
 
 mod architecture;
 mod concurrency;
+mod copy;
 mod crash;
 mod damage;
 mod durable;
