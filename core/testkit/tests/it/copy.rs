@@ -374,7 +374,7 @@ async fn a_copy_cut_off_at_every_operation_goes_on() {
         "copy: cut off at each of {cases} operations; in {spared} cases the second call read less than the first would have"
     ));
     failures.assert_none();
-    assert!(cases > 20 && spared > cases / 2, "{spared} of {cases}");
+    assert!(cases > 20 && spared > 10, "{spared} of {cases}");
 }
 
 async fn disturb(start: &Start, side: usize, trouble: &Trouble, number: u64) -> bool {

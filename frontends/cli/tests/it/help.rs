@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Place;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "",
     "demo",
     "emulate",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 16] = [
     "repo init",
     "repo info",
     "repo verify",
+    "repo copy",
     "backup",
     "backup folder",
     "backup m365",

@@ -9,6 +9,7 @@
 )]
 
 mod care;
+mod copy;
 mod damaged;
 mod demo;
 mod errors;

@@ -50,6 +50,8 @@ impl Place {
             .env("NAKIVO_STATE_DIR", self.path("state"))
             .env_remove("NAKIVO_PASSPHRASE_FILE")
             .env_remove("NAKIVO_STORE_CONFIG")
+            .env_remove("NAKIVO_TO_PASSPHRASE_FILE")
+            .env_remove("NAKIVO_TO_STORE_CONFIG")
             .env_remove("XDG_STATE_HOME")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null());
