@@ -15,6 +15,7 @@ pub mod folder;
 mod fs;
 pub mod progress;
 pub mod recovery;
+pub mod registry;
 pub mod repository;
 pub mod retention;
 pub mod seams;

@@ -25,6 +25,8 @@ use crate::seams::{Environment, random_bytes};
 
 mod cache;
 mod content;
+mod criteria;
+mod destroy;
 mod history;
 mod index;
 mod load;
@@ -41,7 +43,9 @@ mod verify;
 mod view;
 mod write;
 
-pub use points::{DeletedPoints, PointFilter};
+pub use criteria::{PointCriterion, PointFilter};
+pub use destroy::{DestroyReport, destroy, identify};
+pub use points::DeletedPoints;
 pub use reclaim::{ReclaimOptions, ReclaimReport};
 pub use tree::{ItemChange, ScanRange};
 pub(crate) use tree::{RawChange, Spoiled, decode_each};

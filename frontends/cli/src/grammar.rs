@@ -195,6 +195,10 @@ mod copy;
 
 pub(crate) use copy::RepoCopy;
 
+mod registry;
+
+pub(crate) use registry::{RepoEdit, RepoImport, RepoNamed, RepoRefresh, RepoRemove};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
     /// Create a repository
@@ -241,6 +245,32 @@ Examples:
     /// Copy recovery points into another repository
     #[command(after_help = copy::AFTER_HELP)]
     Copy(RepoCopy),
+    /// List the repositories that are known by a name
+    #[command(after_help = "Example:\n  nakivo repo list")]
+    List,
+    /// Call an existing repository by a name
+    #[command(after_help = registry::IMPORT_HELP)]
+    Import(RepoImport),
+    /// Use a detached repository again
+    #[command(after_help = "Example:\n  nakivo repo attach vault")]
+    Attach(RepoNamed),
+    /// Refuse commands that name a repository, until it is attached
+    #[command(after_help = "\
+What is stored is whole at every moment. A command of another process that is running goes on.
+
+Example:\n  nakivo repo detach vault")]
+    Detach(RepoNamed),
+    /// Change name, location, secret files or description
+    #[command(
+        after_help = "Example:\n  nakivo repo edit vault --url file:/mnt/new/vault --description \"moved\""
+    )]
+    Edit(RepoEdit),
+    /// Read the figures of known repositories anew
+    #[command(after_help = "Example:\n  nakivo repo refresh")]
+    Refresh(RepoRefresh),
+    /// Forget a repository, keeping its data or deleting it
+    #[command(after_help = registry::REMOVE_HELP)]
+    Remove(RepoRemove),
 }
 
 #[derive(Debug, Args)]
@@ -398,7 +428,9 @@ Space is freed by: nakivo repo reclaim.
 
 Examples:
   nakivo point delete --repo file:/backup/vault --point 3fa2
-  nakivo point delete --repo file:/backup/vault --object files --older-than 90d --preview")]
+  nakivo point delete --repo file:/backup/vault --object files --older-than 6m --preview
+  nakivo point delete --repo file:/backup/vault --all-but latest
+  nakivo point delete --repo file:/backup/vault --except-object anna@contoso.com --except-object files --all --preview")]
     Delete(PointDelete),
     /// List what differs between two points of an object
     #[command(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nakivo_core::format::Passphrase;
 use nakivo_core::progress::Running;
+use nakivo_core::registry::{Registry, RepositoryName};
 use nakivo_core::repository::{OpenOptions, Repository};
 use nakivo_core::seams::{Clock, Environment};
 use nakivo_core::state::FileState;
@@ -57,15 +58,56 @@ impl Session {
             .await
     }
 
-    /// As [`Session::open`], for commands whose first argument is the repository.
+    /// As [`Session::open`], for commands whose first argument is the repository: its location, or the name it is known by.
     pub(crate) async fn open_url(
         &self,
         url: &str,
         store: &StoreArgs,
         passphrase: &PassphraseArgs,
     ) -> Result<Repository> {
+        if !url.contains([':', '/'])
+            && let Ok(name) = url.parse()
+        {
+            return self.open_named(&name, store, passphrase, false).await;
+        }
         let passphrase = passphrase::read(passphrase, &self.output)?;
         self.open_with(url, store, passphrase).await
+    }
+
+    /// A repository that is known by a name. Where `detached` is not allowed, one that is detached is refused.
+    pub(crate) async fn open_registered(&self, name: &RepositoryName, detached: bool) -> Result<Repository> {
+        let store = StoreArgs { store_config: None };
+        self.open_named(name, &store, &PassphraseArgs { file: None }, detached)
+            .await
+    }
+
+    async fn open_named(
+        &self,
+        name: &RepositoryName,
+        store: &StoreArgs,
+        passphrase: &PassphraseArgs,
+        detached: bool,
+    ) -> Result<Repository> {
+        let registry = Registry::new(&self.environment);
+        let entry = if detached {
+            registry.get(name).await?
+        } else {
+            registry.begin(name).await?.0
+        };
+        let store = StoreArgs {
+            store_config: store.store_config.clone().or(entry.store_config),
+        };
+        let file = passphrase.file.clone().or(entry.passphrase_file);
+        let passphrase = match file {
+            Some(file) => passphrase::read(&PassphraseArgs { file: Some(file) }, &self.output)?,
+            None => None,
+        };
+        let repository = self.open_with(&entry.url, &store, passphrase).await?;
+        if repository.id() != entry.id {
+            let message = format!("another repository is at the place of '{name}': {}", entry.url);
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        Ok(repository)
     }
 
     /// As [`Session::open_url`], with a passphrase that was read, or with none.

@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "the suites report how long they take")]
 
+mod append_only;
 mod architecture;
 mod concurrency;
 mod copy;
@@ -18,3 +19,4 @@ mod faults;
 mod histories;
 mod many;
 mod reclaim;
+mod registry;

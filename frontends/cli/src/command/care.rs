@@ -1,11 +1,12 @@
 //! `nakivo point show|protect|describe|delete|diff`, `nakivo retention` and `nakivo repo reclaim`.
 
 use futures::TryStreamExt as _;
-use nakivo_core::chrono::TimeDelta;
 use nakivo_core::format::Manifest;
-use nakivo_core::format::ids::PointId;
+use nakivo_core::format::ids::{ObjectId, PointId};
 use nakivo_core::format::manifest::{ObjectRecord, Protection};
-use nakivo_core::repository::{ItemChange, PointFilter, PointSelector, ReclaimOptions, Repository};
+use nakivo_core::repository::{
+    ItemChange, PointCriterion, PointFilter, PointSelector, ReclaimOptions, Repository,
+};
 use nakivo_core::retention::{Calendar, PlannedPoint, RetentionPlan, RetentionPolicy};
 use nakivo_core::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -122,33 +123,50 @@ pub(super) async fn describe(session: &Session, arguments: &PointDescribe) -> Re
     Ok(Exit::Ok)
 }
 
+/// Which points a deletion means.
+fn filter(session: &Session, repository: &Repository, arguments: &PointDelete) -> Result<PointFilter> {
+    let which = &arguments.which;
+    if which.all && arguments.objects.is_empty() && arguments.except_objects.is_empty() {
+        return Err(
+            Error::new(ErrorKind::InvalidInput, "--all: it is not said of which objects")
+                .with_hint("Name them with --object NAME or --except-object NAME."),
+        );
+    }
+    let ids = |names: &[String]| -> Result<Vec<ObjectId>> {
+        let ids = names.iter().map(|name| Ok(repository.find_object(name)?.id));
+        ids.collect()
+    };
+    let mut filter = PointFilter::default();
+    let objects = ids(&arguments.objects)?;
+    if !which.points.is_empty() {
+        let points = which.points.iter().map(|digits| match objects.as_slice() {
+            [object] => repository.point(object, &PointSelector::Id(digits.to_ascii_lowercase())),
+            _ => repository.point_by_id(digits),
+        });
+        let ids: Result<Vec<PointId>> = points.map(|point| Ok(point?.id)).collect();
+        filter = filter.with_points(ids?);
+    }
+    if !objects.is_empty() {
+        filter = filter.with(PointCriterion::Objects(objects));
+    }
+    if !arguments.except_objects.is_empty() {
+        filter = filter.with_not_of(ids(&arguments.except_objects)?);
+    }
+    if let Some(age) = which.older_than {
+        let time = age.before(session.clock().now());
+        filter = filter
+            .with_older_than(time.ok_or_else(|| Error::invalid("age", "too long", "at most 200 years"))?);
+    }
+    if which.all_but.is_some() {
+        filter = filter.with_all_but_latest();
+    }
+    Ok(filter)
+}
+
 /// Deletes points.
 pub(super) async fn delete(session: &Session, arguments: &PointDelete) -> Result<Exit> {
-    if arguments.points.is_empty() && arguments.older_than.is_none() && !arguments.all {
-        return Err(Error::new(ErrorKind::InvalidInput, "it is not said which points")
-            .with_hint("Name them with --point ID or --older-than TIME, or say --all."));
-    }
     let repository = session.open(&arguments.repository).await?;
-    let mut filter = PointFilter::default();
-    if let Some(name) = &arguments.object {
-        filter = filter.with_object(repository.find_object(name)?.id);
-    }
-    if !arguments.points.is_empty() {
-        let mut points = Vec::with_capacity(arguments.points.len());
-        for digits in &arguments.points {
-            let manifest = match &filter.object {
-                Some(object) => repository.point(object, &PointSelector::Id(digits.to_ascii_lowercase()))?,
-                None => repository.point_by_id(digits)?,
-            };
-            points.push(manifest.id);
-        }
-        filter = filter.with_points(points);
-    }
-    if let Some(age) = arguments.older_than {
-        let age =
-            TimeDelta::from_std(age).map_err(|_| Error::invalid("age", "too long", "at most 200 years"))?;
-        filter = filter.with_older_than(session.clock().now() - age);
-    }
+    let filter = filter(session, &repository, arguments)?;
     let manifests = repository.all_points();
     let deletion = repository.delete_points(&filter, "deleted by hand", arguments.preview);
     let deleted = session.unless_cancelled(deletion).await?;

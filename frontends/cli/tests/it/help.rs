@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Place;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "",
     "demo",
     "emulate",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 17] = [
     "backup m365",
     "object list",
     "point list",
+    "point delete",
     "browse",
     "find",
     "recover",

@@ -16,6 +16,7 @@ mod errors;
 mod folder;
 mod help;
 mod mail;
+mod registry;
 mod stores;
 mod support;
 mod weather;
