@@ -13,6 +13,7 @@ use nakivo_testkit::image::Image;
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::oracle::{all_points, assert_point, assert_sound};
 use nakivo_testkit::scenario::{Stage, mailbox};
+use nakivo_testkit::scripted::Edit;
 
 fn append_only(lab: &Lab) -> (FaultStore, Lab) {
     let faults = FaultStore::new(lab.store.clone());
@@ -38,12 +39,14 @@ async fn nothing_but_reclaim_needs_to_delete_or_overwrite() {
         "only the probe would be removed"
     );
     let mut truths = Vec::new();
+    let source = mailbox(Stage::First);
     for number in 0..20 {
         lab.clock.advance(Duration::from_secs(60));
-        let source = mailbox(if number % 2 == 0 {
-            Stage::First
+        let id = format!("m{:02}", number % 12);
+        source.edit(&if number == 15 {
+            Edit::Remove { id }
         } else {
-            Stage::Second
+            Edit::Touch { id }
         });
         let report = back_up(&repository, &source).await.unwrap();
         assert_eq!(report.outcome, Outcome::Complete);
