@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nakivo_core::format::Passphrase;
 use nakivo_core::progress::Running;
-use nakivo_core::registry::{Registry, RepositoryName};
+use nakivo_core::registry::{Registration, Registry, RepositoryName};
 use nakivo_core::repository::{OpenOptions, Repository};
 use nakivo_core::seams::{Clock, Environment};
 use nakivo_core::state::FileState;
@@ -65,13 +65,19 @@ impl Session {
         store: &StoreArgs,
         passphrase: &PassphraseArgs,
     ) -> Result<Repository> {
-        if !url.contains([':', '/'])
-            && let Ok(name) = url.parse()
-        {
+        if let Some(name) = name_of(url) {
             return self.open_named(&name, store, passphrase, false).await;
         }
         let passphrase = passphrase::read(passphrase, &self.output)?;
         self.open_with(url, store, passphrase).await
+    }
+
+    /// What is known of a repository if it is named rather than located.
+    pub(crate) async fn known_as(&self, url: &str) -> Result<Option<Registration>> {
+        match name_of(url) {
+            Some(name) => Registry::new(&self.environment).get(&name).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A repository that is known by a name. Where `detached` is not allowed, one that is detached is refused.
@@ -189,6 +195,11 @@ impl Session {
             }
         });
     }
+}
+
+/// A repository's name, where a location might stand as well: those have a colon or begin with a slash or a dot.
+fn name_of(url: &str) -> Option<RepositoryName> {
+    url.parse().ok()
 }
 
 /// Waits for the next Ctrl-C or termination request.

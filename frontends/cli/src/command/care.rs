@@ -4,6 +4,7 @@ use futures::TryStreamExt as _;
 use nakivo_core::format::Manifest;
 use nakivo_core::format::ids::{ObjectId, PointId};
 use nakivo_core::format::manifest::{ObjectRecord, Protection};
+use nakivo_core::registry::Registry;
 use nakivo_core::repository::{
     ItemChange, PointCriterion, PointFilter, PointSelector, ReclaimOptions, Repository,
 };
@@ -397,6 +398,13 @@ pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Resul
         .map_err(|error| Error::internal(format!("a report cannot be written as JSON: {error}")))?;
     fields["reclaimable_bytes"] = json!(report.reclaimable_bytes());
     output.record("reclaim", &fields);
+    if report.preview
+        && let Some(entry) = session.known_as(&arguments.url).await?
+    {
+        let registry = Registry::new(&session.environment);
+        let reclaimable = Some(report.reclaimable_bytes());
+        registry.note_space(&entry.name, None, reclaimable).await?;
+    }
     let lines = [
         ("stored", text::size(report.stored_bytes)),
         ("needed", text::size(report.needed_bytes)),

@@ -67,18 +67,27 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
         .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
         .await?;
     let info = session.unless_cancelled(repository.info()).await?;
-    let location = StoreLocation::parse(&arguments.url)?;
+    let known = session.known_as(&arguments.url).await?;
+    let location = match &known {
+        Some(entry) => entry.url.clone(),
+        None => StoreLocation::parse(&arguments.url)?.to_string(),
+    };
     let output = &session.output;
     output.record(
         "repository",
         &Located {
-            location: location.to_string(),
+            location: location.clone(),
+            name: known.as_ref().map(|entry| entry.name.as_str()),
+            description: known.as_ref().and_then(|entry| entry.description.as_deref()),
+            reclaimable_bytes: known
+                .as_ref()
+                .and_then(|entry| entry.figures.as_ref()?.reclaimable_bytes),
             repository: &info,
         },
     );
     let lines = [
         ("repository", info.id.to_string()),
-        ("location", location.to_string()),
+        ("location", location),
         ("created", info.created.clone()),
         ("format", format!("version {}", info.version)),
         ("encrypted", if info.encrypted { "yes" } else { "no" }.to_owned()),
@@ -124,6 +133,10 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
 #[derive(Serialize)]
 struct Located<'a> {
     location: String,
+    name: Option<&'a str>,
+    description: Option<&'a str>,
+    /// As reclaim saw it last, by preview.
+    reclaimable_bytes: Option<u64>,
     #[serde(flatten)]
     repository: &'a RepositoryInfo,
 }

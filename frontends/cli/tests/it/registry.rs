@@ -51,6 +51,15 @@ fn a_name_stands_for_a_repository_until_it_is_detached() {
     let (_, lines) = place.json(&["repo", "refresh"]);
     assert_eq!(lines[0]["figures"]["points"], 2, "{lines:?}");
 
+    place.run(&["repo", "reclaim", "main", "--preview"]).ok();
+    let (_, lines) = place.json(&["repo", "info", "main"]);
+    assert_eq!(
+        (&lines[0]["name"], &lines[0]["points"]),
+        (&"main".into(), &2.into()),
+        "{lines:?}"
+    );
+    assert_eq!(lines[0]["reclaimable_bytes"], 0, "{lines:?}");
+
     place.run(&["repo", "detach", "main"]).ok();
     let (_, error) = fails(&place, &points, 6, "unavailable");
     assert!(error.to_string().contains("detached"), "{error}");
