@@ -17,14 +17,16 @@ use crate::progress::Running;
 use crate::repository::{Repository, WriteStats};
 
 mod damaged;
-mod edits;
+pub(crate) mod edits;
 mod fetch;
 mod ledger;
+mod pace;
 mod run;
 mod vanished;
 mod whereabouts;
 
 pub use ledger::RunCounts;
+pub(crate) use pace::Pace;
 
 /// Settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]

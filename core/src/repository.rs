@@ -25,6 +25,8 @@ use crate::seams::{Environment, random_bytes};
 
 mod cache;
 mod content;
+mod criteria;
+mod destroy;
 mod epoch;
 mod heal;
 mod history;
@@ -45,13 +47,15 @@ mod verify;
 mod view;
 mod write;
 
+pub use criteria::{PointCriterion, PointFilter};
+pub use destroy::{DestroyReport, destroy, identify};
 pub use epoch::EpochUsage;
 pub use heal::{ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted};
 pub use keys::{KeySlotKind, KeySlotSummary, KeySlots, RotateOptions, RotateReport, SlotOptions};
-pub use points::{DeletedPoints, PointFilter};
+pub use points::DeletedPoints;
 pub use reclaim::{ReclaimOptions, ReclaimReport};
-pub(crate) use tree::Spoiled;
 pub use tree::{ItemChange, ScanRange};
+pub(crate) use tree::{RawChange, Spoiled, decode_each};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
 pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};

@@ -17,7 +17,7 @@ use super::edits::EditLog;
 use super::fetch::{FetchOutcome, fetch};
 use super::ledger::Ledger;
 use super::whereabouts::{IdHash, Whereabouts};
-use super::{BackupOptions, BackupReport, Outcome};
+use super::{BackupOptions, BackupReport, Outcome, Pace};
 use crate::connector::{Change, ChangesRequest, Connector, Cursor, ItemHead, ItemRef, Usage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Event, Reporter};
@@ -64,9 +64,12 @@ pub(super) async fn run(
         container_delta: 0,
         consecutive_failures: 0,
         cursor: None,
-        last_progress: started,
-        last_progress_items: 0,
-        last_progress_bytes: 0,
+        pace: Pace::new(
+            started,
+            options.progress_interval,
+            options.progress_bytes,
+            options.progress_items,
+        ),
         run,
         started_ms,
         repository,
@@ -137,9 +140,7 @@ pub(super) struct Run {
     pub(super) container_delta: i64,
     consecutive_failures: u32,
     cursor: Option<Cursor>,
-    last_progress: Duration,
-    last_progress_items: u64,
-    last_progress_bytes: u64,
+    pace: Pace,
 }
 
 type Fetches = JoinSet<Result<(ItemHead, FetchOutcome)>>;
@@ -153,7 +154,7 @@ impl Run {
             if progress.base != base || progress.spills.is_empty() {
                 continue;
             }
-            let taken = match EditLog::resumed(&progress.spills).merged(&self.repository).await {
+            let taken = match EditLog::resumed(&progress.spills).merged(&self.writer).await {
                 Ok(edits) => self.writer.update_tree(self.resumed, edits).await,
                 Err(error) => Err(error),
             };
@@ -556,18 +557,12 @@ impl Run {
 
     async fn progress_if_due(&mut self) -> Result<()> {
         let now = self.repository.environment().clock.monotonic();
-        let stats = self.writer.stats();
-        let stored = self.ledger.counts.stored;
-        if stored == self.last_progress_items {
-            return Ok(());
+        let bytes = self.writer.stats().bytes_stored;
+        if self.pace.is_due(now, self.ledger.counts.stored, bytes) {
+            self.save_progress().await
+        } else {
+            Ok(())
         }
-        if now.saturating_sub(self.last_progress) < self.options.progress_interval
-            && stats.bytes_stored.saturating_sub(self.last_progress_bytes) < self.options.progress_bytes
-            && stored - self.last_progress_items < self.options.progress_items
-        {
-            return Ok(());
-        }
-        self.save_progress().await
     }
 
     /// Commits what is stored so far as progress of this run, without making a point.
@@ -598,9 +593,8 @@ impl Run {
                 Ok(operations)
             })
             .await?;
-        self.last_progress = self.repository.environment().clock.monotonic();
-        self.last_progress_items = self.ledger.counts.stored;
-        self.last_progress_bytes = stats.bytes_stored;
+        let now = self.repository.environment().clock.monotonic();
+        self.pace.note(now, self.ledger.counts.stored, stats.bytes_stored);
         Ok(())
     }
 
@@ -615,7 +609,7 @@ impl Run {
         let root = if edits.is_empty() {
             self.base_root
         } else {
-            let merged = edits.merged(&self.repository).await?;
+            let merged = edits.merged(&self.writer).await?;
             self.writer.update_tree(self.base_root, merged).await?
         };
         let cursor = match self.cursor.take() {

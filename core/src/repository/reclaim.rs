@@ -324,11 +324,10 @@ impl Reclaim<'_> {
         };
         let mut view = self.shared.view();
         self.mark(&mut marks, &view).await?;
-        let nowhere = Positions::default();
         let usage = self
             .shared
             .index()
-            .usage(|at| marks.needed.contains(at), |at| nowhere.contains(at));
+            .usage(|at| marks.needed.contains(at), |_| false);
         let (strays, chosen) = match &self.only {
             None => (self.strays().await?, self.choose(&usage)),
             Some(only) => (
@@ -527,30 +526,26 @@ impl Reclaim<'_> {
         let percent = u64::from(self.options.rewrite_below_percent);
         let view = self.shared.view();
         let damaged = view.state.damaged_packs();
-        let sparse = |pack: &PackUsage| {
+        let unwanted = |pack: &PackUsage| {
             pack.wanted_bytes == 0
                 || damaged.contains_key(&pack.id)
-                || pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent)
+                || (self.options.reencrypt && pack.epoch < self.epoch)
         };
-        let old = |pack: &PackUsage| self.options.reencrypt && pack.epoch < self.epoch;
+        let sparse =
+            |pack: &PackUsage| pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent);
         let small = |pack: &PackUsage| percent > 0 && pack.size < SMALL_PACK_BYTES;
         let many_small = usage.iter().filter(|pack| small(pack)).count() > MAX_SMALL_PACKS;
-        let mut chosen: Vec<PackUsage> = usage
-            .iter()
-            .copied()
-            .filter(|pack| sparse(pack) || old(pack) || (many_small && small(pack)))
-            .collect();
-        if !many_small {
-            // A small pack is never full: what its directory takes is not worth writing it anew every time.
-            chosen.retain(|pack| {
-                old(pack)
-                    || pack.wanted_bytes == 0
-                    || damaged.contains_key(&pack.id)
-                    || !small(pack)
-                    || pack.wanted_bytes * 2 < pack.size
-            });
-        }
-        chosen
+        let chosen = |pack: &&PackUsage| {
+            if unwanted(pack) {
+                true
+            } else if small(pack) {
+                // It is never full: what its directory takes is not worth writing it anew every time.
+                many_small || (sparse(pack) && pack.wanted_bytes * 2 < pack.size)
+            } else {
+                sparse(pack)
+            }
+        };
+        usage.iter().filter(chosen).copied().collect()
     }
 
     /// Stores what is needed of a pack once more.

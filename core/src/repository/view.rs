@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use nakivo_repo_format::manifest::{LedgerEntry, Outcome, decode_ledger};
+use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{Compression, ItemKey, Manifest, ObjectId, ObjectRecord, PointId, RunProgress};
 use serde::Serialize;
 
@@ -183,6 +184,11 @@ impl Repository {
         })
     }
 
+    /// Looks at the state of this view.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&RepositoryState) -> T) -> T {
+        look(&self.shared.view().state)
+    }
+
     /// The point that the next run of an object builds on, and the items of it that are damaged and must be read anew: the
     /// newest one of which all that is damaged is known item by item.
     pub(crate) fn base_for(&self, object: &ObjectId) -> Option<(Manifest, Vec<ItemKey>)> {
@@ -321,20 +327,22 @@ impl Repository {
             PointSelector::Latest => points
                 .pop()
                 .ok_or_else(|| Error::not_found("recovery point of object", object)),
-            PointSelector::Id(prefix) => {
-                points.retain(|manifest| manifest.id.to_string().starts_with(prefix.as_str()));
-                if points.len() > 1 {
-                    return Err(Error::invalid(
-                        "recovery point",
-                        prefix,
-                        "more digits: several ids begin with these",
-                    ));
-                }
-                points.pop().ok_or_else(|| {
-                    Error::not_found("recovery point", prefix)
-                        .with_hint("List the points of the object to see their ids.")
-                })
-            }
+            PointSelector::Id(prefix) => the_one(points, prefix),
+        }
+    }
+
+    /// The point whose id begins with these hexadecimal digits, of whatever object.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for anything but 4 to 32 hexadecimal digits, or if several ids begin with them.
+    pub fn point_by_id(&self, digits: &str) -> Result<Manifest> {
+        match digits.parse()? {
+            PointSelector::Id(prefix) => the_one(self.all_points(), &prefix),
+            PointSelector::Latest => Err(Error::invalid(
+                "recovery point",
+                digits,
+                "4 to 32 hexadecimal digits of its id",
+            )),
         }
     }
 
@@ -418,6 +426,22 @@ impl Repository {
             notes: self.shared.notes(),
         })
     }
+}
+
+/// The point whose id begins with `prefix`.
+fn the_one(mut points: Vec<Manifest>, prefix: &str) -> Result<Manifest> {
+    points.retain(|manifest| manifest.id.to_string().starts_with(prefix));
+    if points.len() > 1 {
+        return Err(Error::invalid(
+            "recovery point",
+            prefix,
+            "more digits: several ids begin with these",
+        ));
+    }
+    points.pop().ok_or_else(|| {
+        Error::not_found("recovery point", prefix)
+            .with_hint("List the points of the object to see their ids.")
+    })
 }
 
 fn list(objects: &[&ObjectRecord]) -> Option<String> {

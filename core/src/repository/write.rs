@@ -5,15 +5,15 @@ use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use nakivo_repo_format::log::IndexRef;
 use nakivo_repo_format::manifest::{LedgerEntry, encode_ledger};
 use nakivo_repo_format::pack::BlockRole;
 use nakivo_repo_format::record::{ContentPart, DIRECT_CHUNKS, Segment, SegmentList, encode_segments};
 use nakivo_repo_format::split::{ContentSplitter, Encoding, SegmentsBuilder, SplitMode, SplitOutput};
-use nakivo_repo_format::tree::{TreeEdit, TreeRoot};
+use nakivo_repo_format::tree::{RangeScan, TreeEdit, TreeRoot};
 use nakivo_repo_format::{
-    Blob, ChunkId, ChunkRef, ContentHash, ItemKey, ItemRecord, KeySet, PartHasher, RunId,
+    Blob, ChunkId, ChunkRef, ContentHash, ItemKey, ItemRecord, KeyKind, KeySet, PartHasher, RunId,
 };
 use serde::Serialize;
 
@@ -76,6 +76,22 @@ pub struct WriteStats {
     pub chunks_known: u64,
     /// Packs stored.
     pub packs: u64,
+}
+
+impl std::ops::Add for WriteStats {
+    type Output = Self;
+
+    /// What two writers did together.
+    fn add(self, other: Self) -> Self {
+        Self {
+            bytes_read: self.bytes_read + other.bytes_read,
+            bytes_new: self.bytes_new + other.bytes_new,
+            bytes_stored: self.bytes_stored + other.bytes_stored,
+            chunks_new: self.chunks_new + other.chunks_new,
+            chunks_known: self.chunks_known + other.chunks_known,
+            packs: self.packs + other.packs,
+        }
+    }
 }
 
 /// Stores what one run reads. Calls may run at the same time.
@@ -290,6 +306,20 @@ impl Writer {
     /// `Corrupt`, naming the damaged object; those of the store.
     pub async fn get(&self, root: Option<&TreeRoot>, key: &ItemKey) -> Result<Option<ItemRecord>> {
         tree::get(tree::NodeSource::Run(Arc::clone(&self.packer)), root, key).await
+    }
+
+    /// How many containers are in a tree that this writer made, flushed or not.
+    ///
+    /// # Errors
+    /// As [`Writer::get`].
+    pub(crate) async fn count_containers(&self, root: Option<TreeRoot>) -> Result<u64> {
+        let source = tree::NodeSource::Run(Arc::clone(&self.packer));
+        tree::entries(source, RangeScan::all(root))
+            .try_fold(0, |count, entry| async move {
+                let (key, _) = tree::decode_entry(&entry)?;
+                Ok(count + u64::from(key.kind() == KeyKind::Container))
+            })
+            .await
     }
 
     /// Stores the ledger of a run; `None` if there is nothing to report.

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use nakivo_core::bytes::Bytes;
 use nakivo_core::error::ErrorKind;
-use nakivo_core::format::log::Operation;
 use nakivo_core::format::record::{ItemKind, ItemRecord};
 use nakivo_core::format::tree::{Edit, TreeEdit};
 use nakivo_core::format::{Manifest, RepositoryConfig};
@@ -27,8 +26,8 @@ use nakivo_core::recovery::{
 use nakivo_core::repository::{PartMode, Repository, VerifyOptions, VerifyReport};
 
 use super::repository::{
-    Files, Noise, assert_holds, back_up, contents, manifest, memory, names, new_repository, reopen,
-    some_files, store_files,
+    Files, Noise, assert_holds, back_up, commit_point, contents, manifest, memory, names, new_repository,
+    reopen, some_files, store_files,
 };
 
 async fn get(store: &Arc<dyn ObjectStore>, path: &str) -> Vec<u8> {
@@ -587,20 +586,7 @@ async fn a_record_that_cannot_be_used_costs_its_item_alone() {
             .update_tree(None, stream::iter(edits.into_iter().map(Ok)))
             .await
             .unwrap();
-        let segments = writer.flush().await.unwrap();
-        repository
-            .commit(|_| {
-                Ok(vec![
-                    Operation::AddIndex {
-                        segments: segments.clone(),
-                    },
-                    Operation::AddPoint {
-                        manifest: Box::new(manifest.clone()),
-                    },
-                ])
-            })
-            .await
-            .unwrap();
+        commit_point(&repository, &writer, &manifest).await.unwrap();
 
         let report = verify(&repository).await;
         assert_eq!(report.damage.len(), 1, "{what}: {:?}", report.damage);
@@ -704,20 +690,7 @@ async fn a_folder_without_a_usable_record_keeps_its_items() {
         .update_tree(None, stream::iter(edits.into_iter().map(Ok)))
         .await
         .unwrap();
-    let segments = writer.flush().await.unwrap();
-    repository
-        .commit(|_| {
-            Ok(vec![
-                Operation::AddIndex {
-                    segments: segments.clone(),
-                },
-                Operation::AddPoint {
-                    manifest: Box::new(manifest.clone()),
-                },
-            ])
-        })
-        .await
-        .unwrap();
+    commit_point(&repository, &writer, &manifest).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let options = ExportOptions::new(Destination::Directory(out));

@@ -22,6 +22,7 @@ Secrets are read from files, never from the command line. Environment:
   NAKIVO_PASSPHRASE_FILE  file with the passphrase in its first line, where --passphrase-file is not given
   NAKIVO_KEY_FILE         file with a recovery key, where neither --key-file nor --passphrase-file is given; goes first
   NAKIVO_STORE_CONFIG     file with endpoint and credential of an object store, where --store-config is not given
+  NAKIVO_TO_PASSPHRASE_FILE and NAKIVO_TO_STORE_CONFIG  the same for the target of repo copy
   NAKIVO_STATE_DIR        where --state-dir is not given; else $XDG_STATE_HOME/nakivo, else ~/.local/state/nakivo
   NO_COLOR                no colours";
 
@@ -127,7 +128,7 @@ pub(crate) struct StoreArgs {
 }
 
 /// Where the passphrase or the key comes from.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct PassphraseArgs {
     /// File with the passphrase in its first line [default: the one in $NAKIVO_PASSPHRASE_FILE]
     #[arg(long = "passphrase-file", value_name = "FILE")]
@@ -199,6 +200,14 @@ pub(crate) use keys::{
     Key, KeyAdd, KeyPassphrase, KeyPlace, KeyRecovery, KeyReencrypt, KeyRemove, KeyRotate, NewPassphraseArgs,
 };
 
+mod copy;
+
+pub(crate) use copy::RepoCopy;
+
+mod registry;
+
+pub(crate) use registry::{RepoEdit, RepoImport, RepoNamed, RepoRefresh, RepoRemove};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
     /// Create a repository
@@ -261,6 +270,35 @@ Examples:
         after_help = "Example:\n  nakivo repo key recovery file:/backup/vault --passphrase-file vault.pass"
     )]
     Key(Key),
+    /// Copy recovery points into another repository
+    #[command(after_help = copy::AFTER_HELP)]
+    Copy(RepoCopy),
+    /// List the repositories that are known by a name
+    #[command(after_help = "Example:\n  nakivo repo list")]
+    List,
+    /// Call an existing repository by a name
+    #[command(after_help = registry::IMPORT_HELP)]
+    Import(RepoImport),
+    /// Use a detached repository again
+    #[command(after_help = "Example:\n  nakivo repo attach vault")]
+    Attach(RepoNamed),
+    /// Refuse commands that name a repository, until it is attached
+    #[command(after_help = "\
+What is stored is whole at every moment. A command of another process that is running goes on.
+
+Example:\n  nakivo repo detach vault")]
+    Detach(RepoNamed),
+    /// Change name, location, secret files or description
+    #[command(
+        after_help = "Example:\n  nakivo repo edit vault --url file:/mnt/new/vault --description \"moved\""
+    )]
+    Edit(RepoEdit),
+    /// Read the figures of known repositories anew
+    #[command(after_help = "Example:\n  nakivo repo refresh")]
+    Refresh(RepoRefresh),
+    /// Forget a repository, keeping its data or deleting it
+    #[command(after_help = registry::REMOVE_HELP)]
+    Remove(RepoRemove),
 }
 
 #[derive(Debug, Args)]
@@ -407,8 +445,10 @@ Space is freed by: nakivo repo reclaim.
 
 Examples:
   nakivo point delete --repo file:/backup/vault --point 3fa2
-  nakivo point delete --repo file:/backup/vault --object files --older-than 90d --preview
-  nakivo point delete --repo file:/backup/vault --corrupted --preview")]
+  nakivo point delete --repo file:/backup/vault --object files --older-than 6m --preview
+  nakivo point delete --repo file:/backup/vault --corrupted --preview
+  nakivo point delete --repo file:/backup/vault --all-but latest
+  nakivo point delete --repo file:/backup/vault --except-object anna@contoso.com --except-object files --all --preview")]
     Delete(PointDelete),
     /// List what differs between two points of an object
     #[command(

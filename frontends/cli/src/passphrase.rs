@@ -26,24 +26,26 @@ const MAX_BYTES: u64 = 4096;
 /// `NotFound`, `PermissionMissing` or `Unavailable` if the file cannot be read; `InvalidInput` if its first line is empty,
 /// too long or not UTF-8, or if it holds no recovery key.
 pub(crate) fn read(arguments: &PassphraseArgs, output: &Output) -> Result<Option<Secret>> {
-    let variable = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
     if let Some(path) = &arguments.key_file {
         return read_key(path, output).map(|key| Some(key.into()));
     }
     if let Some(path) = &arguments.file {
         return read_file(path, output).map(|passphrase| Some(passphrase.into()));
     }
-    if let Some(path) = variable(KEY_VARIABLE) {
+    if let Some(path) = named_in(KEY_VARIABLE) {
         return read_key(&path, output).map(|key| Some(key.into()));
     }
-    match variable(VARIABLE) {
+    match named_in(VARIABLE) {
         Some(path) => read_file(&path, output).map(|passphrase| Some(passphrase.into())),
         None => Ok(None),
     }
+}
+
+/// The file that a variable names.
+pub(crate) fn named_in(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// The bytes of a file, up to one more than are allowed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nakivo_core::format::Secret;
 use nakivo_core::progress::Running;
+use nakivo_core::registry::{Registration, Registry, RepositoryName};
 use nakivo_core::repository::{OpenOptions, Repository};
 use nakivo_core::seams::{Clock, Environment};
 use nakivo_core::state::FileState;
@@ -57,16 +58,77 @@ impl Session {
             .await
     }
 
-    /// As [`Session::open`], for commands whose first argument is the repository.
+    /// As [`Session::open`], for commands whose first argument is the repository: its location, or the name it is known by.
     pub(crate) async fn open_url(
         &self,
         url: &str,
         store: &StoreArgs,
         passphrase: &PassphraseArgs,
     ) -> Result<Repository> {
+        if let Some(name) = name_of(url) {
+            return self.open_named(&name, store, passphrase, false).await;
+        }
+        let secret = passphrase::read(passphrase, &self.output)?;
+        self.open_with(url, store, secret).await
+    }
+
+    /// What is known of a repository if it is named rather than located.
+    pub(crate) async fn known_as(&self, url: &str) -> Result<Option<Registration>> {
+        match name_of(url) {
+            Some(name) => Registry::new(&self.environment).get(&name).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A repository that is known by a name. Where `detached` is not allowed, one that is detached is refused.
+    pub(crate) async fn open_registered(&self, name: &RepositoryName, detached: bool) -> Result<Repository> {
+        let store = StoreArgs { store_config: None };
+        self.open_named(name, &store, &PassphraseArgs::default(), detached)
+            .await
+    }
+
+    async fn open_named(
+        &self,
+        name: &RepositoryName,
+        store: &StoreArgs,
+        passphrase: &PassphraseArgs,
+        detached: bool,
+    ) -> Result<Repository> {
+        let registry = Registry::new(&self.environment);
+        let entry = if detached {
+            registry.get(name).await?
+        } else {
+            registry.begin(name).await?.0
+        };
+        let store = StoreArgs {
+            store_config: store.store_config.clone().or(entry.store_config),
+        };
+        let named = PassphraseArgs {
+            file: passphrase.file.clone().or(entry.passphrase_file),
+            key_file: passphrase.key_file.clone(),
+        };
+        let secret = if named.file.is_some() || named.key_file.is_some() {
+            passphrase::read(&named, &self.output)?
+        } else {
+            None
+        };
+        let repository = self.open_with(&entry.url, &store, secret).await?;
+        if repository.id() != entry.id {
+            let message = format!("another repository is at the place of '{name}': {}", entry.url);
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        Ok(repository)
+    }
+
+    /// As [`Session::open_url`], with a passphrase or key that was read, or with none.
+    pub(crate) async fn open_with(
+        &self,
+        url: &str,
+        store: &StoreArgs,
+        secret: Option<Secret>,
+    ) -> Result<Repository> {
         let (location, settings) = store::locate(url, store, &self.output)?;
         let local = location.path().is_some();
-        let secret = passphrase::read(passphrase, &self.output)?;
         let given = secret.clone();
         let repository = self
             .unless_cancelled(async {
@@ -131,6 +193,11 @@ impl Session {
             }
         });
     }
+}
+
+/// A repository's name, where a location might stand as well: those have a colon or begin with a slash or a dot.
+fn name_of(url: &str) -> Option<RepositoryName> {
+    url.parse().ok()
 }
 
 /// Waits for the next Ctrl-C or termination request.

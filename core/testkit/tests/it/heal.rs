@@ -463,7 +463,7 @@ async fn marks_are_set_used_and_cleared() {
         }
     }
     let (path, lab, repository, newest) = only_newest.unwrap();
-    let filter = PointFilter::default().with_damaged(true);
+    let filter = PointFilter::default().with_damaged();
     let none = repository.delete_points(&filter, "test", true).await.unwrap();
     assert!(none.deleted.is_empty(), "not known yet: {none:?}");
     record(&repository).await;

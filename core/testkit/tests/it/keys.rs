@@ -12,7 +12,7 @@ use nakivo_core::format::log::{CommitRecord, Operation};
 use nakivo_core::format::{Codec, Compression, KeyRing, KeySet, KeySlot, ObjectHeader, RepositoryState};
 use nakivo_core::progress::Event;
 use nakivo_core::repository::{Repository, RotateOptions, SlotOptions};
-use nakivo_testkit::crash::{lab as disk, run_keys};
+use nakivo_testkit::crash::{Step, lab as disk, run_keys};
 use nakivo_testkit::fault::{Failure, Fault, FaultStore, Matcher, Rule, When};
 use nakivo_testkit::image::Image;
 use nakivo_testkit::keys::{Holder, KeyStep, at_once, create, perform};
@@ -218,7 +218,7 @@ async fn kill_everywhere(step: KeyStep) {
     let root = tempfile::tempdir().unwrap();
     let first = root.path().join("start");
     std::fs::create_dir_all(&first).unwrap();
-    let lab = disk(&first).await.unwrap();
+    let lab = disk(Step::Create, &first).await.unwrap();
     let repository = create(lab.store.clone(), lab.env.clone()).await.unwrap();
     let start = Start {
         image: Image::default(),
@@ -234,7 +234,7 @@ async fn kill_everywhere(step: KeyStep) {
         let output = child.output().unwrap();
         let ended = output.status.code() == Some(0);
         assert!(ended || output.status.signal() == Some(9), "{what}: {output:?}");
-        let lab = disk(&work).await.unwrap();
+        let lab = disk(Step::Create, &work).await.unwrap();
         start.check_interrupted(step, &lab, &what).await;
         if ended {
             break;

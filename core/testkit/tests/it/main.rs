@@ -8,8 +8,10 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "the suites report how long they take")]
 
+mod append_only;
 mod architecture;
 mod concurrency;
+mod copy;
 mod crash;
 mod damage;
 mod durable;
@@ -20,4 +22,5 @@ mod histories;
 mod keys;
 mod many;
 mod reclaim;
+mod registry;
 mod schedules;

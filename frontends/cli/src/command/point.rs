@@ -1,6 +1,7 @@
 //! `nakivo point`: the recovery points of one object.
 
 use nakivo_core::format::Manifest;
+use nakivo_core::format::manifest::Protection;
 use nakivo_core::recovery::{PointView, Selection};
 use nakivo_core::repository::{KnownDamage, PointSelector, Repository};
 use nakivo_core::{ErrorKind, Result};
@@ -28,23 +29,7 @@ pub(crate) fn print(session: &Session, repository: &Repository, points: &[Manife
     ]);
     for point in points {
         let damage = repository.point_damage(&point.id);
-        session.output.record(
-            "point",
-            &json!({
-                "id": point.id.to_string(),
-                "object": label(&point.object),
-                "object_id": point.object.id.to_string(),
-                "time": text::rfc3339_ms(point.started_ms),
-                "finished": text::rfc3339_ms(point.finished_ms),
-                "outcome": point.outcome,
-                "damage": damage.as_ref().map(damage_json),
-                "base": point.base.map(|base| base.to_string()),
-                "counts": point.counts,
-                "bytes_read": point.bytes_read,
-                "bytes_stored": point.bytes_stored,
-                "requests": point.requests,
-            }),
-        );
+        session.output.record("point", &fields(point, damage.as_ref()));
         table.row([
             short(&point.id.to_string()).to_owned(),
             text::moment_ms(point.started_ms),
@@ -81,6 +66,37 @@ pub(crate) fn damage_words(damage: Option<&KnownDamage>) -> String {
             )
         },
     )
+}
+
+/// What programs are told of a recovery point.
+pub(crate) fn fields(point: &Manifest, damage: Option<&KnownDamage>) -> serde_json::Value {
+    json!({
+        "id": point.id.to_string(),
+        "object": label(&point.object),
+        "object_id": point.object.id.to_string(),
+        "time": text::rfc3339_ms(point.started_ms),
+        "finished": text::rfc3339_ms(point.finished_ms),
+        "outcome": point.outcome,
+        "damage": damage.map(damage_json),
+        "base": point.base.map(|base| base.to_string()),
+        "counts": point.counts,
+        "bytes_read": point.bytes_read,
+        "bytes_stored": point.bytes_stored,
+        "requests": point.requests,
+        "job": point.job,
+        "software": point.software,
+        "protection": protection(point.protection),
+        "description": point.description,
+    })
+}
+
+/// How long a point is kept, for programs.
+pub(crate) fn protection(protection: Protection) -> serde_json::Value {
+    match protection {
+        Protection::JobRetention => json!({ "kind": "job_retention" }),
+        Protection::Until(time) => json!({ "kind": "until", "until": text::rfc3339_ms(time) }),
+        _ => json!({ "kind": "forever" }),
+    }
 }
 
 /// Opens the repository and finds the point that the command line names.

@@ -71,7 +71,6 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
         .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
         .await?;
     let info = session.unless_cancelled(repository.info()).await?;
-    let location = StoreLocation::parse(&arguments.url)?;
     let reclaimable = if arguments.reclaimable {
         let options = ReclaimOptions::default().with_preview(true);
         match session.follow("reclaim", repository.reclaim(options)).await {
@@ -87,18 +86,25 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
     } else {
         None
     };
+    let known = session.known_as(&arguments.url).await?;
+    let location = match &known {
+        Some(entry) => entry.url.clone(),
+        None => StoreLocation::parse(&arguments.url)?.to_string(),
+    };
     let output = &session.output;
     output.record(
         "repository",
         &Located {
-            location: location.to_string(),
+            location: location.clone(),
+            name: known.as_ref().map(|entry| entry.name.as_str()),
+            description: known.as_ref().and_then(|entry| entry.description.as_deref()),
+            reclaimable_bytes: reclaimable.or_else(|| known.as_ref()?.figures.as_ref()?.reclaimable_bytes),
             repository: &info,
-            reclaimable_bytes: reclaimable,
         },
     );
     let lines = [
         ("repository", info.id.to_string()),
-        ("location", location.to_string()),
+        ("location", location),
         ("created", info.created.clone()),
         ("format", format!("version {}", info.version)),
         ("encrypted", if info.encrypted { "yes" } else { "no" }.to_owned()),
@@ -178,10 +184,13 @@ fn older_epoch(usage: &EpochUsage) -> String {
 #[derive(Serialize)]
 struct Located<'a> {
     location: String,
-    #[serde(flatten)]
-    repository: &'a RepositoryInfo,
+    name: Option<&'a str>,
+    description: Option<&'a str>,
+    /// As found out now, or as reclaim saw it last, by preview.
     #[serde(skip_serializing_if = "Option::is_none")]
     reclaimable_bytes: Option<u64>,
+    #[serde(flatten)]
+    repository: &'a RepositoryInfo,
 }
 
 /// Reads and authenticates what the recovery points need. Damage is exit code 1.

@@ -9,6 +9,7 @@
 )]
 
 mod care;
+mod copy;
 mod damaged;
 mod demo;
 mod errors;
@@ -17,6 +18,7 @@ mod heal;
 mod help;
 mod keys;
 mod mail;
+mod registry;
 mod stores;
 mod support;
 mod weather;

@@ -51,6 +51,8 @@ impl Place {
             .env_remove("NAKIVO_PASSPHRASE_FILE")
             .env_remove("NAKIVO_KEY_FILE")
             .env_remove("NAKIVO_STORE_CONFIG")
+            .env_remove("NAKIVO_TO_PASSPHRASE_FILE")
+            .env_remove("NAKIVO_TO_STORE_CONFIG")
             .env_remove("XDG_STATE_HOME")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null());
