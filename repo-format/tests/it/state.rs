@@ -280,7 +280,7 @@ fn damage_is_known_until_it_is_gone() {
     let (pack, second) = (PackId::from_bytes([3; 32]), PackId::from_bytes([4; 32]));
     let mut g = Gen::new(1);
     let mut state = RepositoryState::new();
-    let mut add = |state: &mut RepositoryState, operations: Vec<Operation>| {
+    let add = |state: &mut RepositoryState, operations: Vec<Operation>| {
         let commit = CommitRecord {
             seq: state.seq() + 1,
             previous: state.head(),

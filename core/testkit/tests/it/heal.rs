@@ -723,7 +723,7 @@ async fn stopped_at_any_operation_it_loses_nothing() {
     let spoiled = spoiled.without(&path);
     let mut cases = 0;
     for ambiguous in [false, true] {
-        for number in (0..).filter(|number| all || (number + third) % 3 == 0) {
+        for number in (0..).filter(|number| all || (number + third).is_multiple_of(3)) {
             let store = spoiled.open().await;
             let faults = FaultStore::new(store.clone());
             let disturbed = Lab::over(faults.handle(), 5);
@@ -796,7 +796,7 @@ async fn beside_backups_and_reclaim_in_every_order() {
     for with_reclaim in [false, true] {
         for i in 0.. {
             let mut i_reached = true;
-            for j in (0..).filter(|j| all || (i * 3 + j + share) % 17 == 0) {
+            for j in (0..).filter(|j| all || (i * 3 + j + share).is_multiple_of(17)) {
                 let store = spoiled.open().await;
                 let other = start.other.clone();
                 let healing = async move |lab: Lab| {
