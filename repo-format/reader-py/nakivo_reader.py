@@ -383,7 +383,7 @@ def unpack(payload, limit):
 
 class Repository:
     def __init__(self, path, passphrase, without_format=False, salvage=False, on_damage=None, passphrase_given=False):
-        """`passphrase` is a function that returns bytes, so that nobody is asked when none is needed."""
+        """`passphrase` is a function that returns bytes, or a RecoveryKey, so that nobody is asked when none is needed."""
         self.passphrase_given = passphrase_given
         path = path[5:] if path.startswith("file:") else path
         inner = os.path.join(path, "NakivoBackup")
@@ -392,7 +392,8 @@ class Repository:
         self.keys, self.cache, self.cached = {}, OrderedDict(), 0
         self.where, self.known_packs, self.scanned, self.sound = {}, set(), False, {}
         self.id, self.encrypted = self.read_format(without_format)
-        self.master = self.open_keys(passphrase)
+        self.master, self.epochs, self.since = None, {}, 0
+        self.open_keys(passphrase)
         self.chunk_key = derive("nakivo repository v1 chunk-id", self.master + self.id, 32)
         self.block_key = derive("nakivo repository v1 block-id", self.master + self.id, 32)
         self.load_state(salvage)
@@ -467,9 +468,10 @@ class Repository:
             raise Stop(DAMAGED, "format.json %s (--without-format goes on without it)" % error) from None
         return bytes.fromhex(config["id"]), config["encrypted"]
 
-    def open_keys(self, passphrase):
-        """3.2. Any one slot opens the repository, so a damaged one is named and the others are tried."""
-        wrong, asked = False, None
+    def open_keys(self, secret):
+        """3.2. Any one slot opens the repository, so a damaged one is named and the others are tried. After a rotation
+        several slots of one secret may be there: what they hold is put together."""
+        wrong, asked, keks = False, None, {}
         for name in self.names("keys", "[0-9a-f]{16}"):
             try:
                 slot, data = self.read_json("keys/" + name, "key-slot")
@@ -483,45 +485,85 @@ class Repository:
                     # Somebody who can write the store could add such a slot to an encrypted repository and then feed
                     # his own data to its owner.
                     need(not self.encrypted, "has no passphrase, but the repository is said to be encrypted")
-                    need(len(wrapped) == 36 and not commitment, "is malformed")
+                    need(not commitment, "is malformed")
                     if self.passphrase_given:  # the same, if format.json was replaced as well
                         raise Stop(WRONG_PASSPHRASE, "a passphrase was given, but this repository has none")
-                    self.id = slot_id
-                    return wrapped[:32]
-                need(kdf["algorithm"] == "argon2id", "has an unknown key derivation")
-                memory, time, lanes, salt = kdf["memory_kib"], kdf["time"], kdf["parallelism"], unbase64(kdf["salt"])
-                need(all(type(x) is int for x in (memory, time, lanes)) and 8 * KIB <= memory <= GIB // KIB
-                     and 1 <= time <= 16 and 1 <= lanes <= 16 and len(salt) == 16 and len(wrapped) == 52,
-                     "has parameters outside the limits")
-                asked = passphrase() if asked is None else asked
-                kek = Argon2id(salt=salt, length=64, iterations=time, lanes=lanes, memory_cost=memory).derive(asked)
-                mine = derive("nakivo repository v1 key-slot commitment", kek + slot_id, 32)
-                if not hmac.compare_digest(mine, commitment):
+                    self.add_ring(slot_id, wrapped)
+                    continue
+                need(kdf["algorithm"] in ("argon2id", "blake3"), "has an unknown key derivation")
+                cost, salt = (), unbase64(kdf["salt"])
+                need(len(salt) == 16 and len(wrapped) >= 52, "is malformed")
+                if kdf["algorithm"] == "argon2id":
+                    cost = memory, time, lanes = kdf["memory_kib"], kdf["time"], kdf["parallelism"]
+                    need(all(type(x) is int for x in cost) and 8 * KIB <= memory <= GIB // KIB
+                         and 1 <= time <= 16 and 1 <= lanes <= 16, "has parameters outside the limits")
+                asked = secret() if asked is None else asked
+                known = (kdf["algorithm"], cost, salt)
+                if self.master is not None and known not in keks:
+                    continue  # of another secret: one that opens is enough
+                for form in forms(asked, kdf["algorithm"]) if known not in keks else (None,):
+                    kek = keks[known] if form is None else stretch(form, cost, salt)
+                    mine = derive("nakivo repository v1 key-slot commitment", kek + slot_id, 32)
+                    if hmac.compare_digest(mine, commitment):
+                        break
+                else:
                     wrong = True
                     continue
                 public = canonical({k: v for k, v in slot.items() if k not in ("wrapped", "commitment", "check")})
                 try:
-                    master = AESSIV(kek).decrypt(wrapped, [slot_id, b"key-slot", public])
+                    ring = AESSIV(kek).decrypt(wrapped, [slot_id, b"key-slot", public])
                 except InvalidTag:
                     raise Damage("was changed") from None
-                self.id = slot_id
-                return master[:32]
+                self.add_ring(slot_id, ring)
+                keks[known] = kek
             except (Damage, KeyError, TypeError, ValueError) as error:
                 self.damaged("keys/" + name, error if isinstance(error, Damage) else "is malformed")
+        if self.master is not None:
+            return
         if wrong:
-            raise Stop(WRONG_PASSPHRASE, "wrong passphrase")
+            raise Stop(WRONG_PASSPHRASE, "wrong passphrase or key")
         raise Stop(DAMAGED, "no key slot can be opened")
 
-    def seal_of(self, epoch):
+    def add_ring(self, repository, ring):
+        """3.2: master key, epoch, and for each epoch that a rotation began its number, its first commit, its secret."""
+        need(len(ring) >= 36 and (len(ring) - 36) % 44 == 0, "holds no master key and epochs")
+        entries = [struct.unpack("<IQ32s", ring[at:at + 44]) for at in range(36, len(ring), 44)]
+        numbers = [number for number, _, _ in entries]
+        need(0 not in numbers and numbers == sorted(numbers) and len(numbers) <= 512, "has epochs in disorder")
+        epoch, = struct.unpack("<I", ring[32:36])
+        need(not entries or epoch < numbers[0] or epoch in numbers, "has no secret for its epoch")
+        if self.master not in (None, ring[:32]):
+            return
+        self.id, self.master = repository, ring[:32]
+        for number, since, secret in entries:
+            known = self.epochs.setdefault(number, {})
+            known[secret] = min(filter(None, (since, known.get(secret))), default=0)
+        if epoch:
+            self.since = max(self.since, *self.epochs.get(epoch, {0: 0}).values())
+
+    def secrets_of(self, epoch):
+        """3.1. Several only while rotations compete, and then what a commit is known of goes first."""
+        known = self.epochs.get(epoch, {})
+        if not known and (not self.epochs or epoch < min(self.epochs)):
+            return [self.master]
+        return [known_of for _, known_of in sorted((-since, secret) for secret, since in known.items())]
+
+    def seal_of(self, epoch, commitment=None):
         if epoch not in self.keys:
-            material = self.master + self.id + struct.pack("<I", epoch)
-            self.keys[epoch] = (AESSIV(derive("nakivo repository v1 seal", material, 64)),
-                                derive("nakivo repository v1 commitment", material, 16))
+            for secret in self.secrets_of(epoch):
+                material = secret + self.id + struct.pack("<I", epoch)
+                keys = (AESSIV(derive("nakivo repository v1 seal", material, 64)),
+                        derive("nakivo repository v1 commitment", material, 16))
+                if commitment is None or commitment == keys[1]:
+                    self.keys[epoch] = keys
+                    break
+            else:
+                raise Damage("is sealed in epoch %d, which the key slot does not know" % epoch)
         return self.keys[epoch]
 
-    def header(self, kind, epoch, number=0):
-        return b"NAKIVOB1" + struct.pack("<BBHI", kind, 1, 0, epoch) + self.id + self.seal_of(epoch)[1] + struct.pack(
-            "<QQ", number, 0)
+    def header(self, kind, epoch, number=0, commitment=None):
+        return b"NAKIVOB1" + struct.pack("<BBHI", kind, 1, 0, epoch) + self.id + self.seal_of(
+            epoch, commitment)[1] + struct.pack("<QQ", number, 0)
 
     def unseal(self, epoch, data, header_strings):
         try:
@@ -534,8 +576,11 @@ class Repository:
         need(len(data) >= HEADER and data[:8] == b"NAKIVOB1", "is not an object of a repository")
         need(data[9] == 1, "has version %d" % data[9])
         epoch = struct.unpack_from("<I", data, 12)[0]
-        need(data[:HEADER] == self.header(kind, epoch, number),
+        need(data[:HEADER] == self.header(kind, epoch, number, data[32:48]),
              "has a header of another kind, number, repository or key")
+        if kind in (COMMIT, CHECKPOINT):  # whoever was locked out by a rotation still has the keys of before (3.1)
+            ended = [e for e, known in self.epochs.items() if e > epoch and any(0 < n <= number for n in known.values())]
+            need(not ended, "is sealed in epoch %d, which had ended" % epoch)
         return epoch
 
     def open_object(self, name, kind, number=0):
@@ -596,6 +641,9 @@ class Repository:
                 break
             self.state, self.head, self.head_hash = state, number, digest
             self.hashes[number] = digest
+        if self.head < self.since and not any(n > self.head for n in log):
+            self.damaged("log", "the key slot knows of commit %d, and history ends at %d: it was set back" % (
+                self.since, self.head))
         beyond = [n for n in log if n > self.head]
         if beyond:
             self.damaged("log", "history ends at commit %d, but there are others up to %d%s" % (
@@ -1158,11 +1206,67 @@ def summary(repo, args, values):
         print(", ".join("%s: %s" % pair for pair in {**values, "damages": len(repo.damages)}.items()))
 
 
+class RecoveryKey(bytes):
+    """The 32 bytes of a recovery key or key file."""
+
+
+BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def read_key(path):
+    """3.4: eight groups of eight characters, each with a check of its own, that a typing error is named by."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(64 * KIB)
+    except (OSError, ValueError) as error:
+        raise Stop(USAGE, "cannot read the key file: %s" % error) from None
+    text = "".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    text = re.sub("[-\\s\u2010-\u2015\ufeff]", "", text).upper().translate(str.maketrans("OIL", "011"))
+    key = b""
+    for number in range(1, 9):
+        group = text[8 * number - 8:8 * number]
+        if len(group) < 8 or len(text) > 64:
+            raise Stop(USAGE, "the key has %d characters instead of 64" % len(text))
+        if set(group) - set(BASE32):
+            raise Stop(USAGE, "group %d of the key has a character that no key has" % number)
+        value, check = divmod(sum(BASE32.index(c) << 5 * at for at, c in enumerate(reversed(group))), 256)
+        crc, data = number, value.to_bytes(4, "big")
+        for byte in b"\0" + data:
+            crc ^= byte
+            for _ in range(8):
+                crc = crc << 1 & 255 ^ (7 if crc & 128 else 0)
+        if crc != check:
+            raise Stop(USAGE, "group %d of the key has a typing error" % number)
+        key += data
+    return RecoveryKey(key)
+
+
+def forms(secret, algorithm):
+    """3.2: which bytes to try for a slot; a passphrase as entered, composed, decomposed."""
+    if isinstance(secret, RecoveryKey) != (algorithm == "blake3"):
+        return []
+    if algorithm == "blake3":
+        return [secret]
+    try:
+        text = secret.decode()
+    except ValueError:
+        return [secret]
+    return list(dict.fromkeys([secret, *(unicodedata.normalize(form, text).encode() for form in ("NFC", "NFD"))]))
+
+
+def stretch(secret, cost, salt):
+    if isinstance(secret, RecoveryKey):
+        return derive("nakivo repository v1 key-slot key", secret + salt, 64)
+    memory, time, lanes = cost
+    return Argon2id(salt=salt, length=64, iterations=time, lanes=lanes, memory_cost=memory).derive(secret)
+
+
 def read_passphrase(path):
-    """The first line of the file, without LF and one CR before it. Nothing else is taken away or normalised."""
+    """The first line of the file, without LF and one CR before it. Nothing else is taken away."""
     if path is None:
         if not sys.stdin.isatty():
-            raise Stop(WRONG_PASSPHRASE, "the repository is encrypted: name the passphrase file with --passphrase-file")
+            raise Stop(WRONG_PASSPHRASE, "the repository is encrypted: name the passphrase file with --passphrase-file, or "
+                       "a recovery key with --key-file")
         return getpass.getpass("Passphrase: ").encode()
     try:
         with open(path, "rb") as file:
@@ -1196,6 +1300,7 @@ def arguments(argv):
         if name == "export":
             sub.add_argument("to", help="a new or empty folder")
         sub.add_argument("--passphrase-file", metavar="FILE", help="file with the passphrase in its first line")
+        sub.add_argument("--key-file", metavar="FILE", help="file with a recovery key instead of a passphrase")
         sub.add_argument("--object", metavar="NAME", help="name, address or id; default: all")
         sub.add_argument("--point", metavar="ID", help="first digits of an id, or latest; default: the newest of each "
                          "object (list, verify: all)")
@@ -1218,8 +1323,9 @@ def main(argv=None):
             emit("damage", {"where": where, "why": why})
 
     try:
-        repo = Repository(args.repository, lambda: read_passphrase(args.passphrase_file), args.without_format,
-                          args.salvage, on_damage, args.passphrase_file is not None)
+        repo = Repository(args.repository, lambda: read_key(args.key_file) if args.key_file else read_passphrase(
+            args.passphrase_file), args.without_format, args.salvage, on_damage,
+                          args.passphrase_file is not None or args.key_file is not None)
         if args.seen:
             check_seen(repo, args.seen)
         args.function(repo, args)

@@ -196,7 +196,7 @@ pub(super) fn read_part(shared: &Arc<Shared>, part: &ContentPart) -> BoxStream<'
         stored,
         open: None,
         ready: VecDeque::new(),
-        hasher: Some(shared.keys.part_hasher()),
+        hasher: Some(shared.keys().part_hasher()),
         size: 0,
         expected_size: part.size,
         expected_hash: part.hash,

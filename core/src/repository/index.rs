@@ -35,10 +35,20 @@ pub(crate) struct Index {
 pub(crate) struct PackUsage {
     pub(crate) id: PackId,
     pub(crate) size: u64,
+    pub(crate) epoch: u32,
     /// Stored bytes of what is wanted, as its share of its blocks.
     pub(crate) wanted_bytes: u64,
     /// Whether every wanted chunk is `elsewhere`, too, so that the pack may go.
     pub(crate) dispensable: bool,
+}
+
+/// A pack and the epoch that it is sealed in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SealedPack {
+    pub(crate) id: PackId,
+    pub(crate) size: u64,
+    pub(crate) epoch: u32,
+    pub(crate) hidden: bool,
 }
 
 #[derive(Debug)]
@@ -370,6 +380,16 @@ impl Index {
             .map(|(_, pack)| (pack.id, pack.size))
     }
 
+    /// Every pack that was added, hidden or not, and its epoch.
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = SealedPack> + '_ {
+        (0..).zip(&self.packs).map(|(number, pack)| SealedPack {
+            id: pack.id,
+            size: pack.size,
+            epoch: pack.epoch,
+            hidden: self.hidden.contains(&number),
+        })
+    }
+
     /// How much of each pack is wanted, by positions of chunks; hidden packs are left out.
     pub(crate) fn usage(
         &self,
@@ -382,6 +402,7 @@ impl Index {
             .map(|pack| PackUsage {
                 id: pack.id,
                 size: pack.size,
+                epoch: pack.epoch,
                 wanted_bytes: 0,
                 dispensable: true,
             })

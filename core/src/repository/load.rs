@@ -13,7 +13,7 @@ use nakivo_repo_format::log::{CommitRecord, IndexRef};
 use nakivo_repo_format::object::{HEADER_BYTES, ObjectHeader};
 use nakivo_repo_format::pack::{FOOTER_BYTES, MAX_PACK_BYTES, PackFooter, open_directory};
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{CommitHash, PackId, paths};
+use nakivo_repo_format::{Codec, CommitHash, KeySet, PackId, paths};
 
 use super::history::{self, Head};
 use super::objects::{corrupt, format_error, without_path};
@@ -214,6 +214,11 @@ impl Shared {
 
     /// Compares with the newest commit seen before.
     async fn check_history(self: &Arc<Self>, loaded: &Loaded) -> Result<()> {
+        // The key slot names the commit that began its epoch: who opens this for the first time knows that much.
+        let since = self.keys().ring().since();
+        if since > loaded.state.seq() && loaded.log_damage.is_empty() {
+            return Err(history::behind_its_keys(since, loaded.state.seq()));
+        }
         let Some(before) = history::recall(&*self.env.state, &self.config.id).await? else {
             return Ok(());
         };
@@ -307,13 +312,13 @@ impl Shared {
             .get(&path, MAX_INDEX_OBJECT_BYTES)
             .await?
             .ok_or_else(|| corrupt(&path, "the object is missing"))?;
-        let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&path, error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            IndexSegment::open(&shared.keys, &mut codec, &id, &bytes).map_err(fail)
-        })
-        .await
+        let epoch = ObjectHeader::decode(&bytes).map(|header| header.epoch);
+        let open = move |keys: &KeySet, codec: &mut Codec| IndexSegment::open(keys, codec, &id, &bytes);
+        let opened = self.open_in_its_epoch(&path, open).await?;
+        if let Ok(epoch) = epoch {
+            self.note_segment(id, epoch);
+        }
+        Ok(opened)
     }
 
     /// Adds every pack in the store that the index does not know, from its directory.
@@ -382,7 +387,7 @@ impl Shared {
             let fail = |error| format_error(&path, error);
             let mut codec = shared.codecs.fresh().map_err(fail)?;
             let header = ObjectHeader::decode(&head).map_err(fail)?;
-            let directory = open_directory(&shared.keys, &mut codec, &header, size, &tail).map_err(fail)?;
+            let directory = open_directory(&shared.keys(), &mut codec, &header, size, &tail).map_err(fail)?;
             Ok(IndexedPack {
                 id: pack,
                 size,

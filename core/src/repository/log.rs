@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use nakivo_repo_format::log::{Checkpoint, CommitRecord, IndexRef, Operation};
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{ChunkRef, CommitHash, IndexId, PackId, paths};
+use nakivo_repo_format::{ChunkRef, Codec, CommitHash, IndexId, KeySet, PackId, paths};
 use tokio::sync::MutexGuard;
 
 use super::history::{self, Head};
@@ -45,13 +45,12 @@ impl Shared {
     }
 
     async fn open_commit(self: &Arc<Self>, seq: u64, bytes: Bytes) -> Result<(CommitHash, CommitRecord)> {
-        let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&paths::commit(seq), error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            CommitRecord::open(&shared.keys, &mut codec, seq, &bytes).map_err(fail)
-        })
-        .await
+        let path = paths::commit(seq);
+        let header = bytes.clone();
+        let open = move |keys: &KeySet, codec: &mut Codec| CommitRecord::open(keys, codec, seq, &bytes);
+        let opened = self.open_in_its_epoch(&path, open).await?;
+        self.note_epoch(&path, &header, Some(seq))?;
+        Ok(opened)
     }
 
     /// Reads and opens checkpoint `seq`.
@@ -62,13 +61,11 @@ impl Shared {
             .get(&path, MAX_CHECKPOINT_OBJECT_BYTES)
             .await?
             .ok_or_else(|| corrupt(&path, "the object is missing"))?;
-        let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&paths::checkpoint(seq), error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            Checkpoint::open(&shared.keys, &mut codec, seq, &bytes).map_err(fail)
-        })
-        .await
+        let header = bytes.clone();
+        let open = move |keys: &KeySet, codec: &mut Codec| Checkpoint::open(keys, codec, seq, &bytes);
+        let opened = self.open_in_its_epoch(&path, open).await?;
+        self.note_epoch(&path, &header, None)?;
+        Ok(opened)
     }
 
     /// Reads commits that are newer than the view.
@@ -115,13 +112,34 @@ impl Shared {
             let Some((operations, about)) = build(&view.state)? else {
                 return Ok(None);
             };
-            if let Some(seq) = self.try_commit(&moving, &view, operations).await? {
+            if let Some(seq) = self.try_commit(&moving, &view, operations, None).await? {
                 return Ok(Some((seq, about)));
             }
         }
         Err(Error::new(
             ErrorKind::Busy,
             "other writers commit all the time; nothing was committed",
+        ))
+    }
+
+    /// Begins the epoch that these keys write in, by a commit that is sealed in it. Returns the commit's number; `None` if the
+    /// handle knows of a newer epoch by then, which somebody else began.
+    pub(crate) async fn commit_epoch(self: &Arc<Self>, keys: &KeySet) -> Result<Option<u64>> {
+        let moving = self.log.lock().await;
+        for _ in 0..MAX_RACES {
+            if self.keys().epoch() >= keys.epoch() {
+                return Ok(None);
+            }
+            let begun = self
+                .try_commit(&moving, &self.view(), Vec::new(), Some(keys))
+                .await?;
+            if begun.is_some() {
+                return Ok(begun);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            "other writers commit all the time; no epoch was begun",
         ))
     }
 
@@ -142,16 +160,19 @@ impl Shared {
         if view.state.seq() != seq {
             return Ok(false);
         }
-        Ok(self.try_commit(&moving, &view, operations).await?.is_some())
+        let done = self.try_commit(&moving, &view, operations, None).await?;
+        Ok(done.is_some())
     }
 
     /// Adds a commit right after this view and moves the view on. `None` if another writer was first: then the view has
-    /// moved to that writer's commit, and nothing was committed. The caller holds [`Shared::log`].
+    /// moved to that writer's commit, and nothing was committed. The caller holds [`Shared::log`]. `keys`: what to seal it
+    /// with instead of the handle's own keys.
     async fn try_commit(
         self: &Arc<Self>,
         _moving: &MutexGuard<'_, ()>,
         view: &View,
         operations: Vec<Operation>,
+        keys: Option<&KeySet>,
     ) -> Result<Option<u64>> {
         view.check_writable("nothing can be written to this repository")?;
         let operations = without_known_segments(&view.state, operations);
@@ -170,11 +191,12 @@ impl Shared {
         let record = self.next_record(&view.state, operations);
         // What the state refuses must not reach the store.
         let mut after = view.state.clone();
-        let shared = Arc::clone(self);
+        let (shared, keys) = (Arc::clone(self), keys.cloned());
         let (hash, bytes, record) = blocking(move || {
             let fail = |error| format_error("new commit", error);
             let mut codec = shared.codecs.fresh().map_err(fail)?;
-            let (hash, bytes) = record.seal(&shared.keys, &mut codec).map_err(fail)?;
+            let keys = keys.unwrap_or_else(|| shared.keys());
+            let (hash, bytes) = record.seal(&keys, &mut codec).map_err(fail)?;
             after.apply(hash, &record).map_err(|error| {
                 Error::new(
                     ErrorKind::Conflict,
@@ -185,7 +207,8 @@ impl Shared {
         })
         .await?;
         let seq = record.seq;
-        let committed = self.put_commit(&record, Bytes::from(bytes)).await?;
+        let bytes = Bytes::from(bytes);
+        let committed = self.put_commit(&record, bytes.clone()).await?;
         if matches!(committed, Committed::Ours(_)) {
             self.check_not_past(seq).await?;
         }
@@ -198,6 +221,7 @@ impl Shared {
                 return Ok(None);
             }
         }
+        self.note_epoch(&paths::commit(seq), &bytes, Some(seq))?;
         self.remember_head().await;
         if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
             self.write_checkpoint().await;
@@ -506,7 +530,7 @@ impl Shared {
             let fail = |error| format_error("new checkpoint", error);
             let mut codec = shared.codecs.fresh().map_err(fail)?;
             checkpoint
-                .seal(&shared.keys, &mut codec)
+                .seal(&shared.keys(), &mut codec)
                 .map(Bytes::from)
                 .map_err(fail)
         })
@@ -514,7 +538,7 @@ impl Shared {
     }
 
     /// Writes the state as a checkpoint. It only saves work, so a failure is a note.
-    async fn write_checkpoint(self: &Arc<Self>) {
+    pub(crate) async fn write_checkpoint(self: &Arc<Self>) {
         let view = self.view();
         let seq = view.state.seq();
         let result = match self.seal_checkpoint(view.checkpoint(0)).await {

@@ -20,7 +20,8 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use nakivo_repo_format::index::IndexedPack;
 use nakivo_repo_format::log::{IndexRef, Operation};
-use nakivo_repo_format::{ChunkRef, IndexId, PackId, PointId, RunId, paths};
+use nakivo_repo_format::object::HEADER_BYTES;
+use nakivo_repo_format::{ChunkRef, IndexId, ObjectHeader, PackId, PointId, RunId, paths};
 use serde::Serialize;
 
 use super::Repository;
@@ -38,6 +39,8 @@ use crate::seams::random_bytes;
 const DEFAULT_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Default of [`ReclaimOptions::rewrite_below_percent`].
 const DEFAULT_REWRITE_BELOW: u8 = 70;
+/// Default of [`ReclaimOptions::batch_bytes`].
+const DEFAULT_BATCH_BYTES: u64 = 1 << 30;
 /// A pack below this size is small.
 const SMALL_PACK_BYTES: u64 = 1 << 20;
 /// More small packs than this are put together.
@@ -61,6 +64,11 @@ pub struct ReclaimOptions {
     pub grace: Duration,
     /// Only say what would be done. Default: `false`.
     pub preview: bool,
+    /// Also write anew whatever is sealed in an older epoch than the current one. Default: `false`.
+    pub reencrypt: bool,
+    /// What is needed of packs that are written anew is committed each time it reaches so many bytes: an interruption costs
+    /// no more than that. Default: 1 GiB.
+    pub batch_bytes: u64,
 }
 
 impl Default for ReclaimOptions {
@@ -69,6 +77,8 @@ impl Default for ReclaimOptions {
             rewrite_below_percent: DEFAULT_REWRITE_BELOW,
             grace: DEFAULT_GRACE,
             preview: false,
+            reencrypt: false,
+            batch_bytes: DEFAULT_BATCH_BYTES,
         }
     }
 }
@@ -85,6 +95,20 @@ impl ReclaimOptions {
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Sets whether what is sealed in older epochs is written anew.
+    #[must_use]
+    pub fn with_reencrypt(mut self, reencrypt: bool) -> Self {
+        self.reencrypt = reencrypt;
+        self
+    }
+
+    /// Sets after how many bytes what was written anew is committed.
+    #[must_use]
+    pub fn with_batch_bytes(mut self, bytes: u64) -> Self {
+        self.batch_bytes = bytes;
         self
     }
 
@@ -153,6 +177,24 @@ impl Repository {
     }
 }
 
+impl Repository {
+    /// Encrypts anew what is sealed in older epochs than the current one: a reclaim that also rewrites their packs, index
+    /// segments and checkpoints. Packs of the current epoch stay, unless nothing needs them. Commits stay as they are: they
+    /// form a chain.
+    ///
+    /// The work is committed piece by piece, so a call that was interrupted is continued by the next one. As with any reclaim,
+    /// what was replaced is deleted by a later call, when its grace period is over.
+    ///
+    /// # Errors
+    /// As [`Repository::reclaim`].
+    ///
+    /// # Cancellation
+    /// Safe at any moment.
+    pub fn reencrypt(&self, options: ReclaimOptions) -> Running<ReclaimReport> {
+        self.reclaim(options.with_reencrypt(true).with_rewrite_below_percent(0))
+    }
+}
+
 /// Rounds of marking before others count as committing all the time.
 const MAX_ROUNDS: u32 = 50;
 
@@ -176,24 +218,17 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
         )
         .with_hint("Heal the repository, then reclaim."));
     }
-    let mut reclaim = Reclaim {
-        repository,
-        shared,
-        options,
-        only: None,
-        reporter,
-        now: shared.env.clock.now(),
-        report: ReclaimReport {
-            preview: options.preview,
-            ..ReclaimReport::default()
-        },
-    };
+    let mut reclaim = Reclaim::new(repository, options, reporter);
     if !options.preview {
         reclaim.remove().await?;
     }
     reclaim.mark_and_bury().await?;
-    if !options.preview && options.grace.is_zero() {
+    reclaim.replace_segments = options.reencrypt;
+    if !options.preview && (options.grace.is_zero() || options.reencrypt) {
         reclaim.remove().await?;
+    }
+    if !options.preview && options.reencrypt {
+        reclaim.replace_checkpoints().await?;
     }
     reclaim.report.waiting_packs = shared.view().state.tombstones().len() as u64;
     Ok(reclaim.report)
@@ -207,18 +242,10 @@ pub(crate) async fn retire(
     preview: bool,
     reporter: &Reporter,
 ) -> Result<ReclaimReport> {
-    let shared = &repository.shared;
+    let options = ReclaimOptions::default().with_preview(preview);
     let mut reclaim = Reclaim {
-        repository,
-        shared,
-        options: ReclaimOptions::default().with_preview(preview),
         only: Some(packs),
-        reporter,
-        now: shared.env.clock.now(),
-        report: ReclaimReport {
-            preview,
-            ..ReclaimReport::default()
-        },
+        ..Reclaim::new(repository, options, reporter)
     };
     reclaim.mark_and_bury().await?;
     Ok(reclaim.report)
@@ -233,6 +260,10 @@ struct Reclaim<'a> {
     reporter: &'a Reporter,
     now: DateTime<Utc>,
     report: ReclaimReport,
+    /// What is sealed in an older epoch is written anew, if that was asked for.
+    epoch: u32,
+    /// Whether that holds for index segments now.
+    replace_segments: bool,
 }
 
 /// A set of positions in the index.
@@ -260,6 +291,26 @@ struct Marks<'a> {
     reach: Reach<'a>,
     points: HashSet<PointId>,
     needed: Positions,
+}
+
+impl<'a> Reclaim<'a> {
+    fn new(repository: &'a Repository, options: ReclaimOptions, reporter: &'a Reporter) -> Self {
+        let shared = &repository.shared;
+        Self {
+            report: ReclaimReport {
+                preview: options.preview,
+                ..ReclaimReport::default()
+            },
+            repository,
+            shared,
+            options,
+            only: None,
+            reporter,
+            now: shared.env.clock.now(),
+            epoch: shared.keys().epoch(),
+            replace_segments: false,
+        }
+    }
 }
 
 impl Reclaim<'_> {
@@ -303,15 +354,49 @@ impl Reclaim<'_> {
             }
             return Ok(());
         }
-        self.reporter.phase("rewrite");
         let run = RunId::from_random_bytes(random_bytes(&*self.shared.env.rng)?);
         let writer = self.repository.writer(run);
+        self.reporter.update(|progress| {
+            progress.bytes_total = Some(chosen.iter().map(|pack| pack.wanted_bytes).sum());
+        });
         let mut moved = Positions::default();
+        let mut batches = batches(&chosen, self.options.batch_bytes).into_iter().peekable();
+        while let Some(batch) = batches.next() {
+            let unreadable = self.rewrite(batch, &marks.needed, &writer, &mut moved).await?;
+            let segments = writer.flush().await?;
+            let strays = batches.peek().is_none().then_some(&strays);
+            let wanted: HashSet<PackId> = batch.iter().map(|pack| pack.id).collect();
+            view = self
+                .bury(
+                    view,
+                    &mut marks,
+                    &moved,
+                    &segments,
+                    |pack| wanted.contains(pack) && !unreadable.contains(pack),
+                    strays,
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what is needed of these packs once more. Returns those that are damaged.
+    async fn rewrite(
+        &self,
+        packs: &[PackUsage],
+        needed: &Positions,
+        writer: &Writer,
+        moved: &mut Positions,
+    ) -> Result<HashSet<PackId>> {
+        self.reporter.phase("rewrite");
         let mut unreadable = HashSet::new();
-        for pack in chosen.iter().filter(|pack| pack.wanted_bytes > 0) {
+        for pack in packs.iter().filter(|pack| pack.wanted_bytes > 0) {
             self.reporter.check()?;
-            match self.copy(pack.id, &marks.needed, &writer, &mut moved).await {
-                Ok(()) => {}
+            match self.copy(pack.id, needed, writer, moved).await {
+                Ok(()) => self.reporter.update(|progress| {
+                    progress.bytes_done += pack.wanted_bytes;
+                    progress.bytes_stored = writer.stats().bytes_stored;
+                }),
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     // What is damaged stays where it is: verify names it, and healing may still replace it.
                     self.shared.note(format!("a pack is not written anew: {error}"));
@@ -320,7 +405,19 @@ impl Reclaim<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let segments = writer.flush().await?;
+        Ok(unreadable)
+    }
+
+    /// Step two: announces the packs of `segments` and tombstones those `chosen` that are no longer needed, and `strays`.
+    async fn bury(
+        &mut self,
+        mut view: Arc<View>,
+        marks: &mut Marks<'_>,
+        moved: &Positions,
+        segments: &[IndexRef],
+        chosen: impl Fn(&PackId) -> bool,
+        strays: Option<&HashMap<PackId, u64>>,
+    ) -> Result<Arc<View>> {
         self.reporter.phase("commit");
         for _ in 0..MAX_ROUNDS {
             self.reporter.check()?;
@@ -329,26 +426,25 @@ impl Reclaim<'_> {
                 .shared
                 .index()
                 .usage(|at| marks.needed.contains(at), |at| moved.contains(at));
-            let wanted: HashSet<PackId> = chosen.iter().map(|pack| pack.id).collect();
             let tombstones = view.state.tombstones();
             let buried: Vec<PackUsage> = usage
                 .into_iter()
-                .filter(|pack| wanted.contains(&pack.id) && !unreadable.contains(&pack.id))
-                .filter(|pack| pack.dispensable && !tombstones.contains_key(&pack.id))
+                .filter(|pack| chosen(&pack.id) && pack.dispensable && !tombstones.contains_key(&pack.id))
                 .collect();
             let mut packs: BTreeSet<PackId> = buried.iter().map(|pack| pack.id).collect();
             packs.extend(
                 strays
-                    .keys()
+                    .into_iter()
+                    .flat_map(HashMap::keys)
                     .filter(|pack| !self.shared.index().shows_pack(pack) && !tombstones.contains_key(pack)),
             );
             if packs.is_empty() {
-                return Ok(());
+                return Ok(view);
             }
             let mut operations = Vec::new();
             if !segments.is_empty() {
                 operations.push(Operation::AddIndex {
-                    segments: segments.clone(),
+                    segments: segments.to_vec(),
                 });
             }
             operations.push(Operation::Tombstone {
@@ -358,10 +454,10 @@ impl Reclaim<'_> {
                 for pack in &buried {
                     self.count(pack);
                 }
-                return Ok(());
+                return Ok(self.shared.view());
             }
             view = self.shared.view();
-            self.mark(&mut marks, &view).await?;
+            self.mark(marks, &view).await?;
         }
         Err(Error::new(
             ErrorKind::Busy,
@@ -436,17 +532,19 @@ impl Reclaim<'_> {
                 || damaged.contains_key(&pack.id)
                 || pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent)
         };
+        let old = |pack: &PackUsage| self.options.reencrypt && pack.epoch < self.epoch;
         let small = |pack: &PackUsage| percent > 0 && pack.size < SMALL_PACK_BYTES;
         let many_small = usage.iter().filter(|pack| small(pack)).count() > MAX_SMALL_PACKS;
         let mut chosen: Vec<PackUsage> = usage
             .iter()
             .copied()
-            .filter(|pack| sparse(pack) || (many_small && small(pack)))
+            .filter(|pack| sparse(pack) || old(pack) || (many_small && small(pack)))
             .collect();
         if !many_small {
             // A small pack is never full: what its directory takes is not worth writing it anew every time.
             chosen.retain(|pack| {
-                pack.wanted_bytes == 0
+                old(pack)
+                    || pack.wanted_bytes == 0
                     || damaged.contains_key(&pack.id)
                     || !small(pack)
                     || pack.wanted_bytes * 2 < pack.size
@@ -528,7 +626,8 @@ impl Reclaim<'_> {
             self.reporter.check()?;
             let view = self.shared.view();
             let packs = self.expired(&view).await?;
-            if packs.is_empty() {
+            let outdated = view.state.segments().keys().any(|id| self.is_outdated(id));
+            if packs.is_empty() && !outdated {
                 return self.delete_stray_segments().await;
             }
             let (add, remove) = self.rewrite_segments(&view, &packs).await?;
@@ -539,9 +638,11 @@ impl Reclaim<'_> {
                     remove: remove.iter().map(|segment| segment.id).collect(),
                 });
             }
-            operations.push(Operation::RemovedPacks {
-                packs: packs.iter().copied().collect(),
-            });
+            if !packs.is_empty() {
+                operations.push(Operation::RemovedPacks {
+                    packs: packs.iter().copied().collect(),
+                });
+            }
             if self.shared.commit_after(view.state.seq(), operations).await? {
                 // Nobody can refer to them any more; should this stop half way, they are strays.
                 let mut names: Vec<String> = packs.iter().map(paths::pack).collect();
@@ -554,6 +655,39 @@ impl Reclaim<'_> {
             ErrorKind::Busy,
             "others commit all the time; nothing was deleted",
         ))
+    }
+
+    /// Whether an index segment is to be written anew because it is sealed in an older epoch.
+    fn is_outdated(&self, segment: &IndexId) -> bool {
+        let epoch = self.shared.segment_epoch(segment);
+        self.replace_segments && epoch.is_some_and(|epoch| epoch < self.epoch)
+    }
+
+    /// Puts a checkpoint of the current epoch into the place of those of older ones. The log still has every commit.
+    async fn replace_checkpoints(&mut self) -> Result<()> {
+        let mut outdated = Vec::new();
+        for seq in self.shared.list_numbers(paths::CHECKPOINT, None).await? {
+            let path = paths::checkpoint(seq);
+            let header = self.shared.objects.get_range(&path, 0..HEADER_BYTES as u64).await;
+            // One that is damaged is verify's to name.
+            if let Ok(Some(header)) = header
+                && ObjectHeader::decode(&header).is_ok_and(|header| header.epoch < self.epoch)
+            {
+                outdated.push(path);
+            }
+        }
+        if outdated.is_empty() {
+            return Ok(());
+        }
+        self.shared.write_checkpoint().await;
+        let newest = self.shared.list_numbers(paths::CHECKPOINT, None).await?;
+        let Some(newest) = newest.last() else {
+            return Ok(());
+        };
+        // Only when the new one opens do the old ones go.
+        self.shared.read_checkpoint(*newest).await?;
+        outdated.retain(|path| *path != paths::checkpoint(*newest));
+        self.delete(outdated).await
     }
 
     /// Tombstoned packs whose grace period is over.
@@ -602,7 +736,10 @@ impl Reclaim<'_> {
         while let Some((reference, segment)) = reading.next().await {
             let segment = segment?;
             let affected = segment.packs.iter().any(|pack| packs.contains(&pack.id));
-            if affected || (many_small && reference.chunks < SMALL_SEGMENT_CHUNKS) {
+            if affected
+                || self.is_outdated(&reference.id)
+                || (many_small && reference.chunks < SMALL_SEGMENT_CHUNKS)
+            {
                 replaced.push(reference);
                 kept.extend(segment.packs.into_iter().filter(|pack| !packs.contains(&pack.id)));
             }
@@ -692,6 +829,22 @@ impl Reclaim<'_> {
         self.report.freed_bytes += sizes.iter().sum::<u64>();
         Ok(())
     }
+}
+
+/// Cuts the packs into runs of which each is committed by itself, so that an interruption costs one of them at most.
+fn batches(chosen: &[PackUsage], batch_bytes: u64) -> Vec<&[PackUsage]> {
+    let mut batches = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (at, pack) in chosen.iter().enumerate() {
+        bytes += pack.wanted_bytes;
+        if bytes >= batch_bytes {
+            batches.push(&chosen[from..=at]);
+            (from, bytes) = (at + 1, 0);
+        }
+    }
+    // The last one takes what nothing refers to along, even if there is nothing else.
+    batches.push(&chosen[from..]);
+    batches
 }
 
 fn damaged(error: Error) -> Error {

@@ -1,12 +1,12 @@
 //! What every handle of one open repository shares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use nakivo_repo_format::log::{Checkpoint, CommitRecord, Operation};
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{
-    Codec, Compression, FormatError, KeySet, Manifest, PointId, RepositoryConfig, WriterId,
+    Codec, Compression, FormatError, IndexId, KeySet, Manifest, PointId, RepositoryConfig, SlotKey, WriterId,
 };
 
 use super::cache::BlockCache;
@@ -23,7 +23,11 @@ pub(crate) struct Shared {
     pub(crate) objects: Objects,
     pub(crate) env: Environment,
     pub(crate) config: RepositoryConfig,
-    pub(crate) keys: KeySet,
+    /// See [`Shared::keys`].
+    pub(crate) keys: RwLock<KeySet>,
+    /// What opens the key slots of the secret that the repository was opened with, when they are written anew. `None`: it is
+    /// not encrypted.
+    pub(crate) slot_key: RwLock<Option<SlotKey>>,
     /// What the commits of this handle are recognised by.
     pub(crate) token: WriterId,
     pub(crate) codecs: CodecPool,
@@ -40,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) writers: Mutex<Vec<Weak<Packer>>>,
     /// What was found damaged when opening and could be worked around, for `info` and `verify`.
     pub(crate) notes: Mutex<Vec<String>>,
+    /// The epoch of each index segment that was read or written.
+    pub(crate) segment_epochs: Mutex<HashMap<IndexId, u32>>,
     /// Packs were added to the index from their directories, because a segment or a commit is damaged: which packs are
     /// announced is not known, so none may be removed.
     pub(crate) index_incomplete: std::sync::atomic::AtomicBool,
@@ -132,6 +138,22 @@ impl Ranks {
 }
 
 impl Shared {
+    /// The keys, writing in the newest epoch known. A clone goes on in the epoch that it was taken in.
+    pub(crate) fn keys(&self) -> KeySet {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// See the field.
+    pub(crate) fn slot_key(&self) -> Option<SlotKey> {
+        let key = self.slot_key.read();
+        key.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another secret took the place of the one that the repository was opened with.
+    pub(crate) fn set_slot_key(&self, key: SlotKey) {
+        *self.slot_key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
     pub(crate) fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -217,7 +217,7 @@ pub(super) async fn edit(
     edits: impl Stream<Item = Result<TreeEdit>> + Send,
 ) -> Result<(Option<TreeRoot>, EditorStats)> {
     let source = NodeSource::Run(Arc::clone(packer));
-    let mut editor = TreeEditor::new(&packer.shared().keys, base);
+    let mut editor = TreeEditor::new(&packer.shared().keys(), base);
     let mut edits = std::pin::pin!(edits.ready_chunks(EDIT_BATCH));
     loop {
         match editor.step().map_err(bad_tree)? {

@@ -8,6 +8,7 @@ use nakivo_repo_format::{Compression, ItemKey, Manifest, ObjectId, ObjectRecord,
 use serde::Serialize;
 
 use super::Repository;
+use super::epoch::EpochUsage;
 use super::objects::format_error;
 use crate::error::{Error, Result};
 
@@ -121,6 +122,10 @@ pub struct RepositoryInfo {
     pub logical_bytes: u64,
     /// Logical bytes for one stored byte; 0 for an empty repository.
     pub ratio: f64,
+    /// The epoch that new data is sealed in; 0 before the first rotation of the keys.
+    pub epoch: u32,
+    /// What is sealed in which epoch, ascending. More than one: after a rotation, until everything was encrypted anew.
+    pub epochs: Vec<EpochUsage>,
     /// Whether damage of the log allows reading only.
     pub read_only: bool,
     /// Where the log is damaged.
@@ -376,6 +381,7 @@ impl Repository {
             points += 1;
             logical = logical.saturating_add(manifest.counts.bytes);
         }
+        let epochs = self.shared.epochs();
         let index = self.shared.index();
         let stored = index.stored_bytes();
         #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
@@ -403,6 +409,8 @@ impl Repository {
             unique_bytes: index.plain_bytes(),
             logical_bytes: logical,
             ratio,
+            epoch: self.shared.keys().epoch(),
+            epochs,
             read_only: !view.log_damage.is_empty(),
             log_damage: view.log_damage.clone(),
             damaged_points: view.state.damaged_points().len(),

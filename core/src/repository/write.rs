@@ -121,7 +121,7 @@ impl Writer {
         mut body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<ContentPart> {
         self.packer.check()?;
-        let mut part = Part::new(&self.packer.shared().keys, mode);
+        let mut part = Part::new(&self.packer.shared().keys(), mode);
         let mut builder = SegmentsBuilder::new();
         loop {
             let mut batch = Vec::new();
@@ -162,7 +162,7 @@ impl Writer {
         self.packer.check()?;
         let mut builder = SegmentsBuilder::new();
         let length = bytes.len();
-        let part = Part::new(&self.packer.shared().keys, PartMode::Plain);
+        let part = Part::new(&self.packer.shared().keys(), PartMode::Plain);
         let (part, pieces) = self.digest(part, vec![bytes], length, true).await?;
         self.store(&mut builder, pieces).await?;
         self.finish(name, media_type, &part, builder).await
@@ -252,7 +252,7 @@ impl Writer {
         let mut chunks = Vec::new();
         while !rest.is_empty() {
             let piece = rest.split_to(rest.len().min(piece_bytes));
-            let id = self.packer.shared().keys.chunk_id(&piece);
+            let id = self.packer.shared().keys().chunk_id(&piece);
             chunks.push(self.packer.add(BlockRole::Other, id, piece).await?);
         }
         Ok(Blob::from_chunks(chunks))
@@ -263,7 +263,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::put_part`].
     pub async fn put_tree_node(&self, bytes: Bytes) -> Result<ChunkRef> {
-        let id = self.packer.shared().keys.chunk_id(&bytes);
+        let id = self.packer.shared().keys().chunk_id(&bytes);
         self.packer.add(BlockRole::Tree, id, bytes).await
     }
 

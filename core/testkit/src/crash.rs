@@ -12,6 +12,7 @@ use nakivo_core::state::FileState;
 use nakivo_core::store::StoreLocation;
 
 use crate::fault::FaultStore;
+use crate::keys::{self, KeyStep};
 use crate::lab::{Lab, back_up_object};
 use crate::scenario::{Stage, mailbox};
 
@@ -106,6 +107,29 @@ pub fn source(step: Step, directory: &Path) -> Result<Option<(Arc<dyn Connector>
 /// # Errors
 /// Those of the step.
 pub async fn run(step: Step, directory: &Path, kill_before: Option<u64>) -> Result<u64> {
+    let (faults, lab) = watched(directory, kill_before).await?;
+    match source(step, directory)? {
+        None => drop(lab.create().await?),
+        Some((connector, object)) => {
+            let repository = lab.open().await?;
+            back_up_object(&repository, connector, object).await?;
+        }
+    }
+    Ok(faults.operations())
+}
+
+/// As [`run`], for something done to the keys of the repository that [`crate::keys::create`] makes.
+///
+/// # Errors
+/// Those of the step.
+pub async fn run_keys(step: KeyStep, directory: &Path, kill_before: Option<u64>) -> Result<u64> {
+    let (faults, lab) = watched(directory, kill_before).await?;
+    keys::perform(step, &lab).await?;
+    Ok(faults.operations())
+}
+
+/// The lab over the repository in `directory`, killing this process before a store operation.
+async fn watched(directory: &Path, kill_before: Option<u64>) -> Result<(FaultStore, Lab)> {
     let store = StoreLocation::directory(directory.join("repository"))
         .create()
         .await?;
@@ -118,14 +142,7 @@ pub async fn run(step: Step, directory: &Path, kill_before: Option<u64>) -> Resu
         });
     }
     let lab = lab_over(faults.handle(), directory);
-    match source(step, directory)? {
-        None => drop(lab.create().await?),
-        Some((connector, object)) => {
-            let repository = lab.open().await?;
-            back_up_object(&repository, connector, object).await?;
-        }
-    }
-    Ok(faults.operations())
+    Ok((faults, lab))
 }
 
 /// SIGKILL: no destructor, no flush, no handler runs.

@@ -16,6 +16,7 @@ pub(crate) mod emulate;
 mod export;
 mod find;
 mod heal;
+mod keys;
 mod object;
 pub(crate) mod point;
 mod recover;
@@ -30,6 +31,7 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Repo(Repo::Info(info)) => repo::info(session, info).await,
         Command::Repo(Repo::Verify(verify)) => repo::verify(session, verify).await,
         Command::Repo(Repo::Reclaim(reclaim)) => care::reclaim(session, reclaim).await,
+        Command::Repo(Repo::Key(key)) => keys::run(session, key).await,
         Command::Repo(Repo::Heal(arguments)) => heal::run(session, arguments).await,
         Command::Backup(Backup::Folder(folder)) => backup::folder(session, folder).await,
         Command::Backup(Backup::M365(m365)) => backup::m365(session, m365).await,

@@ -20,6 +20,7 @@ Exit codes:
 
 Secrets are read from files, never from the command line. Environment:
   NAKIVO_PASSPHRASE_FILE  file with the passphrase in its first line, where --passphrase-file is not given
+  NAKIVO_KEY_FILE         file with a recovery key, where neither --key-file nor --passphrase-file is given; goes first
   NAKIVO_STORE_CONFIG     file with endpoint and credential of an object store, where --store-config is not given
   NAKIVO_STATE_DIR        where --state-dir is not given; else $XDG_STATE_HOME/nakivo, else ~/.local/state/nakivo
   NO_COLOR                no colours";
@@ -125,12 +126,15 @@ pub(crate) struct StoreArgs {
     pub(crate) store_config: Option<PathBuf>,
 }
 
-/// Where the passphrase comes from.
+/// Where the passphrase or the key comes from.
 #[derive(Debug, Args)]
 pub(crate) struct PassphraseArgs {
     /// File with the passphrase in its first line [default: the one in $NAKIVO_PASSPHRASE_FILE]
     #[arg(long = "passphrase-file", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// File with a recovery key instead of a passphrase; opens faster [default: the one in $NAKIVO_KEY_FILE]
+    #[arg(long = "key-file", value_name = "FILE", conflicts_with = "file")]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 const DEMO_HELP: &str = "\
@@ -185,10 +189,14 @@ pub(crate) struct Emulate {
 }
 
 mod care;
+mod keys;
 
 pub(crate) use care::{
     PointDelete, PointDescribe, PointDiff, PointProtect, RepoHeal, RepoReclaim, RepoVerify, Retention,
     RetentionArgs,
+};
+pub(crate) use keys::{
+    Key, KeyAdd, KeyPassphrase, KeyPlace, KeyRecovery, KeyReencrypt, KeyRemove, KeyRotate, NewPassphraseArgs,
 };
 
 #[derive(Debug, Subcommand)]
@@ -247,6 +255,12 @@ Examples:
   nakivo repo reclaim file:/backup/vault --preview
   nakivo repo reclaim file:/backup/vault")]
     Reclaim(RepoReclaim),
+    /// Passphrases and keys that open a repository
+    #[command(
+        subcommand,
+        after_help = "Example:\n  nakivo repo key recovery file:/backup/vault --passphrase-file vault.pass"
+    )]
+    Key(Key),
 }
 
 #[derive(Debug, Args)]
@@ -262,7 +276,7 @@ pub(crate) struct RepoInit {
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
     /// Whoever can read what is stored can read the mail; changes are still detected
-    #[arg(long, conflicts_with = "file")]
+    #[arg(long, conflicts_with_all = ["file", "key_file"])]
     pub(crate) no_encryption: bool,
 }
 

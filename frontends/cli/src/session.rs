@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nakivo_core::format::Secret;
 use nakivo_core::progress::Running;
 use nakivo_core::repository::{OpenOptions, Repository};
 use nakivo_core::seams::{Clock, Environment};
@@ -65,16 +66,16 @@ impl Session {
     ) -> Result<Repository> {
         let (location, settings) = store::locate(url, store, &self.output)?;
         let local = location.path().is_some();
-        let passphrase = passphrase::read(passphrase, &self.output)?;
-        let given = passphrase.is_some();
+        let secret = passphrase::read(passphrase, &self.output)?;
+        let given = secret.clone();
         let repository = self
             .unless_cancelled(async {
                 let store = location.open_with(&settings).await?;
-                let options = OpenOptions::default().with_passphrase(passphrase);
+                let options = OpenOptions::default().with_secret(secret);
                 Repository::open(store, options, self.environment.clone()).await
             })
             .await
-            .map_err(|error| in_words_of_the_command_line(error, url, local, given))?;
+            .map_err(|error| in_words_of_the_command_line(error, url, local, given.as_ref()))?;
         self.warn_of_an_older_state(&repository, url);
         Ok(repository)
     }
@@ -174,14 +175,22 @@ fn state_directory(global: &Global) -> PathBuf {
 }
 
 /// The SDK does not know how a user of this program does what it hints at.
-fn in_words_of_the_command_line(error: Error, url: &str, local: bool, passphrase_given: bool) -> Error {
+fn in_words_of_the_command_line(error: Error, url: &str, local: bool, given: Option<&Secret>) -> Error {
     match error.kind() {
-        ErrorKind::WrongPassphrase if !passphrase_given => error.with_hint(
-            "Name the file that holds the passphrase with --passphrase-file, or in NAKIVO_PASSPHRASE_FILE.",
-        ),
-        ErrorKind::WrongPassphrase if error.hint().is_none() => error.with_hint(
-            "Check the first line of the file named with --passphrase-file or in NAKIVO_PASSPHRASE_FILE.",
-        ),
+        ErrorKind::WrongPassphrase => match given {
+            None => error.with_hint(
+                "Name the file that holds the passphrase with --passphrase-file, or in NAKIVO_PASSPHRASE_FILE; or a file with \
+                 a recovery key with --key-file, or in NAKIVO_KEY_FILE.",
+            ),
+            Some(_) if error.hint().is_some() => error,
+            Some(Secret::Passphrase(_)) => error.with_hint(
+                "Check the first line of the file named with --passphrase-file or in NAKIVO_PASSPHRASE_FILE.",
+            ),
+            Some(Secret::Key(_)) => error.with_hint(
+                "Check the file named with --key-file or in NAKIVO_KEY_FILE: the key was removed, or belongs to another \
+                 repository.",
+            ),
+        },
         ErrorKind::RepositoryMissing => error.with_hint(format!(
             "Check the location{}, or create a repository with: nakivo repo init {url}",
             if local {

@@ -398,21 +398,37 @@ fn key_slots() {
     let slot = crate::keyslot::slot();
     let bytes = golden("key-slot.json", slot.to_bytes());
     let opened = KeySlot::parse(&bytes).unwrap();
-    assert_eq!(
-        opened
-            .unwrap(Some(&Passphrase::new("correct horse")), &repository())
-            .unwrap(),
-        (master(), 3)
-    );
+    let key = opened
+        .try_secret(&crate::keyslot::passphrase("correct horse"))
+        .unwrap();
+    assert_eq!(opened.open(&key).unwrap(), KeyRing::new(master(), 3));
     assert_eq!(opened.id(), slot.id());
-    let plain = KeySlot::plain(&master(), 0, &repository(), "2026-01-02T03:04:05Z", "in clear").unwrap();
+    let ring = KeyRing::new(master(), 0);
+    let plain = KeySlot::plain(&ring, &repository(), "2026-01-02T03:04:05Z", "in clear").unwrap();
     let bytes = golden("key-slot-plain.json", plain.to_bytes());
+    assert_eq!(KeySlot::parse(&bytes).unwrap().open_plain().unwrap(), ring);
+}
+
+/// After a rotation: a slot that a recovery key opens, the key as it is printed, and a commit of the new epoch.
+#[test]
+fn rotated_keys() {
+    let key = crate::keyslot::recovery_key();
+    let text = golden("recovery-key.txt", format!("{}\n", *key.to_text()).as_bytes());
+    let secret = RecoveryKey::parse(std::str::from_utf8(&text).unwrap())
+        .unwrap()
+        .into();
+    let slot = crate::keyslot::key_slot();
+    let opened = KeySlot::parse(&golden("key-slot-recovery.json", slot.to_bytes())).unwrap();
+    let ring = opened.open(&opened.try_secret(&secret).unwrap()).unwrap();
+    assert_eq!(ring, crate::keyslot::rotated());
+    let keys = KeySet::of_ring(ring, &repository());
+    let mut codec = Codec::new(Compression::Disabled).unwrap();
+    let commit = CommitRecord { seq: 8, ..commit() };
+    let sealed = commit.seal(&keys, &mut codec).unwrap().1;
+    let bytes = golden("commit-epoch-1.bin", &sealed);
     assert_eq!(
-        KeySlot::parse(&bytes)
-            .unwrap()
-            .unwrap(None, &repository())
-            .unwrap(),
-        (master(), 0)
+        CommitRecord::open(&keys, &mut codec, 8, &bytes).unwrap().1,
+        commit
     );
 }
 

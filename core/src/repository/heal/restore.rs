@@ -135,7 +135,7 @@ impl Restorer<'_> {
 
     /// Whether these are the bytes of the part, by length and keyed hash.
     async fn hash(&self, mut body: BoxStream<'static, Result<Bytes>>, part: &ContentPart) -> Result<bool> {
-        let mut hasher = self.shared.keys.part_hasher();
+        let mut hasher = self.shared.keys().part_hasher();
         let mut size = 0;
         while let Some(bytes) = body.try_next().await? {
             size += bytes.len() as u64;

@@ -9,6 +9,7 @@ use super::Verifier;
 use crate::error::Result;
 use crate::repository::MAX_JSON_BYTES;
 use crate::repository::objects::format_error;
+use crate::repository::unlock::is_slot;
 
 const PARALLEL_READS: usize = 8;
 
@@ -44,6 +45,9 @@ impl Verifier {
     async fn key_slots(&mut self) -> Result<()> {
         let mut sound = 0;
         for (path, _) in self.shared.objects.list(paths::KEYS, None).await? {
+            if !is_slot(&path) {
+                continue;
+            }
             self.report.objects += 1;
             let parsed = match self.shared.objects.get(&path, MAX_JSON_BYTES).await {
                 Ok(None) => continue,

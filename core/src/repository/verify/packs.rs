@@ -149,14 +149,15 @@ fn examine(
     };
     let intact = PackId::of(bytes) == indexed.id;
     if intact {
-        match open_pack(&shared.keys, codec, bytes) {
+        match open_pack(&shared.keys(), codec, bytes) {
             Ok((_, directory)) if directory.blocks == indexed.blocks => {}
             Ok(_) => condition.wrong = Some("its directory and the index disagree".to_owned()),
             Err(error) => condition.wrong = Some(error.to_string()),
         }
     }
     if !intact || open_blocks {
-        let header = shared.keys.header_in_epoch(indexed.epoch, ObjectType::Pack, 0);
+        let keys = shared.keys();
+        let header = keys.header_in_epoch(indexed.epoch, ObjectType::Pack, 0);
         for (number, entry) in (0..).zip(&indexed.blocks) {
             let Range { start, end } = entry.range();
             let opened = usize::try_from(start)
@@ -164,7 +165,7 @@ fn examine(
                 .zip(usize::try_from(end).ok())
                 .and_then(|(start, end)| bytes.get(start..end))
                 .ok_or(FormatError::Truncated { what: "block" })
-                .and_then(|sealed| open_block(&shared.keys, codec, &header, entry, sealed));
+                .and_then(|sealed| open_block(&keys, codec, &header.clone()?, entry, sealed));
             if opened.is_err() {
                 condition.bad.push(number);
             }

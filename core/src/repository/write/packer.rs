@@ -16,7 +16,7 @@ use nakivo_repo_format::index::{IndexSegment, IndexedPack};
 use nakivo_repo_format::log::IndexRef;
 use nakivo_repo_format::pack::{BlockRole, FinishedPack, PackWriter, seal_block};
 use nakivo_repo_format::tree::EmittedNode;
-use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, PackId, paths};
+use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, KeySet, PackId, paths};
 use object_store::PutPayload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -371,7 +371,8 @@ impl Packer {
     ) -> Result<Option<OpenPack>> {
         let chunks: Vec<(ChunkId, &[u8])> =
             block.chunks.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
-        let sealed = seal_block(&shared.keys, codec, block.role, &chunks)
+        let keys = shared.keys();
+        let sealed = seal_block(&keys, codec, block.role, &chunks)
             .map_err(|error| format_error("new block", error))?;
         // What compression saved is given back; sealing adds less than the rounding.
         let used = kib(sealed.bytes().len()) as usize;
@@ -379,19 +380,25 @@ impl Packer {
             drop(space.split(saved));
         }
         let mut open = lock(&self.packs[lane as usize]);
-        let mut pack = match open.take() {
-            Some(mut pack) => {
+        let begun = open.take();
+        // All blocks of a pack are sealed in one epoch: after a rotation the next pack begins.
+        let (mut pack, ended) = match begun {
+            Some(mut pack) if pack.writer.epoch() == keys.epoch() => {
                 pack.space.merge(space);
-                pack
+                (pack, None)
             }
-            None => OpenPack {
-                writer: begin_pack(shared, codec)?,
-                space,
-            },
+            ended => {
+                let writer = begin_pack(shared, &keys, codec)?;
+                (OpenPack { writer, space }, ended)
+            }
         };
         pack.writer
             .append(sealed)
             .map_err(|error| format_error("new pack", error))?;
+        if ended.is_some() {
+            *open = Some(pack);
+            return Ok(ended);
+        }
         if pack.writer.len() >= lane.limits().pack_bytes {
             return Ok(Some(pack));
         }
@@ -626,13 +633,15 @@ pub(crate) async fn store_segment(shared: &Arc<Shared>, packs: Vec<IndexedPack>)
     let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
     let chunks = segment.chunks();
     let sealer = Arc::clone(shared);
-    let (id, bytes) = blocking(move || {
+    let (epoch, (id, bytes)) = blocking(move || {
+        let keys = sealer.keys();
         let mut codec = sealer
             .codecs
             .fresh()
             .map_err(|error| format_error("zstd", error))?;
         segment
-            .seal(&sealer.keys, &mut codec)
+            .seal(&keys, &mut codec)
+            .map(|sealed| (keys.epoch(), sealed))
             .map_err(|error| format_error("new index segment", error))
     })
     .await?;
@@ -648,17 +657,18 @@ pub(crate) async fn store_segment(shared: &Arc<Shared>, packs: Vec<IndexedPack>)
         .create_named_by_content(&path, bytes.into())
         .await?;
     shared.objects.check_kept(&path, reference.size).await?;
+    shared.note_segment(id, epoch);
     Ok(reference)
 }
 
 /// An empty pack but for a chunk of random bytes that nothing refers to: no two packs ever bear the same name, whatever is in
 /// them. So who removes a pack, however late, never removes one that was stored again since.
-fn begin_pack(shared: &Shared, codec: &mut Codec) -> Result<PackWriter> {
+fn begin_pack(shared: &Shared, keys: &KeySet, codec: &mut Codec) -> Result<PackWriter> {
     let name: [u8; 16] = random_bytes(&*shared.env.rng)?;
-    let chunk = shared.keys.chunk_id(&name);
-    let sealed = seal_block(&shared.keys, codec, BlockRole::Other, &[(chunk, &name)])
+    let chunk = keys.chunk_id(&name);
+    let sealed = seal_block(keys, codec, BlockRole::Other, &[(chunk, &name)])
         .map_err(|error| format_error("new block", error))?;
-    let mut writer = PackWriter::new(&shared.keys);
+    let mut writer = PackWriter::new(keys);
     writer
         .append(sealed)
         .map_err(|error| format_error("new pack", error))?;

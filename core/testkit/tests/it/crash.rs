@@ -91,7 +91,7 @@ fn child(step: Step, directory: &Path, killed: Killed, before: u64) -> Result<u6
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

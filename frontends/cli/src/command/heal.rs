@@ -32,13 +32,13 @@ pub(super) async fn run(session: &Session, arguments: &RepoHeal) -> Result<Exit>
 async fn sources(session: &Session, arguments: &RepoHeal) -> Result<Vec<Arc<dyn HealSource>>> {
     let mut sources: Vec<Arc<dyn HealSource>> = Vec::new();
     if let Some(url) = &arguments.from {
-        let passphrase = match &arguments.from_passphrase_file {
-            Some(file) => &PassphraseArgs {
-                file: Some(file.clone()),
-            },
-            None => &arguments.passphrase,
+        let other = PassphraseArgs {
+            file: arguments.from_passphrase_file.clone(),
+            key_file: arguments.from_key_file.clone(),
         };
-        let other = session.open_url(url, &arguments.store, passphrase).await?;
+        let given = other.file.is_some() || other.key_file.is_some();
+        let secret = if given { &other } else { &arguments.passphrase };
+        let other = session.open_url(url, &arguments.store, secret).await?;
         sources.push(Arc::new(RepositorySource::new(other)));
     }
     if let (Some(path), Some(name)) = (&arguments.folder, &arguments.object) {

@@ -2,7 +2,8 @@
 
 use nakivo_core::format::{Compression, FORMAT_VERSION, RepositoryConfig};
 use nakivo_core::repository::{
-    CreateOptions, Damage, ReclaimOptions, Repository, RepositoryInfo, VerifyOptions, VerifyReport,
+    CreateOptions, Damage, EpochUsage, ReclaimOptions, Repository, RepositoryInfo, VerifyOptions,
+    VerifyReport,
 };
 use nakivo_core::store::StoreLocation;
 use nakivo_core::{Error, ErrorKind, Result};
@@ -19,19 +20,19 @@ use crate::{passphrase, store, text};
 /// Creates a repository.
 pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit> {
     let (location, settings) = store::locate(&arguments.url, &arguments.store, &session.output)?;
-    let passphrase = if arguments.no_encryption {
+    let secret = if arguments.no_encryption {
         None
     } else {
         passphrase::read(&arguments.passphrase, &session.output)?
     };
-    if passphrase.is_none() && !arguments.no_encryption {
+    if secret.is_none() && !arguments.no_encryption {
         return Err(Error::new(ErrorKind::InvalidInput, "neither a passphrase file nor --no-encryption is given")
             .with_hint(
                 "Encrypt with --passphrase-file FILE (or NAKIVO_PASSPHRASE_FILE), or say --no-encryption to let everybody \
                  who can read what is stored there read the data.",
             ));
     }
-    let options = passphrase
+    let options = secret
         .map_or_else(CreateOptions::unencrypted, CreateOptions::encrypted)
         .with_compression(match arguments.compression {
             CompressionLevel::Disabled => Compression::Disabled,
@@ -55,7 +56,7 @@ pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit
     if config.encrypted {
         session
             .output
-            .line("Keep the passphrase: without it nothing can be recovered.");
+            .line("Keep the passphrase or the key: without it nothing can be recovered. For a second way in: nakivo repo key recovery.");
     } else {
         session
             .output
@@ -126,9 +127,13 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
         ),
         ("ratio", text::ratio(info.logical_bytes, info.stored_bytes)),
         ("commits", text::count(info.head)),
+        ("key epoch", text::count(info.epoch.into())),
     ];
     for (label, value) in lines {
         output.line(format!("{label:<14} {}", text::escape(&value)));
+    }
+    for usage in info.epochs.iter().filter(|usage| usage.epoch < info.epoch) {
+        output.line(format!("{:<14} {}", "older epoch", older_epoch(usage)));
     }
     if let Some(bytes) = reclaimable {
         output.line(format!("{:<14} {}", "reclaimable", text::size(bytes)));
@@ -148,6 +153,25 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
         output.line("The commit log is damaged: this repository can be read but not written.");
     }
     Ok(Exit::Ok)
+}
+
+/// What is still sealed under keys of an older epoch.
+fn older_epoch(usage: &EpochUsage) -> String {
+    let mut parts = vec![format!(
+        "{}: {} in {}",
+        usage.epoch,
+        text::size(usage.pack_bytes),
+        text::counted(usage.packs, "pack")
+    )];
+    if usage.waiting_packs > 0 {
+        parts.push(format!(
+            "{} waiting to be deleted",
+            text::count(usage.waiting_packs)
+        ));
+    }
+    parts.push(text::counted(usage.index_segments, "index segment"));
+    parts.push(text::counted(usage.commits, "commit"));
+    parts.join(", ")
 }
 
 /// What the SDK says about a repository, and where it is.

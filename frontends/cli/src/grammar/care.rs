@@ -48,6 +48,14 @@ pub(crate) struct RepoHeal {
     /// File with the passphrase of the other repository [default: the same as for this one]
     #[arg(long, value_name = "FILE", requires = "from")]
     pub(crate) from_passphrase_file: Option<std::path::PathBuf>,
+    /// File with a recovery key of the other repository
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "from",
+        conflicts_with = "from_passphrase_file"
+    )]
+    pub(crate) from_key_file: Option<std::path::PathBuf>,
     /// The folder that the object of --object was read from
     #[arg(long, value_name = "PATH", requires = "object")]
     pub(crate) folder: Option<std::path::PathBuf>,
@@ -202,7 +210,7 @@ pub(crate) struct RetentionArgs {
 }
 
 /// A span of time: a number and one of m, h, d, w.
-fn duration(text: &str) -> Result<std::time::Duration, String> {
+pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || "a number and m, h, d or w, such as 90m, 24h, 7d, 12w; or 0".to_owned();
     if text == "0" {
         return Ok(std::time::Duration::ZERO);

@@ -15,6 +15,7 @@ mod errors;
 mod folder;
 mod heal;
 mod help;
+mod keys;
 mod mail;
 mod stores;
 mod support;
