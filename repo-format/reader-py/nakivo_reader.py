@@ -949,17 +949,19 @@ def command_list(repo, args):
         for point in points if args.point != "latest" else points[-1:]:
             if chosen is not None and point not in chosen:
                 continue
+            known = repo.state.damaged_points.get(point.id)
             if args.json:
                 emit("point", {
                     "base": point.base.hex() if point.base else None, "bytes_read": point.bytes_read,
                     "bytes_stored": point.bytes_stored, "counts": dict(sorted(vars(point.counts).items())),
+                    "damage": known and {"found": timestamp(known.found), "lost": known.lost, "what": known.what},
                     "finished": timestamp(point.finished), "id": point.id.hex(),
                     "object": point.object.address or point.object.name, "object_id": point.object.id,
                     "outcome": OUTCOMES[point.outcome], "requests": point.requests, "time": timestamp(point.started)})
             else:
-                print("  %s  %s  %-8s  %d items, %d bytes" % (
+                print("  %s  %s  %-8s  %d items, %d bytes%s" % (
                     point.id.hex(), timestamp(point.started), OUTCOMES[point.outcome], point.counts.items,
-                    point.counts.bytes))
+                    point.counts.bytes, ", %d of its entries known to be damaged" % known.lost if known else ""))
 
 
 class Places:

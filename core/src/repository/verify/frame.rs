@@ -91,7 +91,7 @@ impl Verifier {
             })
             .buffered(PARALLEL_READS);
         while let Some((seq, commit)) = commits.next().await {
-            self.check()?;
+            self.reporter.check()?;
             self.report.objects += 1;
             let path = paths::commit(seq);
             let mut found = None;
@@ -124,7 +124,7 @@ impl Verifier {
             }
             let seen = paths::commit(head);
             for seq in self.shared.list_numbers(paths::LOG, Some(&seen)).await? {
-                self.check()?;
+                self.reporter.check()?;
                 let path = paths::commit(seq);
                 match self.shared.read_commit(seq).await {
                     Ok(Some(_)) => {
@@ -143,7 +143,7 @@ impl Verifier {
 
     async fn checkpoints(&mut self, hashes: &[Option<CommitHash>]) -> Result<()> {
         for seq in self.shared.list_numbers(paths::CHECKPOINT, None).await? {
-            self.check()?;
+            self.reporter.check()?;
             self.report.objects += 1;
             let path = paths::checkpoint(seq);
             match self.shared.read_checkpoint(seq).await {
@@ -176,7 +176,7 @@ impl Verifier {
             })
             .buffered(PARALLEL_READS);
         while let Some((segment, result)) = reading.next().await {
-            self.check()?;
+            self.reporter.check()?;
             self.report.objects += 1;
             let path = paths::index(&segment.id);
             match result {

@@ -75,7 +75,7 @@ impl Verifier {
         let mut reach = Reach::lenient(&shared);
         let mut need = |chunk: &ChunkRef| blocks.extend(shared.index().block_numbers(&chunk.id));
         for manifest in scope {
-            self.check()?;
+            self.reporter.check()?;
             reach.point(manifest, &mut need).await?;
         }
         let index = self.shared.index();
@@ -92,7 +92,6 @@ impl Verifier {
             if self.saved.points.contains(&manifest.id) {
                 continue;
             }
-            self.check()?;
             self.reporter
                 .update(|progress| progress.current = Some(manifest.object.name.clone()));
             let mut walk = PointWalk::default();
@@ -117,6 +116,8 @@ impl Verifier {
             }
             self.saved.points.insert(manifest.id);
             self.saved.within = None;
+            // Behind it: each call gets on by something.
+            self.check()?;
         }
         let unfinished: Vec<Blob> = {
             let view = self.shared.view();
