@@ -79,9 +79,9 @@ async fn fetch_once(
 
 /// The outer error is the repository's, the inner one the source's.
 async fn store_part(writer: &Writer, part: PartContent) -> Result<Result<ContentPart>> {
-    let mode = match part.name.as_str() {
-        "mime" => PartMode::Mime,
-        "json" => PartMode::Plain,
+    let mode = match (part.name.as_str(), part.media_type.as_deref()) {
+        ("mime", _) | (_, Some("message/rfc822")) => PartMode::Mime,
+        ("json", _) => PartMode::Plain,
         _ => PartMode::File,
     };
     // Both sides fail through the same call; the slot remembers which side it was.

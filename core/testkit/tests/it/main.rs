@@ -16,4 +16,5 @@ mod durable;
 mod faults;
 mod histories;
 mod many;
+mod proportion;
 mod reclaim;
