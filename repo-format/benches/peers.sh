@@ -76,7 +76,7 @@ restic_restore() { measure restic restore restic restore latest --target "$back"
 restic_verify() { measure restic verify restic check --read-data; }
 restic_reclaim() { measure restic reclaim restic forget --quiet --keep-last 1 --prune; }
 
-borg_init() { borg init --encryption=repokey-blake2; }
+borg_init() { borg init --encryption=repokey-blake2 2>/dev/null; }
 borg_backup() { measure borg "$1" sh -c 'cd "$0" && exec borg create "::{utcnow}" .' "$tree"; }
 borg_last() { borg list --last 1 --format '{archive}'; }
 borg_item() { measure borg item sh -c 'exec borg extract --stdout "::$0" "$1" >"$2"' "$(borg_last)" "$item" "$back"; }
@@ -91,7 +91,7 @@ rustic_restore() { measure rustic restore "$rustic" restore "latest:$tree" "$bac
 rustic_verify() { measure rustic verify "$rustic" check --read-data; }
 rustic_reclaim() { measure rustic reclaim "$rustic" forget --keep-last 1 --prune --instant-delete; }
 
-nakivo_init() { "$nakivo" repo init "file:$work/nakivo" --quiet; }
+nakivo_init() { "$nakivo" repo init "file:$work/nakivo" --json --progress none >/dev/null; }
 nakivo_backup() { measure nakivo "$1" "$nakivo" backup folder "$tree" "${repo[@]}" --name tree "${quiet[@]}"; }
 nakivo_item() {
   measure nakivo item "$nakivo" export "${repo[@]}" --object tree --to "$back-folder" "${quiet[@]}" "$item"
@@ -106,7 +106,7 @@ nakivo_verify() { measure nakivo verify "$nakivo" repo verify "file:$work/nakivo
 # Reclaim marks first and deletes in a later run, when the grace time is over: both are counted.
 nakivo_reclaim() {
   measure nakivo reclaim sh -c '"$0" retention apply --repo "$1" --object tree --last 1 --quiet &&
-    "$0" repo reclaim "$1" --grace 0s --quiet && exec "$0" repo reclaim "$1" --grace 0s --quiet' "$nakivo" "file:$work/nakivo"
+    "$0" repo reclaim "$1" --grace 0 --quiet && exec "$0" repo reclaim "$1" --grace 0 --quiet' "$nakivo" "file:$work/nakivo"
 }
 
 stored() { printf '{"type":"stored","tool":"%s","step":"%s","bytes":%s}\n' "$1" "$2" "$(du -sb "$work/$1" | cut -f1)" >>"$results"; }
