@@ -103,10 +103,10 @@ nakivo_restore() {
   restored=$back
 }
 nakivo_verify() { measure nakivo verify "$nakivo" repo verify "file:$work/nakivo" "${quiet[@]}"; }
-# Reclaim marks first and deletes in a later run, when the grace time is over: both are counted.
+# No grace time: what is marked is deleted by the same run.
 nakivo_reclaim() {
   measure nakivo reclaim sh -c '"$0" retention apply --repo "$1" --object tree --last 1 --quiet &&
-    "$0" repo reclaim "$1" --grace 0 --quiet && exec "$0" repo reclaim "$1" --grace 0 --quiet' "$nakivo" "file:$work/nakivo"
+    exec "$0" repo reclaim "$1" --grace 0 --quiet' "$nakivo" "file:$work/nakivo"
 }
 
 stored() { printf '{"type":"stored","tool":"%s","step":"%s","bytes":%s}\n' "$1" "$2" "$(du -sb "$work/$1" | cut -f1)" >>"$results"; }
