@@ -18,6 +18,7 @@ use crate::repository::{Repository, WriteStats};
 
 mod edits;
 mod fetch;
+mod fetches;
 mod ledger;
 mod run;
 mod vanished;

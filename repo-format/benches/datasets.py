@@ -8,7 +8,7 @@
 Kinds, and what scale 1 is:
     mail     threads, quoted text, attachments that several people got: 16,000 messages, 1 GB
     office   documents in ZIP containers, in several versions and copies, with pictures inside: 0.6 GB
-    items    short messages, contacts and events, one file each: 58,000 files, 0.55 GB
+    items    short messages, contacts and events, one file each: 58,000 files, 0.5 GB
 """
 
 import argparse
@@ -168,20 +168,26 @@ class Office:
 
 
 class Items:
-    """Many small files: seven in ten are messages, the others contacts and events."""
+    """Many small files: seven in ten are messages, the others contacts and events. The messages are short, nothing is quoted,
+    and the HTML has what mail programs put around every text: a style sheet, a signature, a legal notice."""
 
     COUNT = 58_000
 
     def __init__(self, seed):
         self.mail = Mail(seed, attachments=False)
         self.rng = random.Random(seed + 10_000)
+        boilerplate = random.Random(3)
+        text = self.mail.words.text
+        self.styles = ["".join(f"p.{name}, li.{name} {{margin:{boilerplate.randrange(9)}cm; font-size:{boilerplate.randrange(8, 14)}.0pt; font-family:\"{name}\",sans-serif;}}\r\n"
+                               for name in text(boilerplate, 22).replace(".", "").split()) for _ in range(6)]
+        self.notices = [text(boilerplate, 90) for _ in range(12)]
 
     def file(self, number):
         rng, words, people = self.rng, self.mail.words, self.mail.people
         folder = f"user{number % 16}/{number % 7}"
         kind = number % 10
         if kind < 7:
-            return f"{folder}/{number:07}.eml", self.mail.message(number)
+            return f"{folder}/{number:07}.eml", self.message(number)
         key = f"{rng.getrandbits(256):064x}"
         name, company = rng.choice(people), rng.choice(words.words)
         if kind == 7:
@@ -197,6 +203,23 @@ class Items:
                   "start": {"dateTime": start, "timeZone": "UTC"}, "end": {"dateTime": start + 1800, "timeZone": "UTC"}, "attendees": attendees,
                   "organizer": {"emailAddress": {"name": name, "address": f"{name}@mail.example"}}, "reminderMinutesBeforeStart": 15}
         return f"{folder}/{number:07}.json", json.dumps(record).encode()
+
+    def message(self, number):
+        rng, words = self.rng, self.mail.words
+        who = rng.randrange(len(self.mail.people))
+        sender, notice, style = self.mail.people[who], self.notices[who % 12], self.styles[who % 6]
+        plain = words.text(rng, int(min(1_500, rng.lognormvariate(4.6, 1.0))) + 5)
+        signature = f"{sender}, {words.words[3_000 + who]} {words.words[4_000 + who // 20]}, +49 30 {1_000_000 + who}"
+        html = "".join(f'<p class="MsoNormal"><span lang="EN-US" style="font-size:11.0pt">{line}</span></p>\r\n' for line in plain.split("\r\n"))
+        identity = f"<{number:07}.{rng.getrandbits(64):016x}@mail.example>"
+        edge = f"--=_{rng.getrandbits(96):024x}"
+        return "\r\n".join([
+            f"Received: from mx{rng.randrange(9)}.example (192.0.2.{rng.randrange(250)}) by mail.example with ESMTPS id {rng.getrandbits(60):x}; {BASE_TIME + number * 97}",
+            f"Authentication-Results: mail.example; spf=pass smtp.mailfrom=mail.example; dkim=pass header.d=mail.example header.b={rng.getrandbits(48):x}; dmarc=pass",
+            f"From: {sender}@mail.example", "To: " + ",\r\n ".join(f"{person}@mail.example" for person in rng.sample(self.mail.people, rng.randrange(1, 5))),
+            f"Subject: {words.text(rng, rng.randrange(3, 9))[:-1]}", f"Message-ID: {identity}", f"Date: {BASE_TIME + number * 97}", "MIME-Version: 1.0",
+            f'Content-Type: multipart/alternative; boundary="{edge[2:]}"', "", edge, "Content-Type: text/plain; charset=utf-8", "", plain, signature, notice, edge,
+            "Content-Type: text/html; charset=utf-8", "", f"<html><head><style><!--\r\n{style}--></style></head><body>", html, f"<p>{signature}</p><p><i>{notice}</i></p></body></html>", edge + "--", ""]).encode()
 
 
 KINDS = {"mail": Mail, "office": Office, "items": Items}

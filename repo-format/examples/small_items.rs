@@ -4,7 +4,7 @@
 //!
 //! Takes each file of the folders as an item, splits it as the engine does, and keeps what would share blocks: chunks under
 //! 64 KiB, each once. Prints for each way the ratio of plain to stored bytes (with 64 bytes for tag and directory entry of each
-//! unit), how fast one core packs and unpacks, and what reading one item costs: bytes to fetch and time to unpack.
+//! unit), how fast one core packs and unpacks (CPU time), and what reading one item costs: bytes to fetch and time to unpack.
 //! The figures of `docs/adr/0015-blocks-not-dictionaries.md` come from here.
 
 use std::collections::HashSet;
@@ -12,8 +12,6 @@ use std::error::Error;
 use std::fs;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
-
 use nakivo_repo_format::split::{ContentSplitter, SplitMode, SplitOutput};
 use nakivo_repo_format::{KeySet, MasterKey, RepositoryId};
 use zstd::bulk::{Compressor, Decompressor};
@@ -62,6 +60,13 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
+/// Seconds that this thread ran on a processor, however busy the machine is. Linux only.
+fn cpu_seconds() -> Outcome<f64> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds: f64 = text.split(' ').next().unwrap_or_default().parse()?;
+    Ok(nanoseconds / 1e9)
+}
+
 fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Outcome<()> {
     let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -107,11 +112,11 @@ impl Way<'_> {
     fn measure(&self, items: &[Vec<u8>], plain: usize) -> Outcome<String> {
         let units = self.units(items);
         let mut compressor = Compressor::with_dictionary(self.level, self.dictionary)?;
-        let start = Instant::now();
+        let start = cpu_seconds()?;
         let packed = units.iter().map(|unit| compressor.compress(unit)).collect::<Result<Vec<_>, _>>()?;
-        let packing = start.elapsed().as_secs_f64();
+        let packing = cpu_seconds()? - start;
         let mut decompressor = Decompressor::with_dictionary(self.dictionary)?;
-        let start = Instant::now();
+        let start = cpu_seconds()?;
         for (unit, packed) in units.iter().zip(&packed) {
             let size = get_frame_content_size(packed).ok().flatten().unwrap_or(0);
             let opened = decompressor.decompress(packed, usize::try_from(size)?)?;
@@ -119,7 +124,7 @@ impl Way<'_> {
                 return Err("what was packed does not come back".into());
             }
         }
-        let unpacking = start.elapsed().as_secs_f64();
+        let unpacking = cpu_seconds()? - start;
         let stored: usize = packed.iter().map(|unit| unit.len().min(plain) + UNIT_OVERHEAD_BYTES).sum();
         let megabytes = plain as f64 / 1e6;
         Ok(format!(

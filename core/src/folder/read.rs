@@ -74,6 +74,34 @@ pub(super) async fn fetch(connector: &FolderConnector, item: &ItemRef) -> Result
     }
 }
 
+/// Reads several small items with one visit to a blocking thread. What cannot be read at once is read by itself.
+pub(super) async fn fetch_many(connector: &FolderConnector, items: &[ItemRef]) -> Vec<Result<Fetched>> {
+    let now_ns = connector.clock.now().timestamp_nanos_opt().unwrap_or(0);
+    let group = items.to_vec();
+    let read = connector
+        .blocking(move |place, root| {
+            let read = |item: &ItemRef| {
+                let path = place.path_of(&item.id)?;
+                match open(place, root, &path, now_ns, true) {
+                    Ok(Step::Done(fetched)) => Some(fetched),
+                    _ => None,
+                }
+            };
+            Ok(group.iter().map(read).collect::<Vec<_>>())
+        })
+        .await
+        .unwrap_or_default();
+    let mut read = read.into_iter();
+    let mut fetched = Vec::with_capacity(items.len());
+    for item in items {
+        fetched.push(match read.next().flatten() {
+            Some(done) => Ok(done),
+            None => fetch(connector, item).await,
+        });
+    }
+    fetched
+}
+
 fn changed() -> Error {
     Error::new(ErrorKind::Busy, "the file changed while it was being read")
         .with_hint("Back up when it is not in use; the next run tries again.")
