@@ -260,3 +260,32 @@ fn stream_file(place: Arc<Place>, begun: Begun) -> BoxStream<'static, Result<Byt
     })
     .boxed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::media_type;
+
+    #[test]
+    fn mail_is_known_by_its_first_lines() {
+        let mail = [
+            "From: a@example.org\r\nTo: b@example.org\r\n\r\nText\r\n",
+            "Return-Path: <a@example.org>\nReceived: by x\n\tfor y\nX-Odd: 1\n\nText",
+            "From a@example.org Mon Jan  5 08:00:00 2026\nSubject: one\nDATE: today\n\n",
+        ];
+        for start in mail {
+            assert_eq!(media_type(start.as_bytes()).as_deref(), Some("message/rfc822"), "{start}");
+        }
+        let others = [
+            "",
+            "\n",
+            "PK\u{3}\u{4}From: a\nTo: b\n",
+            "Subject: only one field\nAuthor: b\n\nFrom: a\nTo: b\n",
+            "key: value\nname: other\n",
+            "A letter\nFrom: me\nTo: you\n",
+            "\tfolded from the start\nFrom: a\nTo: b\n",
+        ];
+        for start in others {
+            assert_eq!(media_type(start.as_bytes()), None, "{start}");
+        }
+    }
+}
