@@ -57,7 +57,7 @@ struct Limits {
 
 const DATA: Limits = Limits {
     own_block_bytes: 64 << 10,
-    shared_block_bytes: 256 << 10,
+    shared_block_bytes: 512 << 10,
     pack_bytes: 16 << 20,
 };
 /// Tree nodes are small and read one by one: smaller blocks; and fewer: smaller packs.

@@ -116,7 +116,7 @@ impl Mailbox {
     /// Changes so many messages all over the mailbox.
     fn change(&self, count: usize) {
         for change in 0..count {
-            self.write(change * (self.items / count), 4_000);
+            self.write(change * (self.items / count), 8_000);
         }
     }
 }
@@ -177,7 +177,7 @@ async fn a_run_that_changes_100_items_needs_few_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_of_a_delta_source_costs_what_changed() {
     let mut runs = Vec::new();
-    for items in [2_000, 20_000] {
+    for items in [1_000, 10_000] {
         let (lab, store) = lab();
         let repository = lab.create().await.unwrap();
         let mailbox = Mailbox::with(items);
