@@ -20,8 +20,8 @@ use nakivo_core::format::pack::{BlockEntry, BlockRole, ChunkEntry};
 use nakivo_core::format::record::{ContentPart, Segment, SegmentData, SegmentList};
 use nakivo_core::format::split::Encoding;
 use nakivo_core::format::{
-    ChunkId, ChunkRef, Codec, CommitHash, Compression, ContentHash, KeySet, KeySlot, PackId, RepositoryConfig,
-    WriterId, paths,
+    ChunkId, ChunkRef, Codec, CommitHash, Compression, ContentHash, KeySet, KeySlot, PackId,
+    RepositoryConfig, WriterId, paths,
 };
 use nakivo_core::repository::{CreateOptions, OpenOptions, Repository};
 use nakivo_core::seams::Environment;
@@ -57,7 +57,9 @@ async fn make(folder: &Path, chunks: u64) -> Outcome<()> {
     let store = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
     drop(Repository::create(store, CreateOptions::default(), Environment::default()).await?);
     let config = RepositoryConfig::parse(&fs::read(folder.join(paths::FORMAT))?)?;
-    let slot = fs::read_dir(folder.join(paths::KEYS))?.next().ok_or("no key slot")??;
+    let slot = fs::read_dir(folder.join(paths::KEYS))?
+        .next()
+        .ok_or("no key slot")??;
     let (master, epoch) = KeySlot::parse(&fs::read(slot.path())?)?.unwrap(None, &config.id)?;
     let keys = KeySet::derive(&master, epoch, &config.id);
     let mut codec = Codec::new(Compression::Disabled)?;
@@ -120,7 +122,9 @@ fn pack(number: u64) -> IndexedPack {
         offset += stored_length;
         entry
     };
-    let mut blocks: Vec<BlockEntry> = (0..SHARED_BLOCKS).map(|_| block(SHARED_CHUNKS, 11_000, 64_000)).collect();
+    let mut blocks: Vec<BlockEntry> = (0..SHARED_BLOCKS)
+        .map(|_| block(SHARED_CHUNKS, 11_000, 64_000))
+        .collect();
     blocks.extend((0..OWN_BLOCKS).map(|_| block(1, 900_000, 800_000)));
     IndexedPack {
         id: PackId::from_bytes(id(u64::MAX - number)),
@@ -145,7 +149,11 @@ async fn open(folder: &Path, chunks: u64) -> Outcome<()> {
         let number = lookup.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (2 * listed);
         let known = repository.placement(&part(number)) != u64::MAX;
         if known != (number < listed) {
-            return Err(format!("chunk {number} is {} the index", if known { "in" } else { "not in" }).into());
+            return Err(format!(
+                "chunk {number} is {} the index",
+                if known { "in" } else { "not in" }
+            )
+            .into());
         }
         found += u64::from(known);
     }
@@ -183,7 +191,10 @@ fn part(number: u64) -> ContentPart {
 /// Peak resident memory of this process.
 fn peak_mib() -> Outcome<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).ok_or("no VmHWM")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .ok_or("no VmHWM")?;
     let kib: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
     Ok(kib / 1024)
 }

@@ -72,7 +72,11 @@ struct Worker {
 
 impl Worker {
     fn new(path: &Path) -> Outcome<Self> {
-        let keys = KeySet::derive(&MasterKey::from_random([7; 32]), 0, &RepositoryId::from_bytes([7; 16]));
+        let keys = KeySet::derive(
+            &MasterKey::from_random([7; 32]),
+            0,
+            &RepositoryId::from_bytes([7; 16]),
+        );
         Ok(Self {
             chunker: Chunker::new(&keys),
             keys,

@@ -7,13 +7,13 @@
 //! unit), how fast one core packs and unpacks (CPU time), and what reading one item costs: bytes to fetch and time to unpack.
 //! The figures of `docs/adr/0015-blocks-not-dictionaries.md` come from here.
 
+use nakivo_repo_format::split::{ContentSplitter, SplitMode, SplitOutput};
+use nakivo_repo_format::{KeySet, MasterKey, RepositoryId};
 use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
-use nakivo_repo_format::split::{ContentSplitter, SplitMode, SplitOutput};
-use nakivo_repo_format::{KeySet, MasterKey, RepositoryId};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::get_frame_content_size;
 
@@ -36,12 +36,24 @@ fn main() -> Outcome<()> {
         return Err("usage: small_items FOLDER...".into());
     }
     let mut out = stdout().lock();
-    writeln!(out, "{} chunks under 64 KiB, {:.1} MB", items.len(), plain as f64 / 1e6)?;
-    writeln!(out, "way                              level   ratio  pack MB/s  unpack MB/s  fetch/item  unpack/item")?;
+    writeln!(
+        out,
+        "{} chunks under 64 KiB, {:.1} MB",
+        items.len(),
+        plain as f64 / 1e6
+    )?;
+    writeln!(
+        out,
+        "way                              level   ratio  pack MB/s  unpack MB/s  fetch/item  unpack/item"
+    )?;
     let samples: Vec<&[u8]> = items.iter().step_by(TRAIN_EVERY).map(Vec::as_slice).collect();
     for level in [1, 3, 6, 9, 12] {
         let mut row = |name: &str, block: usize, dictionary: &[u8]| -> Outcome<()> {
-            let way = Way { block, level, dictionary };
+            let way = Way {
+                block,
+                level,
+                dictionary,
+            };
             writeln!(out, "{name:32} {level:>5} {}", way.measure(&items, plain)?)?;
             Ok(())
         };
@@ -50,7 +62,11 @@ fn main() -> Outcome<()> {
             let dictionary = zstd::dict::from_samples(&samples, kib << 10)?;
             row(&format!("each alone, {kib} KiB dictionary"), 1, &dictionary)?;
             for block in [16, 64, 256] {
-                row(&format!("{block} KiB blocks, {kib} KiB dictionary"), block << 10, &dictionary)?;
+                row(
+                    &format!("{block} KiB blocks, {kib} KiB dictionary"),
+                    block << 10,
+                    &dictionary,
+                )?;
             }
         }
         for block in [16, 64, 128, 256, 512, 1024, 4096] {
@@ -83,7 +99,11 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Outcome<()> {
 fn small_chunks(folder: &Path) -> Outcome<Vec<Vec<u8>>> {
     let mut paths = Vec::new();
     files(folder, &mut paths)?;
-    let keys = KeySet::derive(&MasterKey::from_random([7; 32]), 0, &RepositoryId::from_bytes([7; 16]));
+    let keys = KeySet::derive(
+        &MasterKey::from_random([7; 32]),
+        0,
+        &RepositoryId::from_bytes([7; 16]),
+    );
     let mut splitter = ContentSplitter::new(&keys, SplitMode::Mime);
     let (mut seen, mut chunks) = (HashSet::new(), Vec::new());
     for path in paths {
@@ -113,7 +133,10 @@ impl Way<'_> {
         let units = self.units(items);
         let mut compressor = Compressor::with_dictionary(self.level, self.dictionary)?;
         let start = cpu_seconds()?;
-        let packed = units.iter().map(|unit| compressor.compress(unit)).collect::<Result<Vec<_>, _>>()?;
+        let packed = units
+            .iter()
+            .map(|unit| compressor.compress(unit))
+            .collect::<Result<Vec<_>, _>>()?;
         let packing = cpu_seconds()? - start;
         let mut decompressor = Decompressor::with_dictionary(self.dictionary)?;
         let start = cpu_seconds()?;
@@ -125,7 +148,10 @@ impl Way<'_> {
             }
         }
         let unpacking = cpu_seconds()? - start;
-        let stored: usize = packed.iter().map(|unit| unit.len().min(plain) + UNIT_OVERHEAD_BYTES).sum();
+        let stored: usize = packed
+            .iter()
+            .map(|unit| unit.len().min(plain) + UNIT_OVERHEAD_BYTES)
+            .sum();
         let megabytes = plain as f64 / 1e6;
         Ok(format!(
             "{:>7.2} {:>10.0} {:>12.0} {:>8.1} kB {:>9.0} us",

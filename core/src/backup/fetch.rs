@@ -48,7 +48,11 @@ pub(crate) async fn fetch_group(
     if fetched.len() != heads.len() {
         return Err(Error::new(
             ErrorKind::Protocol,
-            format!("the connector answered {} of {} items", fetched.len(), heads.len()),
+            format!(
+                "the connector answered {} of {} items",
+                fetched.len(),
+                heads.len()
+            ),
         ));
     }
     let mut outcomes = Vec::with_capacity(heads.len());

@@ -143,12 +143,18 @@ fn media_type(start: &[u8]) -> Option<String> {
             continue;
         }
         // A blank line, or no header at all.
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { break };
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            break;
+        };
         let name = &line[..colon];
         if name.is_empty() || !name.iter().all(|byte| byte.is_ascii_graphic()) {
             break;
         }
-        fields += usize::from(FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes())));
+        fields += usize::from(
+            FIELDS
+                .iter()
+                .any(|field| name.eq_ignore_ascii_case(field.as_bytes())),
+        );
     }
     (fields >= 2).then(|| MAIL.to_owned())
 }
@@ -231,7 +237,11 @@ fn next_piece(file: &mut OpenFile, read: Option<Vec<u8>>) -> Result<Vec<u8>> {
 
 /// Streams a large file from a blocking thread; the last item is an error if the file changed on the way.
 fn stream_file(place: Arc<Place>, begun: Begun) -> BoxStream<'static, Result<Bytes>> {
-    let Begun { mut file, stat, first } = begun;
+    let Begun {
+        mut file,
+        stat,
+        first,
+    } = begun;
     let mut first = Some(first);
     let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
     tokio::task::spawn_blocking(move || {
@@ -273,7 +283,11 @@ mod tests {
             "From a@example.org Mon Jan  5 08:00:00 2026\nSubject: one\nDATE: today\n\n",
         ];
         for start in mail {
-            assert_eq!(media_type(start.as_bytes()).as_deref(), Some("message/rfc822"), "{start}");
+            assert_eq!(
+                media_type(start.as_bytes()).as_deref(),
+                Some("message/rfc822"),
+                "{start}"
+            );
         }
         let others = [
             "",

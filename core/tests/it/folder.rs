@@ -402,7 +402,11 @@ async fn items_fetched_together_are_as_fetched_alone() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
     for number in 0..6 {
-        fs::write(root.join(format!("{number}")), vec![number; 100 * usize::from(number)]).unwrap();
+        fs::write(
+            root.join(format!("{number}")),
+            vec![number; 100 * usize::from(number)],
+        )
+        .unwrap();
     }
     fs::write(root.join("large"), vec![7; 3_000_000]).unwrap();
     symlink("0", root.join("link")).unwrap();

@@ -110,7 +110,10 @@ struct Queues {
 
 impl Queues {
     fn has_group(&self, all: bool) -> bool {
-        self.ready.iter().map(group).any(|(count, full)| count > 0 && (all || full))
+        self.ready
+            .iter()
+            .map(group)
+            .any(|(count, full)| count > 0 && (all || full))
     }
 
     /// Takes blocks that are to be sealed together; fewer than make a full group only if `all` are to go.

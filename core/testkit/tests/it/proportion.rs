@@ -40,11 +40,12 @@ fn mailbox(name: &str) -> ScriptedConnector {
     source
 }
 
-
 async fn back_up_folder(repository: &Repository, path: &Path, name: &str) -> BackupReport {
     let connector = FolderConnector::new(path, name).unwrap();
     let object = connector.object().clone();
-    back_up_object(repository, Arc::new(connector), object).await.unwrap()
+    back_up_object(repository, Arc::new(connector), object)
+        .await
+        .unwrap()
 }
 
 /// The same document as attachment of many messages, as message files in a folder, and as a file of several folders.
@@ -82,9 +83,14 @@ async fn a_document_in_mails_and_drives_is_stored_once() {
     stored += run.written.bytes_new;
 
     let read = (MAILS * 4 / 3 + DRIVES) * DOCUMENT_BYTES;
-    announce(&format!("counts: {stored} new bytes of {read} and more that were read"));
+    announce(&format!(
+        "counts: {stored} new bytes of {read} and more that were read"
+    ));
     // Beside the document: what the messages say, their heads, and the trees.
-    assert!(stored < (DOCUMENT_BYTES + 150_000) as u64, "{stored} bytes are new");
+    assert!(
+        stored < (DOCUMENT_BYTES + 150_000) as u64,
+        "{stored} bytes are new"
+    );
     assert_sound(&repository, "mails and drives").await;
 }
 
@@ -109,7 +115,11 @@ impl Mailbox {
     }
 
     fn write(&self, number: usize, attached: usize) {
-        let message = mail(&format!("Number {number}"), &prose(&self.rng, 300), &self.rng.bytes(attached));
+        let message = mail(
+            &format!("Number {number}"),
+            &prose(&self.rng, 300),
+            &self.rng.bytes(attached),
+        );
         self.source.edit(&put(&format!("m{number:06}"), message));
     }
 
@@ -166,7 +176,9 @@ async fn a_run_that_changes_100_items_needs_few_requests() {
     let elsewhere = lab.open().await.unwrap();
     mailbox.change(100);
     let cold = cost(&store, &elsewhere, &mailbox).await;
-    announce(&format!("counts: first {first:?}; warm {warm:?}, {warmer:?}; cold {cold:?}"));
+    announce(&format!(
+        "counts: first {first:?}; warm {warm:?}, {warmer:?}; cold {cold:?}"
+    ));
     for run in [warm, warmer] {
         assert!(run.puts <= 10 && run.gets <= 10, "{run:?}");
     }
@@ -190,16 +202,24 @@ async fn a_run_of_a_delta_source_costs_what_changed() {
         mailbox.change(10);
         let changed = cost(&store, &repository, &mailbox).await;
         let (listed, fetched) = mailbox.source.moments();
-        announce(&format!("counts: {items} items: unchanged {unchanged:?}, changed {changed:?}"));
+        announce(&format!(
+            "counts: {items} items: unchanged {unchanged:?}, changed {changed:?}"
+        ));
         runs.push((unchanged, changed, listed - before.0, fetched - before.1));
     }
-    let [small, large] = runs.as_slice() else { unreachable!() };
+    let [small, large] = runs.as_slice() else {
+        unreachable!()
+    };
     let bounded = |what: &str, small: u64, large: u64| {
         assert!(10 * large <= 13 * small.max(1), "{what}: {small} became {large}");
     };
     for (run, small, large) in [("unchanged", small.0, large.0), ("changed", small.1, large.1)] {
         let operations = |cost: Cost| cost.puts + cost.gets + cost.others;
-        bounded(&format!("{run}: operations"), operations(small), operations(large));
+        bounded(
+            &format!("{run}: operations"),
+            operations(small),
+            operations(large),
+        );
         bounded(&format!("{run}: chunks"), small.chunks, large.chunks);
         bounded(&format!("{run}: bytes"), small.bytes, large.bytes);
     }
