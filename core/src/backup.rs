@@ -19,6 +19,7 @@ use crate::repository::{Repository, WriteStats};
 mod damaged;
 pub(crate) mod edits;
 mod fetch;
+mod fetches;
 mod ledger;
 mod pace;
 mod run;

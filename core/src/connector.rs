@@ -222,6 +222,21 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// have been waited out before an error is returned.
     async fn fetch(&self, object: &ObjectRecord, head: &ItemHead) -> Result<Fetched>;
 
+    /// Opens the content of several small items: one answer for each, in order. The default asks for one after the other.
+    async fn fetch_many(&self, object: &ObjectRecord, heads: &[ItemHead]) -> Vec<Result<Fetched>> {
+        let mut fetched = Vec::with_capacity(heads.len());
+        for head in heads {
+            fetched.push(self.fetch(object, head).await);
+        }
+        fetched
+    }
+
+    /// How many small items (up to 64 KiB, by the size in their heads) are fetched with one [`Connector::fetch_many`]. Default:
+    /// 1. More are worth it where a call costs more than the reading, and answers do not take long.
+    fn fetch_group(&self) -> usize {
+        1
+    }
+
     /// Looks up items that vanished from their containers. One answer for each item, in order.
     ///
     /// # Errors
@@ -234,7 +249,7 @@ pub trait Connector: Send + Sync + fmt::Debug {
         false
     }
 
-    /// How many [`Connector::fetch`] calls of one object may be under way at once. Default: 4.
+    /// How many [`Connector::fetch_many`] calls of one object may be under way at once. Default: 4.
     fn fetch_concurrency(&self) -> usize {
         4
     }

@@ -37,6 +37,8 @@ pub const FOLDER_SOURCE: &str = "folder";
 
 /// Files of one object read at the same time.
 const FETCH_CONCURRENCY: usize = 8;
+/// Small files that one thread reads one after the other: handing each to a thread costs more than reading it.
+const FETCH_GROUP: usize = 16;
 
 /// Backs up and recovers one local directory.
 #[derive(Debug)]
@@ -178,6 +180,18 @@ impl Connector for FolderConnector {
     async fn fetch(&self, object: &ObjectRecord, head: &ItemHead) -> Result<Fetched> {
         self.check_object(object)?;
         read::fetch(self, &head.item).await
+    }
+
+    async fn fetch_many(&self, object: &ObjectRecord, heads: &[ItemHead]) -> Vec<Result<Fetched>> {
+        if let Err(error) = self.check_object(object) {
+            return heads.iter().map(|_| Err(error.clone())).collect();
+        }
+        let items: Vec<ItemRef> = heads.iter().map(|head| head.item.clone()).collect();
+        read::fetch_many(self, &items).await
+    }
+
+    fn fetch_group(&self) -> usize {
+        FETCH_GROUP
     }
 
     async fn look_up(&self, object: &ObjectRecord, items: &[ItemRef]) -> Result<Vec<Presence>> {

@@ -423,6 +423,11 @@ impl Root {
 
     /// Renames, but never replaces: `AlreadyExists` if something has the new name.
     pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> Result<()> {
+        match self.rename_at_once(from, to) {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => return Err(self.fail("cannot rename to", to)(error)),
+            None => {}
+        }
         // A hard link fails when the name is taken, which a rename does not.
         match self.dir.hard_link(from, &self.dir, to) {
             Ok(()) => self.remove_file(from),
@@ -438,6 +443,32 @@ impl Root {
                 self.rename_over(from, to)
             }
         }
+    }
+
+    /// Renames with one call that refuses a name that is taken; `None` where the system or the file system has no such call,
+    /// or leaves it open why it failed. Both names are in one directory, so that one handle on it is all that is needed.
+    #[cfg(target_os = "linux")]
+    fn rename_at_once(&self, from: &Path, to: &Path) -> Option<io::Result<()>> {
+        use rustix::fs::{RenameFlags, renameat_with};
+        let parent = from.parent().filter(|parent| to.parent() == Some(parent))?;
+        let (from, to) = (from.file_name()?, to.file_name()?);
+        let opened;
+        let directory = if parent.as_os_str().is_empty() {
+            &self.dir
+        } else {
+            opened = self.dir.open_dir(parent).ok()?;
+            &opened
+        };
+        match renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Some(Ok(())),
+            Err(error) if error == rustix::io::Errno::EXIST => Some(Err(error.into())),
+            Err(_) => None,
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn rename_at_once(&self, _: &Path, _: &Path) -> Option<io::Result<()>> {
+        None
     }
 
     /// Removes a file or link; what is not there is fine.

@@ -32,20 +32,54 @@ pub(crate) async fn fetch(
     writer: Writer,
     head: ItemHead,
 ) -> Result<(ItemHead, FetchOutcome)> {
-    let mut outcome = fetch_once(&*connector, &object, &writer, &head).await?;
-    if matches!(&outcome, FetchOutcome::Failed(error) if error.kind().is_retryable()) {
-        outcome = fetch_once(&*connector, &object, &writer, &head).await?;
-    }
+    let fetched = connector.fetch(&object, &head).await;
+    let outcome = settle(&*connector, &object, &writer, &head, fetched).await?;
     Ok((head, outcome))
 }
 
-async fn fetch_once(
+/// Does for several items what [`fetch`] does for one.
+pub(crate) async fn fetch_group(
+    connector: Arc<dyn Connector>,
+    object: Arc<ObjectRecord>,
+    writer: Writer,
+    heads: Vec<ItemHead>,
+) -> Result<Vec<(ItemHead, FetchOutcome)>> {
+    let fetched = connector.fetch_many(&object, &heads).await;
+    if fetched.len() != heads.len() {
+        return Err(Error::new(
+            ErrorKind::Protocol,
+            format!(
+                "the connector answered {} of {} items",
+                fetched.len(),
+                heads.len()
+            ),
+        ));
+    }
+    let mut outcomes = Vec::with_capacity(heads.len());
+    for (head, fetched) in heads.into_iter().zip(fetched) {
+        let outcome = settle(&*connector, &object, &writer, &head, fetched).await?;
+        outcomes.push((head, outcome));
+    }
+    Ok(outcomes)
+}
+
+/// Stores what was fetched; fetches it once more if the source failed in passing.
+async fn settle(
     connector: &dyn Connector,
     object: &ObjectRecord,
     writer: &Writer,
     head: &ItemHead,
+    fetched: Result<Fetched>,
 ) -> Result<FetchOutcome> {
-    let (now, parts) = match connector.fetch(object, head).await {
+    let outcome = store(writer, fetched).await?;
+    if matches!(&outcome, FetchOutcome::Failed(error) if error.kind().is_retryable()) {
+        return store(writer, connector.fetch(object, head).await).await;
+    }
+    Ok(outcome)
+}
+
+async fn store(writer: &Writer, fetched: Result<Fetched>) -> Result<FetchOutcome> {
+    let (now, parts) = match fetched {
         Ok(Fetched::Content { head, parts }) => (head, parts),
         Ok(Fetched::Gone) => return Ok(FetchOutcome::Gone),
         Ok(Fetched::Skipped { code, message }) => return Ok(FetchOutcome::Skipped { code, message }),
@@ -79,7 +113,7 @@ async fn fetch_once(
 
 /// The outer error is the repository's, the inner one the source's.
 async fn store_part(writer: &Writer, part: PartContent) -> Result<Result<ContentPart>> {
-    let mode = PartMode::of(&part.name);
+    let mode = PartMode::of(&part.name, part.media_type.as_deref());
     // Both sides fail through the same call; the slot remembers which side it was.
     let source_error: Arc<Mutex<Option<Error>>> = Arc::default();
     let slot = Arc::clone(&source_error);

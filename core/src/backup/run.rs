@@ -11,10 +11,10 @@ use nakivo_repo_format::log::{IndexRef, Operation};
 use nakivo_repo_format::manifest::{LedgerKind, Manifest, ObjectRecord, PointCounts, RunProgress};
 use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord};
 use nakivo_repo_format::tree::{Edit, ItemKey, KeyKind, TreeRoot};
-use tokio::task::JoinSet;
 
 use super::edits::EditLog;
-use super::fetch::{FetchOutcome, fetch};
+use super::fetch::FetchOutcome;
+use super::fetches::{Fetches, Outcomes};
 use super::ledger::Ledger;
 use super::whereabouts::{IdHash, Whereabouts};
 use super::{BackupOptions, BackupReport, Outcome, Pace};
@@ -143,8 +143,6 @@ pub(super) struct Run {
     pace: Pace,
 }
 
-type Fetches = JoinSet<Result<(ItemHead, FetchOutcome)>>;
-
 impl Run {
     /// Finds what interrupted runs over the same base left and makes it searchable.
     async fn load_interrupted(&mut self) -> Result<()> {
@@ -196,24 +194,22 @@ impl Run {
         let object = Arc::clone(&self.object);
         let reporter = self.reporter.clone();
         let mut changes = connector.changes(&object, request, &reporter);
-        let limit = self.connector.fetch_concurrency().max(1);
-        let mut fetches = Fetches::new();
-        let mut in_flight: HashSet<ItemRef> = HashSet::new();
+        let mut fetches = Fetches::new(Arc::clone(&connector), Arc::clone(&object), self.writer.clone());
         let cancelled = self.reporter.cancellation().clone();
         let mut more = true;
         while more || !fetches.is_empty() {
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => return Err(Error::cancelled()),
-                Some(done) = fetches.join_next(), if !fetches.is_empty() => {
-                    self.fetched(done, &mut in_flight).await?;
-                }
-                change = changes.next(), if more && fetches.len() < limit => match change {
+                Some(done) = fetches.next(), if fetches.under_way() => self.fetched(done?).await?,
+                change = changes.next(), if more && fetches.has_room() => match change {
                     None => more = false,
-                    Some(change) => if let Some(head) = self.change(change?, &mut fetches, &mut in_flight).await? {
-                        self.begin_fetch(head, &mut fetches, &mut in_flight);
+                    Some(change) => if let Some(head) = self.change(change?, &mut fetches).await? {
+                        fetches.add(head);
                     },
                 },
+                // The source has no more to say for now.
+                () = std::future::ready(()), if fetches.waiting() && fetches.has_room() => fetches.start_waiting(),
             }
             self.progress_if_due().await?;
         }
@@ -230,34 +226,27 @@ impl Run {
         self.settle_vanished().await
     }
 
-    fn begin_fetch(&self, head: ItemHead, fetches: &mut Fetches, in_flight: &mut HashSet<ItemRef>) {
-        in_flight.insert(head.item.clone());
-        fetches.spawn(fetch(
-            Arc::clone(&self.connector),
-            Arc::clone(&self.object),
-            self.writer.clone(),
-            head,
-        ));
+    async fn fetched(&mut self, outcomes: Outcomes) -> Result<()> {
+        for (head, outcome) in outcomes {
+            self.apply(head, outcome).await?;
+        }
+        Ok(())
     }
 
-    async fn fetched(
-        &mut self,
-        done: std::result::Result<Result<(ItemHead, FetchOutcome)>, tokio::task::JoinError>,
-        in_flight: &mut HashSet<ItemRef>,
-    ) -> Result<()> {
-        let (head, outcome) =
-            done.map_err(|error| Error::internal(format!("a fetch ended abnormally: {error}")))??;
-        in_flight.remove(&head.item);
-        self.apply(head, outcome).await
+    /// Waits until `item` is not being fetched any more: the last occurrence counts, so the first one ends first.
+    async fn await_fetch(&mut self, item: &ItemRef, fetches: &mut Fetches) -> Result<()> {
+        while fetches.contains(item) {
+            fetches.start_waiting();
+            match fetches.next().await {
+                Some(done) => self.fetched(done?).await?,
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     /// Takes one change; returns a head whose content must be fetched.
-    async fn change(
-        &mut self,
-        change: Change,
-        fetches: &mut Fetches,
-        in_flight: &mut HashSet<ItemRef>,
-    ) -> Result<Option<ItemHead>> {
+    async fn change(&mut self, change: Change, fetches: &mut Fetches) -> Result<Option<ItemHead>> {
         match change {
             Change::Container(head) => self.container(head).await?,
             Change::ContainersComplete => self.containers_complete = true,
@@ -271,22 +260,12 @@ impl Run {
                 );
             }
             Change::Item(head) => {
-                // The same item again while it is being fetched: the last occurrence counts, so the first one ends first.
-                while in_flight.contains(&head.item) {
-                    match fetches.join_next().await {
-                        Some(done) => self.fetched(done, in_flight).await?,
-                        None => break,
-                    }
-                }
+                // The same item again while it is being fetched.
+                self.await_fetch(&head.item, fetches).await?;
                 return self.item(head).await;
             }
             Change::Vanished(item) => {
-                while in_flight.contains(&item) {
-                    match fetches.join_next().await {
-                        Some(done) => self.fetched(done, in_flight).await?,
-                        None => break,
-                    }
-                }
+                self.await_fetch(&item, fetches).await?;
                 self.candidates.insert(item);
             }
             Change::RoundEnded { container } => self.round_ended(&container).await?,

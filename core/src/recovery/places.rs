@@ -120,8 +120,9 @@ fn join(directory: &str, name: &str) -> String {
 /// The names of a directory in which nothing is yet but what the export itself puts there.
 fn new_directory(path: &str) -> NameAllocator {
     let mut names = NameAllocator::for_directory(path.len());
+    names.reserve(TEMPORARY_NAME);
     if path.is_empty() {
-        for own in [MANIFEST_NAME, TEMPORARY_NAME, TEMPORARY_MANIFEST, STRAYS, DEEP] {
+        for own in [MANIFEST_NAME, TEMPORARY_MANIFEST, STRAYS, DEEP] {
             names.reserve(own);
         }
     }

@@ -1,7 +1,8 @@
 //! Where an export goes: a directory or a ZIP archive, written on a blocking thread.
 //!
 //! Nothing that exists is ever overwritten: a directory must be new or empty, an archive must not exist. A file bears a
-//! temporary name until it is complete; the archive and the list of files do so until the whole export is.
+//! temporary name until it is complete, in the directory where it belongs; the archive and the list of files do so until the
+//! whole export is.
 
 use std::collections::HashSet;
 use std::io;
@@ -20,7 +21,8 @@ use crate::fs::{OpenFile, Root, io_error};
 
 /// Commands that may wait for the disk. Most hold at most one MiB, those of large items some MiB.
 const COMMANDS_AHEAD: usize = 16;
-/// The file being written in a directory export.
+/// The file being written in a directory export, in the directory it will stay in: file systems place a file near the
+/// directory that it is made in.
 pub(super) const TEMPORARY_NAME: &str = ".nakivo-export.part";
 /// The list of a directory export while it is being written.
 pub(super) const TEMPORARY_MANIFEST: &str = ".nakivo-manifest.part";
@@ -260,10 +262,10 @@ impl Target {
     /// Removes what an export that did not end well must not leave behind.
     fn clean_up(&self) {
         let (root, leftovers) = match self {
-            Self::Directory { root, .. } => (
-                root,
-                vec![PathBuf::from(TEMPORARY_NAME), PathBuf::from(TEMPORARY_MANIFEST)],
-            ),
+            Self::Directory { root, file, .. } => {
+                let part = file.iter().map(|(_, new)| part_of(new));
+                (root, part.chain([PathBuf::from(TEMPORARY_MANIFEST)]).collect())
+            }
             Self::Zip { root, names, .. } => (
                 root,
                 vec![names.part.clone(), names.manifest.clone(), names.index.clone()],
@@ -275,6 +277,23 @@ impl Target {
             }
         }
     }
+}
+
+/// Where a file is until it is complete.
+fn part_of(file: &NewFile) -> PathBuf {
+    Path::new(&file.path).with_file_name(TEMPORARY_NAME)
+}
+
+/// Gives a written file its mode, time and name.
+fn complete(root: &Root, open: OpenFile, file: &NewFile) -> Result<()> {
+    if let Some(mode) = file.mode {
+        open.set_mode(mode)?;
+    }
+    if let Some(modified_ns) = file.modified_ns {
+        open.set_modified(modified_ns)?;
+    }
+    drop(open);
+    root.rename_new(&part_of(file), Path::new(&file.path))
 }
 
 struct Writer {
@@ -430,7 +449,7 @@ impl Writer {
         }
         match &mut self.target {
             Target::Directory { root, file: slot, .. } => {
-                let open = root.create_file(Path::new(TEMPORARY_NAME))?;
+                let open = root.create_file(&part_of(&file))?;
                 *slot = Some((open, file));
             }
             Target::Zip { zip, .. } => {
@@ -459,14 +478,10 @@ impl Writer {
                 let Some((open, new)) = file.take() else {
                     return Err(Error::internal("no file of the export is open"));
                 };
-                if let Some(mode) = new.mode {
-                    open.set_mode(mode)?;
-                }
-                if let Some(modified_ns) = new.modified_ns {
-                    open.set_modified(modified_ns)?;
-                }
-                drop(open);
-                root.rename_new(Path::new(TEMPORARY_NAME), Path::new(&new.path))
+                complete(root, open, &new).inspect_err(|_| {
+                    // The export fails for the first error.
+                    let _ = root.remove_file(&part_of(&new));
+                })
             }
             Target::Zip { zip, .. } => zip.end().map_err(zip_error),
         }
@@ -475,8 +490,8 @@ impl Writer {
     fn abort(&mut self) -> Result<()> {
         match &mut self.target {
             Target::Directory { root, file, .. } => {
-                if file.take().is_some() {
-                    root.remove_file(Path::new(TEMPORARY_NAME))?;
+                if let Some((_, new)) = file.take() {
+                    root.remove_file(&part_of(&new))?;
                 }
                 Ok(())
             }

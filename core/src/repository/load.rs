@@ -23,6 +23,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Commits, segments or directories read at once.
 const PARALLEL_READS: usize = 8;
+/// A segment of more chunks than this is large: opening it takes more than ten megabytes.
+const LARGE_SEGMENT_CHUNKS: u64 = 100_000;
+/// Large segments read at once.
+const PARALLEL_LARGE_READS: usize = 2;
 /// Largest index segment object that is read.
 const MAX_INDEX_OBJECT_BYTES: u64 = 256 << 20;
 /// Read from the end of a pack in the hope that it holds the whole directory.
@@ -273,10 +277,16 @@ impl Shared {
     /// Reads segments into the index. Where one is damaged or missing, the directories of the packs it should list are read
     /// instead.
     pub(crate) async fn load_segments(self: &Arc<Self>, segments: &[IndexRef]) -> Result<()> {
+        let (large, small): (Vec<IndexRef>, Vec<IndexRef>) = segments
+            .iter()
+            .copied()
+            .partition(|segment| segment.chunks > LARGE_SEGMENT_CHUNKS);
+        let read = |segment: IndexRef| async move { (segment, self.read_segment(&segment).await) };
+        let mut loading = stream::iter(large)
+            .map(read)
+            .buffered(PARALLEL_LARGE_READS)
+            .chain(stream::iter(small).map(read).buffered(PARALLEL_READS));
         let mut damaged = false;
-        let mut loading = stream::iter(segments.iter().copied())
-            .map(|segment| async move { (segment, self.read_segment(&segment).await) })
-            .buffered(PARALLEL_READS);
         while let Some((segment, result)) = loading.next().await {
             match result {
                 Ok(opened) => {

@@ -50,11 +50,11 @@ pub enum PartMode {
 }
 
 impl PartMode {
-    /// How the engine cuts a part of this name.
-    pub(crate) fn of(name: &str) -> Self {
-        match name {
-            "mime" => Self::Mime,
-            "json" => Self::Plain,
+    /// How the engine cuts a part of this name and media type.
+    pub(crate) fn of(name: &str, media_type: Option<&str>) -> Self {
+        match (name, media_type) {
+            ("mime", _) | (_, Some("message/rfc822")) => Self::Mime,
+            ("json", _) => Self::Plain,
             _ => Self::File,
         }
     }

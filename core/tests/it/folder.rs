@@ -396,3 +396,43 @@ fn names_are_checked() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }
+
+#[tokio::test]
+async fn items_fetched_together_are_as_fetched_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for number in 0..6 {
+        fs::write(
+            root.join(format!("{number}")),
+            vec![number; 100 * usize::from(number)],
+        )
+        .unwrap();
+    }
+    fs::write(root.join("large"), vec![7; 3_000_000]).unwrap();
+    symlink("0", root.join("link")).unwrap();
+    let connector = FolderConnector::new(root, "docs").unwrap();
+    let listed = changes(&connector).await.unwrap();
+    let heads: Vec<ItemHead> = items(&listed).into_iter().cloned().collect();
+    fs::remove_file(root.join("3")).unwrap();
+    fs::write(root.join("4"), b"other").unwrap();
+
+    let together = connector.fetch_many(connector.object(), &heads).await;
+    assert_eq!(together.len(), heads.len());
+    for (head, fetched) in heads.iter().zip(together) {
+        match (head.name.as_str(), fetched.unwrap()) {
+            ("3", Fetched::Gone) => {}
+            ("link", Fetched::Content { parts, .. }) => assert!(parts.is_empty()),
+            (name, Fetched::Content { parts, head }) => {
+                let mut bytes = Vec::new();
+                for mut part in parts {
+                    while let Some(piece) = part.body.next().await {
+                        bytes.extend_from_slice(&piece.unwrap());
+                    }
+                }
+                assert_eq!(bytes, fs::read(root.join(name)).unwrap(), "{name}");
+                assert_eq!(head.size, Some(bytes.len() as u64), "{name}");
+            }
+            (name, other) => panic!("{name}: {other:?}"),
+        }
+    }
+}

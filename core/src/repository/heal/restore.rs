@@ -117,7 +117,7 @@ impl Restorer<'_> {
         let Some(body) = source.open(wanted).await? else {
             return Ok(false);
         };
-        let mode = PartMode::of(&part.name);
+        let mode = PartMode::of(&part.name, part.media_type.as_deref());
         let failed = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let seen = Arc::clone(&failed);
         let body = body.inspect_err(move |_| seen.store(true, std::sync::atomic::Ordering::Relaxed));

@@ -14,7 +14,9 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use nakivo_repo_format::index::{IndexSegment, IndexedPack};
 use nakivo_repo_format::log::IndexRef;
-use nakivo_repo_format::pack::{BlockRole, FinishedPack, PackWriter, seal_block};
+use nakivo_repo_format::pack::{
+    BlockInput, BlockRole, FinishedPack, PackWriter, SealedBlock, seal_block, seal_blocks,
+};
 use nakivo_repo_format::tree::EmittedNode;
 use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, KeySet, PackId, paths};
 use object_store::PutPayload;
@@ -35,6 +37,10 @@ const MAX_UNINDEXED_CHUNKS: u64 = 250_000;
 /// Sealed bytes in memory: in packs being filled and in packs being uploaded. More than all lanes' packs together, so that
 /// a pack can always be filled to its end.
 const MAX_SEALED_KIB: u32 = 30 << 10;
+/// Blocks that one task seals: side by side they cost little more than half as much as one by one.
+const GROUP_BLOCKS: usize = 4;
+/// A group is closed before it is longer than this, unless one block alone is.
+const GROUP_BYTES: usize = 2 << 20;
 /// Size look-ups at once.
 const SIZE_CHECKS: usize = 8;
 
@@ -51,7 +57,7 @@ struct Limits {
 
 const DATA: Limits = Limits {
     own_block_bytes: 64 << 10,
-    shared_block_bytes: 256 << 10,
+    shared_block_bytes: 512 << 10,
     pack_bytes: 16 << 20,
 };
 /// Tree nodes are small and read one by one: smaller blocks; and fewer: smaller packs.
@@ -98,7 +104,41 @@ struct Queues {
     /// Chunks of this run that are in no finished pack yet.
     pending: HashSet<ChunkId>,
     open: Vec<Block>,
-    ready: VecDeque<Block>,
+    /// Full blocks, a queue for each lane.
+    ready: [VecDeque<Block>; 2],
+}
+
+impl Queues {
+    fn has_group(&self, all: bool) -> bool {
+        self.ready
+            .iter()
+            .map(group)
+            .any(|(count, full)| count > 0 && (all || full))
+    }
+
+    /// Takes blocks that are to be sealed together; fewer than make a full group only if `all` are to go.
+    fn take_group(&mut self, all: bool) -> Option<(Lane, Vec<Block>)> {
+        [Lane::Data, Lane::Meta].into_iter().find_map(|lane| {
+            let ready = &mut self.ready[lane as usize];
+            let (count, full) = group(ready);
+            (count > 0 && (all || full)).then(|| (lane, ready.drain(..count).collect()))
+        })
+    }
+}
+
+/// How many blocks at the front of a queue are sealed together, and whether waiting for more would not add any.
+fn group(ready: &VecDeque<Block>) -> (usize, bool) {
+    let mut bytes = 0;
+    for (count, block) in ready.iter().enumerate() {
+        bytes += block.bytes;
+        if count > 0 && bytes > GROUP_BYTES {
+            return (count, true);
+        }
+        if count + 1 == GROUP_BLOCKS || bytes >= GROUP_BYTES {
+            return (count + 1, true);
+        }
+    }
+    (ready.len(), false)
 }
 
 /// A pack that is being filled, and its share of [`MAX_SEALED_KIB`].
@@ -245,7 +285,7 @@ impl Packer {
         let length = u32::try_from(bytes.len()).map_err(|_| Error::internal("a chunk above 4 GiB"))?;
         if self.add_one(role, id, bytes) {
             self.check()?;
-            self.dispatch().await?;
+            self.dispatch(false).await?;
         }
         Ok(ChunkRef { id, length })
     }
@@ -254,7 +294,7 @@ impl Packer {
     pub(crate) async fn add_copy(self: &Arc<Self>, role: BlockRole, id: ChunkId, bytes: Bytes) -> Result<()> {
         if self.put_into_block(role, id, bytes, true) {
             self.check()?;
-            self.dispatch().await?;
+            self.dispatch(false).await?;
         }
         Ok(())
     }
@@ -275,10 +315,11 @@ impl Packer {
         queues.pending.contains(id) || own().contains(id)
     }
 
-    /// Puts a chunk into a block if it is new, or new to this writer. Returns whether a block is ready now.
+    /// Puts a chunk into a block if it is new, or new to this writer. Returns whether a group of blocks is ready now.
     fn put_into_block(&self, role: BlockRole, id: ChunkId, bytes: Bytes, copy: bool) -> bool {
         let length = bytes.len();
-        let limits = Lane::of(role).limits();
+        let lane = Lane::of(role);
+        let limits = lane.limits();
         let mut queues = lock(&self.queues);
         // In this order: a chunk moves from pending to own (both with this lock held) and from own to the shared index.
         let known = self.knows(&queues, &id) || (!copy && self.shared.index().is_reliable(&id));
@@ -292,12 +333,12 @@ impl Packer {
             .fetch_add(length as u64, Ordering::Relaxed);
         queues.pending.insert(id);
         if length >= limits.own_block_bytes {
-            queues.ready.push_back(Block {
+            queues.ready[lane as usize].push_back(Block {
                 role,
                 chunks: vec![(id, bytes)],
                 bytes: length,
             });
-            return true;
+            return group(&queues.ready[lane as usize]).1;
         }
         let at = match queues.open.iter().position(|block| block.role == role) {
             Some(at) => at,
@@ -315,99 +356,99 @@ impl Packer {
         open.bytes += length;
         if open.bytes >= limits.shared_block_bytes {
             let full = queues.open.swap_remove(at);
-            queues.ready.push_back(full);
-            return true;
+            queues.ready[lane as usize].push_back(full);
+            return group(&queues.ready[lane as usize]).1;
         }
         false
     }
 
-    /// Hands ready blocks to sealing tasks, waiting for a free core and for space.
-    async fn dispatch(self: &Arc<Self>) -> Result<()> {
-        loop {
-            let Some(bytes) = lock(&self.queues).ready.front().map(|block| block.bytes) else {
-                return Ok(());
-            };
+    /// Hands groups of ready blocks to sealing tasks, waiting for a free core; `all`: also groups that are not full.
+    async fn dispatch(self: &Arc<Self>, all: bool) -> Result<()> {
+        while lock(&self.queues).has_group(all) {
+            // This is what slows the reader down to the speed of the store: tasks keep their permit while they wait for space.
             let permit = acquire(&self.sealing, 1).await?;
-            // This is what slows the reader down to the speed of the store.
-            let space = acquire(&self.space, kib(bytes)).await?;
             self.check()?;
-            let Some(block) = lock(&self.queues).ready.pop_front() else {
+            // Taken and handed over without waiting in between.
+            let Some((lane, blocks)) = lock(&self.queues).take_group(all) else {
                 return Ok(());
             };
-            tokio::spawn(Arc::clone(self).seal(block, permit, space));
+            tokio::spawn(Arc::clone(self).seal(lane, blocks, permit));
         }
+        Ok(())
     }
 
-    /// Seals one block, and uploads its pack if that is full now. A failure is noted while the permit is still held: a
+    /// Seals a group of blocks, and uploads packs that are full now. A failure is noted while the permit is still held: a
     /// flush that has all permits has seen every failure.
-    async fn seal(self: Arc<Self>, block: Block, permit: OwnedSemaphorePermit, space: OwnedSemaphorePermit) {
-        let lane = Lane::of(block.role);
+    async fn seal(self: Arc<Self>, lane: Lane, blocks: Vec<Block>, permit: OwnedSemaphorePermit) {
+        let bytes = blocks.iter().map(|block| kib(block.bytes)).sum();
+        let space = match acquire(&self.space, bytes).await {
+            Ok(space) => space,
+            Err(error) => return self.fail(error),
+        };
         let packer = Arc::clone(&self);
         let sealed = self
             .shared
-            .compute(move |shared, codec| packer.seal_into_pack(shared, codec, lane, &block, space))
+            .compute(move |shared, codec| packer.seal_into_packs(shared, codec, lane, &blocks, space))
             .await;
         let full = match sealed {
             Ok(full) => full,
             Err(error) => return self.fail(error),
         };
-        if let Some(pack) = full {
-            let upload = match acquire(&self.uploading, 1).await {
-                Ok(upload) => upload,
+        for pack in full {
+            match acquire(&self.uploading, 1).await {
+                Ok(upload) => drop(tokio::spawn(Arc::clone(&self).finish_pack(pack, upload))),
                 Err(error) => return self.fail(error),
-            };
-            drop(permit);
-            self.finish_pack(pack, upload).await;
+            }
         }
+        drop(permit);
     }
 
-    fn seal_into_pack(
+    /// Seals blocks into the lane's pack; returns the packs that this filled.
+    fn seal_into_packs(
         &self,
         shared: &Shared,
         codec: &mut Codec,
         lane: Lane,
-        block: &Block,
+        blocks: &[Block],
         mut space: OwnedSemaphorePermit,
-    ) -> Result<Option<OpenPack>> {
-        let chunks: Vec<(ChunkId, &[u8])> =
-            block.chunks.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
+    ) -> Result<Vec<OpenPack>> {
         let keys = shared.keys();
-        let sealed = seal_block(&keys, codec, block.role, &chunks)
-            .map_err(|error| format_error("new block", error))?;
-        // What compression saved is given back; sealing adds less than the rounding.
-        let used = kib(sealed.bytes().len()) as usize;
-        if let Some(saved) = space.num_permits().checked_sub(used) {
-            drop(space.split(saved));
-        }
-        let mut open = lock(&self.packs[lane as usize]);
-        let begun = open.take();
-        // All blocks of a pack are sealed in one epoch: after a rotation the next pack begins.
-        let (mut pack, ended) = match begun {
-            Some(mut pack) if pack.writer.epoch() == keys.epoch() => {
-                pack.space.merge(space);
-                (pack, None)
+        let mut full = Vec::new();
+        for sealed in seal_group(&keys, codec, blocks)? {
+            // What compression saved stays in `space`, which gives it back; sealing adds less than the rounding.
+            let used = (kib(sealed.bytes().len()) as usize).min(space.num_permits());
+            let Some(used) = space.split(used) else {
+                return Err(Error::internal("a block without space"));
+            };
+            let mut open = lock(&self.packs[lane as usize]);
+            // All blocks of a pack are sealed in one epoch: after a rotation the next pack begins.
+            let mut pack = match open.take() {
+                Some(mut pack) if pack.writer.epoch() == keys.epoch() => {
+                    pack.space.merge(used);
+                    pack
+                }
+                ended => {
+                    full.extend(ended);
+                    OpenPack {
+                        writer: begin_pack(shared, &keys, codec)?,
+                        space: used,
+                    }
+                }
+            };
+            pack.writer
+                .append(sealed)
+                .map_err(|error| format_error("new pack", error))?;
+            if pack.writer.len() >= lane.limits().pack_bytes {
+                full.push(pack);
+            } else {
+                *open = Some(pack);
             }
-            ended => {
-                let writer = begin_pack(shared, &keys, codec)?;
-                (OpenPack { writer, space }, ended)
-            }
-        };
-        pack.writer
-            .append(sealed)
-            .map_err(|error| format_error("new pack", error))?;
-        if ended.is_some() {
-            *open = Some(pack);
-            return Ok(ended);
         }
-        if pack.writer.len() >= lane.limits().pack_bytes {
-            return Ok(Some(pack));
-        }
-        *open = Some(pack);
-        Ok(None)
+        Ok(full)
     }
 
     /// Uploads a pack, in a task of its own. As with sealing, the outcome is noted before the permit goes.
-    async fn finish_pack(self: &Arc<Self>, pack: OpenPack, upload: OwnedSemaphorePermit) {
+    async fn finish_pack(self: Arc<Self>, pack: OpenPack, upload: OwnedSemaphorePermit) {
         if let Err(error) = self.upload(pack).await {
             return self.fail(error);
         }
@@ -477,18 +518,18 @@ impl Packer {
         let _one_at_a_time = self.flushing.lock().await;
         {
             let mut queues = lock(&self.queues);
-            let open = std::mem::take(&mut queues.open);
-            queues.ready.extend(open);
+            for block in std::mem::take(&mut queues.open) {
+                queues.ready[Lane::of(block.role) as usize].push_back(block);
+            }
         }
-        self.dispatch().await?;
+        self.dispatch(true).await?;
         // All permits: every block handed out before is in a pack.
         let all = acquire(&self.sealing, seal_permits()).await?;
         let packs: Vec<OpenPack> = self.packs.iter().filter_map(|pack| lock(pack).take()).collect();
         drop(all);
         for pack in packs {
             let upload = acquire(&self.uploading, 1).await?;
-            let packer = Arc::clone(self);
-            tokio::spawn(async move { packer.finish_pack(pack, upload).await });
+            tokio::spawn(Arc::clone(self).finish_pack(pack, upload));
         }
         // All permits: every pack finished before is stored and registered, or has failed.
         drop(acquire(&self.uploading, MAX_UPLOADS).await?);
@@ -673,6 +714,23 @@ fn begin_pack(shared: &Shared, keys: &KeySet, codec: &mut Codec) -> Result<PackW
         .append(sealed)
         .map_err(|error| format_error("new pack", error))?;
     Ok(writer)
+}
+
+/// Compresses and seals blocks side by side.
+fn seal_group(keys: &KeySet, codec: &mut Codec, blocks: &[Block]) -> Result<Vec<SealedBlock>> {
+    let chunks: Vec<Vec<(ChunkId, &[u8])>> = blocks
+        .iter()
+        .map(|block| block.chunks.iter().map(|(id, bytes)| (*id, &bytes[..])).collect())
+        .collect();
+    let inputs: Vec<BlockInput<'_>> = blocks
+        .iter()
+        .zip(&chunks)
+        .map(|(block, chunks)| BlockInput {
+            role: block.role,
+            chunks,
+        })
+        .collect();
+    seal_blocks(keys, codec, &inputs).map_err(|error| format_error("new block", error))
 }
 
 /// Whole KiB that so many bytes fill; one more, for what sealing adds.

@@ -21,6 +21,7 @@ mod heal;
 mod histories;
 mod keys;
 mod many;
+mod proportion;
 mod reclaim;
 mod registry;
 mod schedules;
