@@ -640,8 +640,11 @@ async fn who_writes_into_the_past_is_told() {
     assert_sound(&fresh, "after the late writer").await;
 }
 
+/// A damaged object, how many items it affects, and which.
+type Affects = (String, u64, BTreeSet<(PointId, String)>);
+
 /// What is damaged and what it affects; items are looked at side by side, so their order is by chance.
-fn in_order(report: &VerifyReport) -> Vec<(String, u64, BTreeSet<(PointId, String)>)> {
+fn in_order(report: &VerifyReport) -> Vec<Affects> {
     let affected = |damage: &nakivo_core::repository::Damage| {
         let items = damage.affected.iter();
         items.map(|item| (item.point, item.path.clone())).collect()
