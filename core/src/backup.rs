@@ -22,6 +22,7 @@ mod fetch;
 mod fetches;
 mod ledger;
 mod pace;
+mod relied_on;
 mod run;
 mod vanished;
 mod whereabouts;

@@ -52,6 +52,7 @@ pub use destroy::{DestroyReport, destroy, identify};
 pub use epoch::EpochUsage;
 pub use heal::{ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted};
 pub use keys::{KeySlotKind, KeySlotSummary, KeySlots, RotateOptions, RotateReport, SlotOptions};
+pub(crate) use log::removed_meanwhile;
 pub use points::DeletedPoints;
 pub use reclaim::{ReclaimOptions, ReclaimReport};
 pub use tree::{ItemChange, ScanRange};

@@ -16,6 +16,7 @@ use super::edits::EditLog;
 use super::fetch::FetchOutcome;
 use super::fetches::{Fetches, Outcomes};
 use super::ledger::Ledger;
+use super::relied_on::ReliedOn;
 use super::whereabouts::{IdHash, Whereabouts};
 use super::{BackupOptions, BackupReport, Outcome, Pace};
 use crate::connector::{Change, ChangesRequest, Connector, Cursor, ItemHead, ItemRef, Usage};
@@ -91,10 +92,16 @@ pub(super) async fn run(
         {
             tracing::warn!(error = ?second, "the progress of an interrupted run could not be saved");
         }
-        return Err(error);
+        return Err(state.relied_on().explain(&state.repository, error).await);
     }
     let usage_before = (usage_before, started);
-    state.commit(usage_before).await
+    // It takes the run along, and with it what could explain a failure.
+    let relied_on = state.relied_on();
+    let repository = state.repository.clone();
+    match state.commit(usage_before).await {
+        Ok(report) => Ok(report),
+        Err(error) => Err(relied_on.explain(&repository, error).await),
+    }
 }
 
 pub(super) struct Round {
@@ -144,6 +151,13 @@ pub(super) struct Run {
 }
 
 impl Run {
+    fn relied_on(&self) -> ReliedOn {
+        ReliedOn {
+            point: self.base.as_ref().map(|base| base.id),
+            runs: self.resumed_from.clone(),
+        }
+    }
+
     /// Finds what interrupted runs over the same base left and makes it searchable.
     async fn load_interrupted(&mut self) -> Result<()> {
         let base = self.base.as_ref().map(|base| base.id);

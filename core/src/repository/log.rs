@@ -568,7 +568,8 @@ fn without_known_segments(state: &RepositoryState, mut operations: Vec<Operation
     operations
 }
 
-fn removed_meanwhile() -> Error {
+/// What a run relied on is gone.
+pub(crate) fn removed_meanwhile() -> Error {
     Error::new(
         ErrorKind::Conflict,
         "data this run relied on was removed from the repository while it ran; nothing was committed",

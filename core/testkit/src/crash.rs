@@ -13,6 +13,8 @@ use nakivo_core::seams::Environment;
 use nakivo_core::state::FileState;
 use nakivo_core::store::StoreLocation;
 
+use rustix::process::Signal;
+
 use crate::fault::FaultStore;
 use crate::keys::{self, KeyStep};
 use crate::lab::{Lab, back_up_object};
@@ -131,13 +133,21 @@ fn scripted(stage: Stage) -> (Arc<dyn Connector>, ObjectRecord) {
     (connector.handle(), connector.object())
 }
 
-/// Does a step in `directory`, killing this process before store operation `kill_before`. Returns the number of store
-/// operations.
+/// What happens to this process before one of its store operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// SIGKILL: no destructor, no flush, no handler runs.
+    Kill(u64),
+    /// SIGSTOP, as when a machine is suspended: it goes on when somebody sends SIGCONT, however late.
+    Stop(u64),
+}
+
+/// Does a step in `directory`, with this process interrupted on the way. Returns the number of store operations.
 ///
 /// # Errors
 /// Those of the step.
-pub async fn run(step: Step, directory: &Path, kill_before: Option<u64>) -> Result<u64> {
-    let (faults, lab) = watched(store(step, directory).await?, directory, kill_before).await?;
+pub async fn run(step: Step, directory: &Path, interruption: Option<Interruption>) -> Result<u64> {
+    let (faults, lab) = watched(store(step, directory).await?, directory, interruption);
     match source(step, directory)? {
         None => drop(lab.create().await?),
         Some(_) if step == Step::Copy => copy_newest(directory, &lab).await?,
@@ -153,39 +163,37 @@ pub async fn run(step: Step, directory: &Path, kill_before: Option<u64>) -> Resu
 ///
 /// # Errors
 /// Those of the step.
-pub async fn run_keys(step: KeyStep, directory: &Path, kill_before: Option<u64>) -> Result<u64> {
+pub async fn run_keys(step: KeyStep, directory: &Path, interruption: Option<Interruption>) -> Result<u64> {
     let store = StoreLocation::directory(directory.join("repository"))
         .create()
         .await?;
-    let (faults, lab) = watched(store, directory, kill_before).await?;
+    let (faults, lab) = watched(store, directory, interruption);
     keys::perform(step, &lab).await?;
     Ok(faults.operations())
 }
 
-/// The lab over this store of `directory`, killing this process before a store operation.
-async fn watched(
+/// The lab over this store of `directory`, interrupting this process before a store operation.
+fn watched(
     store: Arc<dyn object_store::ObjectStore>,
     directory: &Path,
-    kill_before: Option<u64>,
-) -> Result<(FaultStore, Lab)> {
+    interruption: Option<Interruption>,
+) -> (FaultStore, Lab) {
     let faults = FaultStore::new(store);
-    if let Some(kill_before) = kill_before {
-        faults.before_operations(move |operation| {
-            if operation.index == kill_before {
-                kill_this_process();
+    faults.before_operations(move |operation| match interruption {
+        Some(Interruption::Kill(before)) if operation.index == before => {
+            signal_this_process(Signal::KILL);
+            // Not killed after all: then the caller sees a process that does not end.
+            loop {
+                std::thread::park();
             }
-        });
-    }
+        }
+        Some(Interruption::Stop(before)) if operation.index == before => signal_this_process(Signal::STOP),
+        _ => {}
+    });
     let lab = lab_over(faults.handle(), directory);
-    Ok((faults, lab))
+    (faults, lab)
 }
 
-/// SIGKILL: no destructor, no flush, no handler runs.
-fn kill_this_process() {
-    let own = rustix::process::getpid();
-    // Never returns if it works; if it does not, the caller sees a process that was not killed.
-    let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
-    loop {
-        std::thread::park();
-    }
+fn signal_this_process(signal: Signal) {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
 }

@@ -1,22 +1,27 @@
-//! One step of work in a process of its own, which kills itself before a given store operation.
+//! One step of work in a process of its own, which kills or stops itself before a given store operation.
 //!
-//! `crash_child <step> <directory> <operation>`: works on the repository in `<directory>/repository`, with state in
+//! `crash_child <step> <directory> <operation> [stop]`: works on the repository in `<directory>/repository`, with state in
 //! `<directory>/state`; steps that read files read `<directory>/../files`. Before store operation number `<operation>`
-//! (from 0) the process sends itself SIGKILL. It prints the number of operations and exits with 0 if it gets to the end.
+//! (from 0) the process sends itself SIGKILL, or SIGSTOP. It prints the number of operations and exits with 0 if it gets to the end.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use nakivo_testkit::crash::{Step, run, run_keys};
+use nakivo_testkit::crash::{Interruption, Step, run, run_keys};
 use nakivo_testkit::keys::KeyStep;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [step, directory, operation] = arguments.as_slice() else {
+    let [step, directory, operation, rest @ ..] = arguments.as_slice() else {
         return ExitCode::from(2);
     };
     let Ok(operation) = operation.parse() else {
         return ExitCode::from(2);
+    };
+    let interruption = match rest {
+        [] => Interruption::Kill(operation),
+        [stop] if stop == "stop" => Interruption::Stop(operation),
+        _ => return ExitCode::from(2),
     };
     let directory = PathBuf::from(directory);
     let key_step = KeyStep::ALL.into_iter().find(|known| known.name() == step);
@@ -31,8 +36,8 @@ fn main() -> ExitCode {
         return ExitCode::from(3);
     };
     let done = match (Step::parse(step), key_step) {
-        (Some(step), _) => runtime.block_on(run(step, &directory, Some(operation))),
-        (_, Some(step)) => runtime.block_on(run_keys(step, &directory, Some(operation))),
+        (Some(step), _) => runtime.block_on(run(step, &directory, Some(interruption))),
+        (_, Some(step)) => runtime.block_on(run_keys(step, &directory, Some(interruption))),
         _ => return ExitCode::from(2),
     };
     match done {

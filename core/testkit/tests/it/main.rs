@@ -25,3 +25,4 @@ mod proportion;
 mod reclaim;
 mod registry;
 mod schedules;
+mod stopped;
