@@ -62,8 +62,8 @@ async fn make(folder: &Path, chunks: u64) -> Outcome<()> {
     let slot = fs::read_dir(folder.join(paths::KEYS))?
         .next()
         .ok_or("no key slot")??;
-    let (master, epoch) = KeySlot::parse(&fs::read(slot.path())?)?.unwrap(None, &config.id)?;
-    let keys = KeySet::derive(&master, epoch, &config.id);
+    let ring = KeySlot::parse(&fs::read(slot.path())?)?.open_plain()?;
+    let keys = KeySet::of_ring(ring, &config.id);
     let mut codec = Codec::new(Compression::Disabled)?;
     let packs = chunks / PACK_CHUNKS;
     let mut segments = Vec::new();

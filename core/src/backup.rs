@@ -16,15 +16,18 @@ use crate::error::{Error, Result};
 use crate::progress::Running;
 use crate::repository::{Repository, WriteStats};
 
-mod edits;
+mod damaged;
+pub(crate) mod edits;
 mod fetch;
 mod fetches;
 mod ledger;
+mod pace;
 mod run;
 mod vanished;
 mod whereabouts;
 
 pub use ledger::RunCounts;
+pub(crate) use pace::Pace;
 
 /// Settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,11 +9,13 @@ pub use error::{Error, ErrorKind, Result};
 
 pub mod backup;
 pub mod connector;
+pub mod copy;
 pub mod error;
 pub mod folder;
 mod fs;
 pub mod progress;
 pub mod recovery;
+pub mod registry;
 pub mod repository;
 pub mod retention;
 pub mod seams;

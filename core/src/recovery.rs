@@ -17,7 +17,7 @@ use crate::repository::Repository;
 
 mod apply;
 mod browse;
-mod containers;
+pub(crate) mod containers;
 mod export;
 mod manifest;
 mod mbox;

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use nakivo_repo_format::log::Operation;
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{
-    Compression, KdfParams, KeySet, KeySlot, MasterKey, Passphrase, RepositoryConfig, RepositoryId, RunId,
-    WriterId, paths,
+    Compression, FormatError, KdfParams, KeyRing, KeySet, KeySlot, MasterKey, Passphrase, RecoveryKey,
+    RepositoryConfig, RepositoryId, RunId, Secret, SlotKey, WriterId, paths,
 };
 use object_store::ObjectStore;
 
@@ -25,8 +25,13 @@ use crate::seams::{Environment, random_bytes};
 
 mod cache;
 mod content;
+mod criteria;
+mod destroy;
+mod epoch;
+mod heal;
 mod history;
 mod index;
+mod keys;
 mod load;
 mod log;
 mod objects;
@@ -37,21 +42,28 @@ mod read;
 mod reclaim;
 mod shared;
 mod tree;
+mod unlock;
 mod verify;
 mod view;
 mod write;
 
-pub use points::{DeletedPoints, PointFilter};
+pub use criteria::{PointCriterion, PointFilter};
+pub use destroy::{DestroyReport, destroy, identify};
+pub use epoch::EpochUsage;
+pub use heal::{ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted};
+pub use keys::{KeySlotKind, KeySlotSummary, KeySlots, RotateOptions, RotateReport, SlotOptions};
+pub use points::DeletedPoints;
 pub use reclaim::{ReclaimOptions, ReclaimReport};
-pub(crate) use tree::Spoiled;
 pub use tree::{ItemChange, ScanRange};
+pub(crate) use tree::{RawChange, Spoiled, decode_each};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
-pub use view::{LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
+pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
-use objects::{Objects, Put, corrupt, format_error};
+use objects::{Objects, Put, format_error};
 use shared::{CodecPool, Shared, View, blocking};
+use unlock::{Unlocked, unlock};
 
 /// Largest `format.json` or key slot that is read.
 const MAX_JSON_BYTES: u64 = 64 << 10;
@@ -62,9 +74,9 @@ const PARALLEL_READS: usize = 4;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CreateOptions {
-    /// Protects the repository's key. `None`: whoever can read the store can read the backups; changes are noticed all the
+    /// Protects the repository's keys. `None`: whoever can read the store can read the backups; changes are noticed all the
     /// same.
-    pub passphrase: Option<Passphrase>,
+    pub secret: Option<Secret>,
     /// How hard new data is compressed. Default: medium.
     pub compression: Compression,
     /// Cost of trying a passphrase. Default: 64 MiB of memory, 3 passes.
@@ -74,11 +86,11 @@ pub struct CreateOptions {
 }
 
 impl CreateOptions {
-    /// A repository protected by this passphrase.
+    /// A repository protected by this passphrase or key.
     #[must_use]
-    pub fn encrypted(passphrase: Passphrase) -> Self {
+    pub fn encrypted(secret: impl Into<Secret>) -> Self {
         Self {
-            passphrase: Some(passphrase),
+            secret: Some(secret.into()),
             ..Self::default()
         }
     }
@@ -115,8 +127,8 @@ impl CreateOptions {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// The passphrase of an encrypted repository.
-    pub passphrase: Option<Passphrase>,
+    /// The passphrase or a key of an encrypted repository.
+    pub secret: Option<Secret>,
     /// Open although the store shows an older or another history than the one seen before, and go on from it. Default:
     /// `false`.
     pub accept_history: bool,
@@ -128,7 +140,21 @@ impl OpenOptions {
     /// Opens with this passphrase.
     #[must_use]
     pub fn with_passphrase(mut self, passphrase: Option<Passphrase>) -> Self {
-        self.passphrase = passphrase;
+        self.secret = passphrase.map(Secret::Passphrase);
+        self
+    }
+
+    /// Opens with this recovery key or key file.
+    #[must_use]
+    pub fn with_key(mut self, key: RecoveryKey) -> Self {
+        self.secret = Some(Secret::Key(key));
+        self
+    }
+
+    /// Opens with this passphrase or key; `None`: the repository is not encrypted.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Option<Secret>) -> Self {
+        self.secret = secret;
         self
     }
 
@@ -150,7 +176,7 @@ impl OpenOptions {
 /// An open repository. A clone is the same one: it shares cache, index and view.
 #[derive(Clone)]
 pub struct Repository {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl fmt::Debug for Repository {
@@ -185,25 +211,24 @@ impl Repository {
         let salt = random_bytes(&*env.rng)?;
         let created = env.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let config = RepositoryConfig::new(id, created.clone())
-            .with_encrypted(options.passphrase.is_some())
+            .with_encrypted(options.secret.is_some())
             .with_compression(options.compression);
-        let (slot, master) = blocking(move || {
-            let slot = match &options.passphrase {
-                Some(passphrase) => KeySlot::wrap(
-                    &master,
-                    0,
-                    passphrase,
-                    options.kdf,
-                    salt,
-                    &id,
-                    &created,
-                    &options.description,
-                ),
-                None => KeySlot::plain(&master, 0, &id, &created, &options.description),
+        let (slot, unlocked) = blocking(move || {
+            let ring = KeyRing::new(master, 0);
+            let refused = |error: FormatError| {
+                Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
             };
-            let slot = slot
-                .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error))?;
-            Ok((slot, master))
+            let key = match &options.secret {
+                Some(secret) => Some(SlotKey::new(secret, options.kdf, salt).map_err(refused)?),
+                None => None,
+            };
+            let slot = match &key {
+                Some(key) => KeySlot::wrap(&ring, key, &id, &created, &options.description),
+                None => KeySlot::plain(&ring, &id, &created, &options.description),
+            };
+            let slot = slot.map_err(refused)?;
+            let opened = vec![(slot.clone(), ring.clone())];
+            Ok((slot, Unlocked { ring, key, opened }))
         })
         .await?;
         let slot_path = paths::key_slot(&slot.id());
@@ -232,8 +257,7 @@ impl Repository {
         {
             return Err(exists());
         }
-        let keys = KeySet::derive(&master, 0, &id);
-        let repository = Self::assemble(objects, env, config, keys, None)?;
+        let repository = Self::assemble(objects, env, config, unlocked, None)?;
         repository.shared.load(false).await?;
         Ok(repository)
     }
@@ -241,7 +265,7 @@ impl Repository {
     /// Opens the repository in a store.
     ///
     /// # Errors
-    /// `RepositoryMissing`; `WrongPassphrase`, also when one is needed and none is given or the other way round;
+    /// `RepositoryMissing`; `WrongPassphrase`, also when a secret is needed and none is given or the other way round;
     /// `UnsupportedFormat` for a newer format; `Corrupt`, naming the object, where damage cannot be worked around;
     /// `HistoryRewound` if the store shows another history than the one seen before; those of the store.
     pub async fn open(
@@ -258,16 +282,15 @@ impl Repository {
             .with_hint("Check the location, or create a repository there."));
         };
         let config = RepositoryConfig::parse(&bytes).map_err(|error| match error {
-            nakivo_repo_format::FormatError::BadMagic { .. } => Error::new(
+            FormatError::BadMagic { .. } => Error::new(
                 ErrorKind::RepositoryMissing,
                 "format.json at this place belongs to something else",
             )
             .with_hint("Check the location."),
             error => format_error(paths::FORMAT, error),
         })?;
-        let (master, epoch) = unlock(&objects, &config, options.passphrase).await?;
-        let keys = KeySet::derive(&master, epoch, &config.id);
-        let repository = Self::assemble(objects, env, config, keys, options.cache_bytes)?;
+        let unlocked = unlock(&objects, &config, options.secret).await?;
+        let repository = Self::assemble(objects, env, config, unlocked, options.cache_bytes)?;
         repository.shared.load(options.accept_history).await?;
         Ok(repository)
     }
@@ -276,7 +299,7 @@ impl Repository {
         objects: Objects,
         env: Environment,
         config: RepositoryConfig,
-        keys: KeySet,
+        unlocked: Unlocked,
         cache_bytes: Option<usize>,
     ) -> Result<Self> {
         let token = WriterId::from_random_bytes(random_bytes(&*env.rng)?);
@@ -286,13 +309,14 @@ impl Repository {
                 objects,
                 env,
                 codecs: CodecPool::new(config.compression),
+                keys: RwLock::new(KeySet::of_ring(unlocked.ring, &config.id)),
+                slot_key: RwLock::new(unlocked.key),
                 config,
-                keys,
                 index: RwLock::default(),
                 view: RwLock::new(Arc::new(View {
                     state: RepositoryState::default(),
                     ranks: shared::Ranks::default(),
-                    read_only: None,
+                    log_damage: Vec::new(),
                     last_removal: 0,
                 })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),
@@ -301,6 +325,7 @@ impl Repository {
                 log: tokio::sync::Mutex::default(),
                 writers: std::sync::Mutex::default(),
                 notes: std::sync::Mutex::default(),
+                segment_epochs: std::sync::Mutex::default(),
                 index_incomplete: std::sync::atomic::AtomicBool::default(),
             }),
         })
@@ -360,68 +385,4 @@ fn exists() -> Error {
         "there is a repository at this place already",
     )
     .with_hint("Open it, or choose another place.")
-}
-
-/// Finds the key slot that opens the repository.
-async fn unlock(
-    objects: &Objects,
-    config: &RepositoryConfig,
-    passphrase: Option<Passphrase>,
-) -> Result<(MasterKey, u32)> {
-    if config.encrypted && passphrase.is_none() {
-        return Err(Error::new(
-            ErrorKind::WrongPassphrase,
-            "this repository is encrypted and no passphrase was given",
-        )
-        .with_hint("Give its passphrase."));
-    }
-    let mut failure = None;
-    let mut wrong = false;
-    for (path, _) in objects.list(paths::KEYS, None).await? {
-        let Some(bytes) = objects.get(&path, MAX_JSON_BYTES).await? else {
-            continue;
-        };
-        let slot = match KeySlot::parse(&bytes) {
-            // Left behind by a creation that did not come to its end.
-            Ok(slot) if *slot.repository() != config.id => continue,
-            Ok(slot) => slot,
-            Err(error) => {
-                failure = Some(format_error(&path, error));
-                continue;
-            }
-        };
-        if slot.needs_passphrase() != passphrase.is_some() {
-            // Who gives a passphrase must not be led to a key that somebody else put there in clear.
-            wrong = true;
-            continue;
-        }
-        let (passphrase, id) = (passphrase.clone(), config.id);
-        let opened = tokio::task::spawn_blocking(move || slot.unwrap(passphrase.as_ref(), &id))
-            .await
-            .map_err(|error| Error::internal(format!("the key derivation ended abnormally: {error}")))?;
-        match opened {
-            Ok(found) => return Ok(found),
-            Err(nakivo_repo_format::FormatError::WrongPassphrase) => wrong = true,
-            Err(error) => failure = Some(format_error(&path, error)),
-        }
-    }
-    if wrong {
-        let error = if config.encrypted || passphrase.is_none() {
-            Error::new(
-                ErrorKind::WrongPassphrase,
-                "the passphrase opens none of the repository's key slots",
-            )
-        } else {
-            Error::new(
-                ErrorKind::WrongPassphrase,
-                "a passphrase was given, and this repository is not encrypted",
-            )
-            .with_hint("Open it without a passphrase.")
-        };
-        return Err(match failure {
-            Some(damage) => error.with_hint(format!("One key slot is damaged: {damage}")),
-            None => error,
-        });
-    }
-    Err(failure.unwrap_or_else(|| corrupt(paths::KEYS, "there is no key slot of this repository")))
 }

@@ -2,8 +2,6 @@
 //!
 //! The rules are those of `nakivo-scheduler`, which knows nothing of repositories; here they meet the points.
 
-use std::sync::{Mutex, PoisonError};
-
 use chrono::{DateTime, Utc};
 use nakivo_repo_format::log::Operation;
 use nakivo_repo_format::manifest::{self, Outcome};
@@ -45,7 +43,8 @@ impl Repository {
         if points.is_empty() {
             return Err(Error::not_found("recovery points of object", object));
         }
-        plan(&points, policy, calendar, self.environment().clock.now())
+        let damaged = |point: &PointId| self.point_damage(point).is_some();
+        plan(&points, damaged, policy, calendar, self.environment().clock.now())
     }
 
     /// Removes the recovery points of an object that nothing keeps, all in one commit. What only they needed is freed by
@@ -62,45 +61,37 @@ impl Repository {
         calendar: &Calendar,
     ) -> Result<AppliedRetention> {
         self.refresh().await?;
-        let first = self.plan_retention(object, policy, calendar)?;
-        if first.removed().next().is_none() {
-            return Ok(AppliedRetention {
-                plan: first,
-                commit: None,
-            });
-        }
-        let applied = Mutex::new(first);
-        let nothing = std::sync::atomic::AtomicBool::new(false);
-        let result = self
-            .commit(|_| {
+        let committed = self
+            .shared
+            .commit_if(|_| {
                 let plan = self.plan_retention(object, policy, calendar)?;
                 let points: Vec<PointId> = plan.removed().copied().collect();
-                *applied.lock().unwrap_or_else(PoisonError::into_inner) = plan;
                 if points.is_empty() {
-                    nothing.store(true, std::sync::atomic::Ordering::Relaxed);
-                    return Err(Error::new(
-                        ErrorKind::Conflict,
-                        "nothing is to be removed any more",
-                    ));
+                    return Ok(None);
                 }
-                Ok(vec![Operation::RemovePoints {
+                let operation = Operation::RemovePoints {
                     points,
                     reason: "retention".to_owned(),
-                }])
+                };
+                Ok(Some((vec![operation], plan)))
             })
-            .await;
-        let commit = match result {
-            Ok(seq) => Some(seq),
-            Err(_) if nothing.load(std::sync::atomic::Ordering::Relaxed) => None,
-            Err(error) => return Err(error),
-        };
-        let plan = applied.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(AppliedRetention { plan, commit })
+            .await?;
+        Ok(match committed {
+            Some((seq, plan)) => AppliedRetention {
+                plan,
+                commit: Some(seq),
+            },
+            None => AppliedRetention {
+                plan: self.plan_retention(object, policy, calendar)?,
+                commit: None,
+            },
+        })
     }
 }
 
 fn plan(
     manifests: &[Manifest],
+    damaged: impl Fn(&PointId) -> bool,
     policy: &RetentionPolicy,
     calendar: &Calendar,
     now: DateTime<Utc>,
@@ -120,6 +111,8 @@ fn plan(
                 id: manifest.id,
                 committed: time(manifest.finished_ms, manifest.id)?,
                 quality: match manifest.outcome {
+                    // What cannot be read in full must not take the place of a point that can.
+                    _ if damaged(&manifest.id) => Quality::Damaged,
                     Outcome::Complete => Quality::Complete,
                     _ => Quality::Partial,
                 },

@@ -259,16 +259,20 @@ INDEX_REF = record(id=(0, ID32), length=(1, unsigned), packs=(2, unsigned), chun
 COMMIT_BODY = record(number=(0, unsigned), previous=(1, ID32), writer=(2, ID16), time=(3, integer), software=(4, text),
                      operations=(5, list_of(row(unsigned, of_type(dict, "fields")))))
 MARK = record(id=(0, octets()), number=(1, unsigned))
+DAMAGED_PACK = record(id=(0, ID32), blocks=(1, list_of(unsigned)))
+DAMAGED_POINT = record(id=(0, ID16), lost=(1, unsigned), items=(2, list_of(octets())), what=(3, text), found=(4, integer))
 CHECKPOINT_BODY = record(
     number=(0, unsigned), hash=(1, ID32), points=(2, list_of(MANIFEST)), removed=(3, list_of(MARK)),
     indexes=(4, list_of(INDEX_REF)), progress=(5, list_of(PROGRESS)), tombstones=(6, list_of(MARK)),
-    boundary=(7, unsigned))
+    boundary=(7, unsigned), damaged_packs=(8, list_of(DAMAGED_PACK), []), damaged_points=(9, list_of(DAMAGED_POINT), []))
 OPERATIONS = {  # 4.4
     1: record(indexes=(0, list_of(INDEX_REF))), 2: record(manifest=(0, MANIFEST)), 3: record(progress=(0, PROGRESS)),
     4: record(ids=(0, list_of(ID16)), reason=(1, anything, None)),
     5: record(id=(0, ID16), protection=(1, PROTECTION), description=(2, text, None)),
     6: record(run=(0, ID16)), 7: record(add=(0, list_of(INDEX_REF)), remove=(1, list_of(ID32))),
-    8: record(packs=(0, list_of(ID32))), 9: record(packs=(0, list_of(ID32))), 10: record(packs=(0, list_of(ID32)))}
+    8: record(packs=(0, list_of(ID32))), 9: record(packs=(0, list_of(ID32))), 10: record(packs=(0, list_of(ID32))),
+    11: record(packs=(0, list_of(DAMAGED_PACK)), sound=(1, list_of(ID32)), points=(2, list_of(DAMAGED_POINT)),
+               whole=(3, list_of(ID16)))}
 
 
 # --- State (4.4) ------------------------------------------------------------------------------------------------------
@@ -283,6 +287,7 @@ class State:
 
     def __init__(self):
         self.points, self.removed, self.indexes, self.progress, self.tombstones = {}, {}, {}, {}, {}
+        self.damaged_packs, self.damaged_points = {}, {}
 
     def copy(self):
         other = State()
@@ -311,6 +316,7 @@ class State:
             for point_id in op.ids:
                 need(self.points.pop(point_id, None), "conflict: point to remove does not exist")
                 self.removed[point_id] = number
+                self.damaged_points.pop(point_id, None)
         elif tag == 5:
             need(op.id in self.points, "conflict: point to edit does not exist")
             point = self.points[op.id] = copy.copy(self.points[op.id])
@@ -325,9 +331,20 @@ class State:
             for pack in op.packs:
                 need(pack not in self.tombstones, "conflict: pack is marked already")
                 self.tombstones[pack] = number
+        elif tag == 11:
+            for pack in op.sound:
+                self.damaged_packs.pop(pack, None)
+            self.damaged_packs.update((pack.id, pack) for pack in op.packs)
+            for point_id in op.whole:
+                self.damaged_points.pop(point_id, None)
+            for point in op.points:
+                need(point.id in self.points, "conflict: damaged point does not exist")
+                self.damaged_points[point.id] = point
         else:
             for pack in op.packs:
                 need(self.tombstones.pop(pack, None) is not None, "conflict: pack is not marked")
+                if tag == 9:
+                    self.damaged_packs.pop(pack, None)
 
 
 # --- The repository ---------------------------------------------------------------------------------------------------
@@ -366,7 +383,7 @@ def unpack(payload, limit):
 
 class Repository:
     def __init__(self, path, passphrase, without_format=False, salvage=False, on_damage=None, passphrase_given=False):
-        """`passphrase` is a function that returns bytes, so that nobody is asked when none is needed."""
+        """`passphrase` is a function that returns bytes, or a RecoveryKey, so that nobody is asked when none is needed."""
         self.passphrase_given = passphrase_given
         path = path[5:] if path.startswith("file:") else path
         inner = os.path.join(path, "NakivoBackup")
@@ -375,7 +392,8 @@ class Repository:
         self.keys, self.cache, self.cached = {}, OrderedDict(), 0
         self.where, self.known_packs, self.scanned, self.sound = {}, set(), False, {}
         self.id, self.encrypted = self.read_format(without_format)
-        self.master = self.open_keys(passphrase)
+        self.master, self.epochs, self.since = None, {}, 0
+        self.open_keys(passphrase)
         self.chunk_key = derive("nakivo repository v1 chunk-id", self.master + self.id, 32)
         self.block_key = derive("nakivo repository v1 block-id", self.master + self.id, 32)
         self.load_state(salvage)
@@ -450,9 +468,10 @@ class Repository:
             raise Stop(DAMAGED, "format.json %s (--without-format goes on without it)" % error) from None
         return bytes.fromhex(config["id"]), config["encrypted"]
 
-    def open_keys(self, passphrase):
-        """3.2. Any one slot opens the repository, so a damaged one is named and the others are tried."""
-        wrong, asked = False, None
+    def open_keys(self, secret):
+        """3.2. Any one slot opens the repository, so a damaged one is named and the others are tried. After a rotation
+        several slots of one secret may be there: what they hold is put together."""
+        wrong, asked, keks = False, None, {}
         for name in self.names("keys", "[0-9a-f]{16}"):
             try:
                 slot, data = self.read_json("keys/" + name, "key-slot")
@@ -466,45 +485,85 @@ class Repository:
                     # Somebody who can write the store could add such a slot to an encrypted repository and then feed
                     # his own data to its owner.
                     need(not self.encrypted, "has no passphrase, but the repository is said to be encrypted")
-                    need(len(wrapped) == 36 and not commitment, "is malformed")
+                    need(not commitment, "is malformed")
                     if self.passphrase_given:  # the same, if format.json was replaced as well
                         raise Stop(WRONG_PASSPHRASE, "a passphrase was given, but this repository has none")
-                    self.id = slot_id
-                    return wrapped[:32]
-                need(kdf["algorithm"] == "argon2id", "has an unknown key derivation")
-                memory, time, lanes, salt = kdf["memory_kib"], kdf["time"], kdf["parallelism"], unbase64(kdf["salt"])
-                need(all(type(x) is int for x in (memory, time, lanes)) and 8 * KIB <= memory <= GIB // KIB
-                     and 1 <= time <= 16 and 1 <= lanes <= 16 and len(salt) == 16 and len(wrapped) == 52,
-                     "has parameters outside the limits")
-                asked = passphrase() if asked is None else asked
-                kek = Argon2id(salt=salt, length=64, iterations=time, lanes=lanes, memory_cost=memory).derive(asked)
-                mine = derive("nakivo repository v1 key-slot commitment", kek + slot_id, 32)
-                if not hmac.compare_digest(mine, commitment):
+                    self.add_ring(slot_id, wrapped)
+                    continue
+                need(kdf["algorithm"] in ("argon2id", "blake3"), "has an unknown key derivation")
+                cost, salt = (), unbase64(kdf["salt"])
+                need(len(salt) == 16 and len(wrapped) >= 52, "is malformed")
+                if kdf["algorithm"] == "argon2id":
+                    cost = memory, time, lanes = kdf["memory_kib"], kdf["time"], kdf["parallelism"]
+                    need(all(type(x) is int for x in cost) and 8 * KIB <= memory <= GIB // KIB
+                         and 1 <= time <= 16 and 1 <= lanes <= 16, "has parameters outside the limits")
+                asked = secret() if asked is None else asked
+                known = (kdf["algorithm"], cost, salt)
+                if self.master is not None and known not in keks:
+                    continue  # of another secret: one that opens is enough
+                for form in forms(asked, kdf["algorithm"]) if known not in keks else (None,):
+                    kek = keks[known] if form is None else stretch(form, cost, salt)
+                    mine = derive("nakivo repository v1 key-slot commitment", kek + slot_id, 32)
+                    if hmac.compare_digest(mine, commitment):
+                        break
+                else:
                     wrong = True
                     continue
                 public = canonical({k: v for k, v in slot.items() if k not in ("wrapped", "commitment", "check")})
                 try:
-                    master = AESSIV(kek).decrypt(wrapped, [slot_id, b"key-slot", public])
+                    ring = AESSIV(kek).decrypt(wrapped, [slot_id, b"key-slot", public])
                 except InvalidTag:
                     raise Damage("was changed") from None
-                self.id = slot_id
-                return master[:32]
+                self.add_ring(slot_id, ring)
+                keks[known] = kek
             except (Damage, KeyError, TypeError, ValueError) as error:
                 self.damaged("keys/" + name, error if isinstance(error, Damage) else "is malformed")
+        if self.master is not None:
+            return
         if wrong:
-            raise Stop(WRONG_PASSPHRASE, "wrong passphrase")
+            raise Stop(WRONG_PASSPHRASE, "wrong passphrase or key")
         raise Stop(DAMAGED, "no key slot can be opened")
 
-    def seal_of(self, epoch):
+    def add_ring(self, repository, ring):
+        """3.2: master key, epoch, and for each epoch that a rotation began its number, its first commit, its secret."""
+        need(len(ring) >= 36 and (len(ring) - 36) % 44 == 0, "holds no master key and epochs")
+        entries = [struct.unpack("<IQ32s", ring[at:at + 44]) for at in range(36, len(ring), 44)]
+        numbers = [number for number, _, _ in entries]
+        need(0 not in numbers and numbers == sorted(numbers) and len(numbers) <= 512, "has epochs in disorder")
+        epoch, = struct.unpack("<I", ring[32:36])
+        need(not entries or epoch < numbers[0] or epoch in numbers, "has no secret for its epoch")
+        if self.master not in (None, ring[:32]):
+            return
+        self.id, self.master = repository, ring[:32]
+        for number, since, secret in entries:
+            known = self.epochs.setdefault(number, {})
+            known[secret] = min(filter(None, (since, known.get(secret))), default=0)
+        if epoch:
+            self.since = max(self.since, *self.epochs.get(epoch, {0: 0}).values())
+
+    def secrets_of(self, epoch):
+        """3.1. Several only while rotations compete, and then what a commit is known of goes first."""
+        known = self.epochs.get(epoch, {})
+        if not known and (not self.epochs or epoch < min(self.epochs)):
+            return [self.master]
+        return [known_of for _, known_of in sorted((-since, secret) for secret, since in known.items())]
+
+    def seal_of(self, epoch, commitment=None):
         if epoch not in self.keys:
-            material = self.master + self.id + struct.pack("<I", epoch)
-            self.keys[epoch] = (AESSIV(derive("nakivo repository v1 seal", material, 64)),
-                                derive("nakivo repository v1 commitment", material, 16))
+            for secret in self.secrets_of(epoch):
+                material = secret + self.id + struct.pack("<I", epoch)
+                keys = (AESSIV(derive("nakivo repository v1 seal", material, 64)),
+                        derive("nakivo repository v1 commitment", material, 16))
+                if commitment is None or commitment == keys[1]:
+                    self.keys[epoch] = keys
+                    break
+            else:
+                raise Damage("is sealed in epoch %d, which the key slot does not know" % epoch)
         return self.keys[epoch]
 
-    def header(self, kind, epoch, number=0):
-        return b"NAKIVOB1" + struct.pack("<BBHI", kind, 1, 0, epoch) + self.id + self.seal_of(epoch)[1] + struct.pack(
-            "<QQ", number, 0)
+    def header(self, kind, epoch, number=0, commitment=None):
+        return b"NAKIVOB1" + struct.pack("<BBHI", kind, 1, 0, epoch) + self.id + self.seal_of(
+            epoch, commitment)[1] + struct.pack("<QQ", number, 0)
 
     def unseal(self, epoch, data, header_strings):
         try:
@@ -517,8 +576,11 @@ class Repository:
         need(len(data) >= HEADER and data[:8] == b"NAKIVOB1", "is not an object of a repository")
         need(data[9] == 1, "has version %d" % data[9])
         epoch = struct.unpack_from("<I", data, 12)[0]
-        need(data[:HEADER] == self.header(kind, epoch, number),
+        need(data[:HEADER] == self.header(kind, epoch, number, data[32:48]),
              "has a header of another kind, number, repository or key")
+        if kind in (COMMIT, CHECKPOINT):  # whoever was locked out by a rotation still has the keys of before (3.1)
+            ended = [e for e, known in self.epochs.items() if e > epoch and any(0 < n <= number for n in known.values())]
+            need(not ended, "is sealed in epoch %d, which had ended" % epoch)
         return epoch
 
     def open_object(self, name, kind, number=0):
@@ -542,6 +604,8 @@ class Repository:
         state.indexes = {r.id: r for r in data.indexes}
         state.progress = {p.run: p for p in data.progress}
         state.tombstones = {m.id: m.number for m in data.tombstones}
+        state.damaged_packs = {p.id: p for p in data.damaged_packs}
+        state.damaged_points = {p.id: p for p in data.damaged_points}
         return state, data.hash, data.boundary
 
     def read_commit(self, number):
@@ -577,6 +641,9 @@ class Repository:
                 break
             self.state, self.head, self.head_hash = state, number, digest
             self.hashes[number] = digest
+        if self.head < self.since and not any(n > self.head for n in log):
+            self.damaged("log", "the key slot knows of commit %d, and history ends at %d: it was set back" % (
+                self.since, self.head))
         beyond = [n for n in log if n > self.head]
         if beyond:
             self.damaged("log", "history ends at commit %d, but there are others up to %d%s" % (
@@ -882,17 +949,19 @@ def command_list(repo, args):
         for point in points if args.point != "latest" else points[-1:]:
             if chosen is not None and point not in chosen:
                 continue
+            known = repo.state.damaged_points.get(point.id)
             if args.json:
                 emit("point", {
                     "base": point.base.hex() if point.base else None, "bytes_read": point.bytes_read,
                     "bytes_stored": point.bytes_stored, "counts": dict(sorted(vars(point.counts).items())),
+                    "damage": known and {"found": timestamp(known.found), "lost": known.lost, "what": known.what},
                     "finished": timestamp(point.finished), "id": point.id.hex(),
                     "object": point.object.address or point.object.name, "object_id": point.object.id,
                     "outcome": OUTCOMES[point.outcome], "requests": point.requests, "time": timestamp(point.started)})
             else:
-                print("  %s  %s  %-8s  %d items, %d bytes" % (
+                print("  %s  %s  %-8s  %d items, %d bytes%s" % (
                     point.id.hex(), timestamp(point.started), OUTCOMES[point.outcome], point.counts.items,
-                    point.counts.bytes))
+                    point.counts.bytes, ", %d of its entries known to be damaged" % known.lost if known else ""))
 
 
 class Places:
@@ -1139,11 +1208,67 @@ def summary(repo, args, values):
         print(", ".join("%s: %s" % pair for pair in {**values, "damages": len(repo.damages)}.items()))
 
 
+class RecoveryKey(bytes):
+    """The 32 bytes of a recovery key or key file."""
+
+
+BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def read_key(path):
+    """3.4: eight groups of eight characters, each with a check of its own, that a typing error is named by."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(64 * KIB)
+    except (OSError, ValueError) as error:
+        raise Stop(USAGE, "cannot read the key file: %s" % error) from None
+    text = "".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    text = re.sub("[-\\s\u2010-\u2015\ufeff]", "", text).upper().translate(str.maketrans("OIL", "011"))
+    key = b""
+    for number in range(1, 9):
+        group = text[8 * number - 8:8 * number]
+        if len(group) < 8 or len(text) > 64:
+            raise Stop(USAGE, "the key has %d characters instead of 64" % len(text))
+        if set(group) - set(BASE32):
+            raise Stop(USAGE, "group %d of the key has a character that no key has" % number)
+        value, check = divmod(sum(BASE32.index(c) << 5 * at for at, c in enumerate(reversed(group))), 256)
+        crc, data = number, value.to_bytes(4, "big")
+        for byte in b"\0" + data:
+            crc ^= byte
+            for _ in range(8):
+                crc = crc << 1 & 255 ^ (7 if crc & 128 else 0)
+        if crc != check:
+            raise Stop(USAGE, "group %d of the key has a typing error" % number)
+        key += data
+    return RecoveryKey(key)
+
+
+def forms(secret, algorithm):
+    """3.2: which bytes to try for a slot; a passphrase as entered, composed, decomposed."""
+    if isinstance(secret, RecoveryKey) != (algorithm == "blake3"):
+        return []
+    if algorithm == "blake3":
+        return [secret]
+    try:
+        text = secret.decode()
+    except ValueError:
+        return [secret]
+    return list(dict.fromkeys([secret, *(unicodedata.normalize(form, text).encode() for form in ("NFC", "NFD"))]))
+
+
+def stretch(secret, cost, salt):
+    if isinstance(secret, RecoveryKey):
+        return derive("nakivo repository v1 key-slot key", secret + salt, 64)
+    memory, time, lanes = cost
+    return Argon2id(salt=salt, length=64, iterations=time, lanes=lanes, memory_cost=memory).derive(secret)
+
+
 def read_passphrase(path):
-    """The first line of the file, without LF and one CR before it. Nothing else is taken away or normalised."""
+    """The first line of the file, without LF and one CR before it. Nothing else is taken away."""
     if path is None:
         if not sys.stdin.isatty():
-            raise Stop(WRONG_PASSPHRASE, "the repository is encrypted: name the passphrase file with --passphrase-file")
+            raise Stop(WRONG_PASSPHRASE, "the repository is encrypted: name the passphrase file with --passphrase-file, or "
+                       "a recovery key with --key-file")
         return getpass.getpass("Passphrase: ").encode()
     try:
         with open(path, "rb") as file:
@@ -1177,6 +1302,7 @@ def arguments(argv):
         if name == "export":
             sub.add_argument("to", help="a new or empty folder")
         sub.add_argument("--passphrase-file", metavar="FILE", help="file with the passphrase in its first line")
+        sub.add_argument("--key-file", metavar="FILE", help="file with a recovery key instead of a passphrase")
         sub.add_argument("--object", metavar="NAME", help="name, address or id; default: all")
         sub.add_argument("--point", metavar="ID", help="first digits of an id, or latest; default: the newest of each "
                          "object (list, verify: all)")
@@ -1199,8 +1325,9 @@ def main(argv=None):
             emit("damage", {"where": where, "why": why})
 
     try:
-        repo = Repository(args.repository, lambda: read_passphrase(args.passphrase_file), args.without_format,
-                          args.salvage, on_damage, args.passphrase_file is not None)
+        repo = Repository(args.repository, lambda: read_key(args.key_file) if args.key_file else read_passphrase(
+            args.passphrase_file), args.without_format, args.salvage, on_damage,
+                          args.passphrase_file is not None or args.key_file is not None)
         if args.seen:
             check_seen(repo, args.seen)
         args.function(repo, args)

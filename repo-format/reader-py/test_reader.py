@@ -123,6 +123,7 @@ class Forge:
     def __init__(self, folder, seed=1, epoch=0, compress=True):
         self.root, self.epoch, self.compress = os.path.join(folder, "NakivoBackup"), epoch, compress
         self.keys = reader.Repository.__new__(reader.Repository)
+        self.keys.epochs = {}
         self.keys.keys, self.keys.id = {}, splitmix(seed, 48)[32:]
         self.master = self.keys.master = splitmix(seed, 32)
         self.chunk_key = reader.derive("nakivo repository v1 chunk-id", self.master + self.keys.id, 32)
@@ -291,6 +292,50 @@ class Vectors(Case):
                 reader.Repository(self.path("r"), lambda: passphrase)
             self.assertEqual(caught.exception.code, reader.WRONG_PASSPHRASE)
 
+    def test_recovery_key_and_rotation(self):
+        root, slot = self.path("r", "NakivoBackup"), vector("key-slot-recovery.json")
+        spew(os.path.join(root, "format.json"), vector("format.json"))
+        spew(os.path.join(root, "keys", blake3(slot).hexdigest()[:16]), slot)
+        spew(os.path.join(root, "log", "%020d" % 8), vector("commit-epoch-1.bin"))
+        spew(self.path("key"), vector("recovery-key.txt"))
+        key = reader.read_key(self.path("key"))
+        self.assertEqual(key, bytes(range(0x40, 0x60)))
+        repo = reader.Repository(self.path("r"), lambda: key)
+        self.assertEqual((repo.master, list(repo.epochs), repo.since), (bytes(range(32)), [1], 7))
+        commit, _ = repo.read_commit(8)
+        self.assertEqual([tag for tag, _ in commit.operations], list(range(1, 11)))
+        # What was there before epoch 1, under its own number: commit 7 began the epoch, so it cannot be right.
+        for number, fits in ((6, True), (7, False), (8, False)):
+            header = repo.header(reader.COMMIT, 0, number)
+            if fits:
+                self.assertEqual(repo.check_header(header, reader.COMMIT, number), 0)
+            else:
+                with self.assertRaises(reader.Damage):
+                    repo.check_header(header, reader.COMMIT, number)
+        with self.assertRaises(reader.Damage):
+            repo.header(reader.PACK, 2)
+        for wrong in (lambda: b"correct horse", lambda: reader.RecoveryKey(bytes(32))):
+            with self.assertRaises(reader.Stop) as caught:
+                reader.Repository(self.path("r"), wrong)
+            self.assertEqual(caught.exception.code, reader.WRONG_PASSPHRASE)
+        os.remove(os.path.join(root, "log", "%020d" % 8))
+        self.assertIn("set back", "".join(why for _, why in reader.Repository(self.path("r"), lambda: key).damages))
+
+    def test_typing_errors_in_a_key(self):
+        text = vector("recovery-key.txt").decode()
+        for typed in (text.lower(), text.replace("-", " "), "# note\n\ufeff" + text, text.replace("0", "O")):
+            spew(self.path("key"), typed.encode())
+            self.assertEqual(reader.read_key(self.path("key")), bytes(range(0x40, 0x60)))
+        places = [at for at, c in enumerate(text) if c not in "-\n"]
+        for number, at in enumerate(places):
+            spew(self.path("key"), (text[:at] + ("Z" if text[at] != "Z" else "Y") + text[at + 1:]).encode())
+            with self.assertRaises(reader.Stop) as caught:
+                reader.read_key(self.path("key"))
+            self.assertIn("group %d " % (number // 8 + 1), str(caught.exception))
+        spew(self.path("key"), text[:-3].encode())
+        with self.assertRaises(reader.Stop):
+            reader.read_key(self.path("key"))
+
     def test_slot_without_passphrase(self):
         forge, slot = Forge(self.path("r")), vector("key-slot-plain.json")
         shutil.rmtree(os.path.join(forge.root, "keys"))
@@ -335,6 +380,17 @@ class Vectors(Case):
         self.assertEqual(repo.state.tombstones, {b"\x18" * 32: 2})
         self.assertEqual(repo.state.removed, {b"\x16" * 16: 1})
         self.assertEqual([where for where, _ in repo.damages], ["index/" + "17" * 32])
+
+    def test_damage(self):
+        repo = self.open(**{"log/%020d" % 2: vector("commit-damage.bin")})
+        (tag, fields), = repo.read_commit(2)[0].operations
+        operation = reader.OPERATIONS[tag](fields)
+        self.assertEqual([(p.id, p.blocks) for p in operation.packs], [(b"\x1f" * 32, [0, 7]), (b"\x20" * 32, [])])
+        self.assertEqual((operation.sound, operation.whole), ([b"\x21" * 32], [b"\x22" * 16]))
+        repo = self.open(**{"checkpoint/%020d" % 2: vector("checkpoint-damage.bin")})
+        point = repo.state.damaged_points[b"\1" * 16]
+        self.assertEqual((point.lost, point.items), (2, [b"inbox\0\2AAMk1"]))
+        self.assertEqual(sorted(repo.state.damaged_packs), [b"\x1f" * 32, b"\x20" * 32])
 
     def test_records(self):
         item = reader.ITEM(reader.cbor(vector("item-record.cbor")))
@@ -473,10 +529,10 @@ class Forged(Case):
             other.add([other.item("", "a", b"a", **change), other.item("", "b", b"b")])
             code, found, _ = self.export()
             self.assertEqual((code, found.get("b")), (1, b"b"), change)
-        other.commit([[11, {}]])
+        other.commit([[12, {}]])
         code, _, errors = self.verify()
         self.assertEqual(code, 1)
-        self.assertIn("unknown operation 11", errors)
+        self.assertIn("unknown operation 12", errors)
 
     def test_bombs(self):
         forge = self.forge
@@ -1082,6 +1138,28 @@ class Product(Case):
         self.emulated("--mail-from", folder, "--items", "200")
         nakivo(self, "backup", "m365", "--repo", self.url(), "--account", self.path("account.toml"), codes=(0, 3))
         self.assertGreater(self.compare(), 0)
+
+    def test_rotated(self):
+        """Before a rotation, after it, after everything was encrypted anew: with a passphrase and with a recovery key."""
+        self.init("fast", True)
+        passphrase, paper = self.options, ("--key-file", self.path("paper"))
+
+        def back_up(name):
+            spew(self.path("src", name), self.randbytes(200000))
+            nakivo(self, "backup", "folder", self.path("src"), "--repo", self.url(), "--name", "n", *self.options)
+        back_up("a")
+        nakivo(self, "repo", "key", "recovery", self.url(), "--out", self.path("paper"), *passphrase)
+        nakivo(self, "repo", "key", "rotate", self.url(), "--keep-key-file", self.path("paper"), "--no-reencrypt",
+               *passphrase)
+        back_up("b")
+        for self.options in (passphrase, paper):
+            self.assertEqual(self.compare(), 3)
+        nakivo(self, "repo", "key", "rotate", self.url(), "--drop-others", "--grace", "0m", *paper)
+        self.assertEqual(self.compare(), 3)
+        self.assertEqual(self.read("list", self.path("r"))[0], 0)
+        self.assertEqual(run("list", self.path("r"), *passphrase)[0], 12)
+        repo = reader.Repository(self.path("r"), lambda: reader.read_key(self.path("paper")))
+        self.assertEqual({pack.epoch for pack in repo.index_packs.values()}, {2})
 
     def test_flips(self):
         """Random flips in every file of an encrypted repository are noticed, and what is not damaged comes out."""

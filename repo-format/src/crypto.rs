@@ -9,6 +9,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::{FormatError, Result};
 use crate::ids::{BlockId, ChunkId, ContentHash, RepositoryId};
+use crate::keyring::KeyRing;
 use crate::object::{ObjectHeader, ObjectType};
 use crate::siv::SivKey;
 
@@ -21,30 +22,6 @@ const CONTEXT_CHUNK_ID: &str = "nakivo repository v1 chunk-id";
 const CONTEXT_BLOCK_ID: &str = "nakivo repository v1 block-id";
 const CONTEXT_GEAR: &str = "nakivo repository v1 gear";
 const CONTEXT_BOUNDARY: &str = "nakivo repository v1 tree-boundary";
-
-/// A passphrase. Prints `[redacted]`, wiped on drop.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct Passphrase(String);
-
-impl Passphrase {
-    /// Takes a passphrase. It is used byte for byte as UTF-8, without normalisation.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret bytes.
-    #[must_use]
-    pub fn expose_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Passphrase([redacted])")
-    }
-}
 
 /// The repository's master key: 32 random bytes, from which every other key is derived.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -155,7 +132,7 @@ fn derive(context: &str, master: &MasterKey, repository: &RepositoryId, epoch: O
 }
 
 struct Inner {
-    master: MasterKey,
+    ring: KeyRing,
     repository: RepositoryId,
     current: Arc<EpochKeys>,
     /// Keys of other epochs met while reading. Only epochs whose commitment matched get in.
@@ -174,7 +151,7 @@ impl Drop for Inner {
 
 /// All keys of a repository, derived from its master key. Cheap to clone, shareable between threads.
 ///
-/// Writes with the epoch it was derived for; reads objects of every epoch of the same master key.
+/// Writes with the epoch it was derived for; reads objects of every epoch that its ring knows.
 #[derive(Clone)]
 pub struct KeySet(Arc<Inner>);
 
@@ -189,9 +166,23 @@ impl fmt::Debug for KeySet {
 }
 
 impl KeySet {
-    /// Derives the keys of `repository` in `epoch`.
+    /// Derives the keys of `repository` in `epoch`, as they are before any rotation.
     #[must_use]
     pub fn derive(master: &MasterKey, epoch: u32, repository: &RepositoryId) -> Self {
+        Self::of_ring(KeyRing::new(master.clone(), epoch), repository)
+    }
+
+    /// Derives the keys of `repository` from what a key slot holds.
+    #[must_use]
+    pub fn of_ring(ring: KeyRing, repository: &RepositoryId) -> Self {
+        let (master, epoch) = (ring.master(), ring.epoch());
+        let secret = ring.secrets(epoch).first().copied().unwrap_or(master);
+        let current = Arc::new(EpochKeys::derive(secret, epoch, repository));
+        Self::build(ring, repository, current)
+    }
+
+    fn build(ring: KeyRing, repository: &RepositoryId, current: Arc<EpochKeys>) -> Self {
+        let master = ring.master();
         let mut chunk_id = Zeroizing::new([0; 32]);
         derive(CONTEXT_CHUNK_ID, master, repository, None, &mut *chunk_id);
         let mut block_id = Zeroizing::new([0; 32]);
@@ -207,14 +198,14 @@ impl KeySet {
             *word = u64::from_le_bytes(le);
         }
         Self(Arc::new(Inner {
-            master: master.clone(),
             repository: *repository,
-            current: Arc::new(EpochKeys::derive(master, epoch, repository)),
+            current,
             others: Mutex::new(Vec::new()),
             chunk_id,
             block_id,
             boundary,
             gear,
+            ring,
         }))
     }
 
@@ -230,10 +221,47 @@ impl KeySet {
         self.0.current.epoch
     }
 
-    /// The master key, for writing another key slot.
+    /// The secrets, for writing another key slot.
+    #[must_use]
+    pub fn ring(&self) -> &KeyRing {
+        &self.0.ring
+    }
+
+    /// The master key.
     #[must_use]
     pub fn master(&self) -> &MasterKey {
-        &self.0.master
+        self.0.ring.master()
+    }
+
+    /// These keys, writing in another epoch that the ring knows.
+    ///
+    /// # Errors
+    /// `UnknownEpoch`.
+    pub fn writing_in(&self, epoch: u32) -> Result<Self> {
+        let header = self.header_in_epoch(epoch, ObjectType::Commit, 0)?;
+        self.reached(&header, None)
+    }
+
+    /// These keys after an object with this header was opened: they write in its epoch if that is newer. `since` is its
+    /// number, if it is a commit: from there on nothing is accepted that is sealed in an older epoch.
+    ///
+    /// # Errors
+    /// `UnknownEpoch`, `Authentication`: nothing with this header can have been opened.
+    pub fn reached(&self, header: &ObjectHeader, since: Option<u64>) -> Result<Self> {
+        let keys = self.epoch_keys("object", header.epoch, Some(&header.commitment))?;
+        let repository = &self.0.repository;
+        let secrets = self.0.ring.secrets(header.epoch);
+        let secret = secrets.into_iter().find(|secret| {
+            EpochKeys::derive(secret, header.epoch, repository).commitment == header.commitment
+        });
+        let secret = secret.unwrap_or(self.0.ring.master());
+        let ring = self.0.ring.reached(header.epoch, secret, since);
+        let current = if ring.epoch() == header.epoch {
+            keys
+        } else {
+            Arc::clone(&self.0.current)
+        };
+        Ok(Self::build(ring, repository, current))
     }
 
     /// What headers of the current epoch carry, so that bytes opened under another key are refused.
@@ -282,12 +310,12 @@ impl KeySet {
     }
 
     /// The header an object of `epoch` has: to open a block without reading its pack's first bytes.
-    #[must_use]
-    pub fn header_in_epoch(&self, epoch: u32, kind: ObjectType, number: u64) -> ObjectHeader {
-        if epoch == self.0.current.epoch {
-            return self.header(kind, number);
-        }
-        self.header_of(&self.epoch_keys(epoch, None), kind, number)
+    ///
+    /// # Errors
+    /// `UnknownEpoch`.
+    pub fn header_in_epoch(&self, epoch: u32, kind: ObjectType, number: u64) -> Result<ObjectHeader> {
+        let keys = self.epoch_keys(kind.as_str(), epoch, None)?;
+        Ok(self.header_of(&keys, kind, number))
     }
 
     fn header_of(&self, keys: &EpochKeys, kind: ObjectType, number: u64) -> ObjectHeader {
@@ -317,34 +345,52 @@ impl KeySet {
                 what: "object of another repository",
             });
         }
-        let keys = self.epoch_keys(header.epoch, Some(&header.commitment));
-        if keys.commitment != header.commitment {
-            return Err(FormatError::Authentication {
-                what: "key commitment",
+        let ordered = matches!(kind, ObjectType::Commit | ObjectType::Checkpoint);
+        if ordered && header.epoch < self.0.ring.floor(header.number) {
+            return Err(FormatError::EndedEpoch {
+                what: kind.as_str(),
+                number: header.number,
+                epoch: header.epoch,
             });
         }
-        Ok(keys)
+        self.epoch_keys(kind.as_str(), header.epoch, Some(&header.commitment))
     }
 
     pub(crate) fn current(&self) -> &Arc<EpochKeys> {
         &self.0.current
     }
 
-    /// The keys of an epoch. Remembered only when `seen` proves that the epoch is in use, so that hostile
-    /// headers cannot fill the memory.
-    fn epoch_keys(&self, epoch: u32, seen: Option<&[u8; 16]>) -> Arc<EpochKeys> {
-        if epoch == self.0.current.epoch {
-            return Arc::clone(&self.0.current);
+    /// The keys of an epoch; where `seen` is given, those with this commitment. Remembered only when it proves that the epoch
+    /// is in use, so that hostile headers cannot fill the memory.
+    fn epoch_keys(&self, what: &'static str, epoch: u32, seen: Option<&[u8; 16]>) -> Result<Arc<EpochKeys>> {
+        let fits = |keys: &EpochKeys| keys.epoch == epoch && seen.is_none_or(|seen| *seen == keys.commitment);
+        if fits(&self.0.current) {
+            return Ok(Arc::clone(&self.0.current));
         }
         let mut others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = others.iter().find(|keys| keys.epoch == epoch) {
-            return Arc::clone(keys);
+        if let Some(keys) = others.iter().find(|keys| fits(keys)) {
+            return Ok(Arc::clone(keys));
         }
-        let keys = Arc::new(EpochKeys::derive(&self.0.master, epoch, &self.0.repository));
-        if seen == Some(&keys.commitment) {
-            others.push(Arc::clone(&keys));
+        let secrets = self.0.ring.secrets(epoch);
+        let known = !secrets.is_empty();
+        let derived = secrets
+            .into_iter()
+            .map(|secret| EpochKeys::derive(secret, epoch, &self.0.repository))
+            .find(fits);
+        match derived {
+            Some(keys) => {
+                let keys = Arc::new(keys);
+                if seen.is_some() {
+                    others.push(Arc::clone(&keys));
+                }
+                Ok(keys)
+            }
+            // A newer epoch has another secret, which was drawn since this ring was read.
+            None if !known || epoch > self.0.current.epoch => Err(FormatError::UnknownEpoch { what, epoch }),
+            None => Err(FormatError::Authentication {
+                what: "key commitment",
+            }),
         }
-        keys
     }
 
     /// The gear table of the content chunker.

@@ -73,6 +73,24 @@ pub enum FormatError {
     /// The key slot is protected and no passphrase was given.
     #[error("the key slot needs a passphrase")]
     PassphraseRequired,
+    /// Sealed in an epoch whose keys are not known: the keys were rotated since they were read, or the bytes were changed.
+    #[error("{what} is sealed in epoch {epoch}, which the key slot does not know")]
+    UnknownEpoch {
+        /// The thing that was read.
+        what: &'static str,
+        /// Its epoch.
+        epoch: u32,
+    },
+    /// Sealed in an epoch that had ended when the thing can have been made: by somebody who has keys of that time only.
+    #[error("{what} {number} is sealed in epoch {epoch}, which had ended")]
+    EndedEpoch {
+        /// The thing that was read.
+        what: &'static str,
+        /// Its number.
+        number: u64,
+        /// Its epoch.
+        epoch: u32,
+    },
     /// A parameter of the key derivation is outside the allowed range.
     #[error("key derivation refused: {parameter} is {found}, allowed is {min} to {max}")]
     KdfRefused {

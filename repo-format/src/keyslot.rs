@@ -1,4 +1,4 @@
-//! Key slots: files that hold the master key, wrapped by a passphrase.
+//! Key slots: files that hold the repository's secrets, wrapped by a passphrase or by a key.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
@@ -7,20 +7,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::crypto::{self, MasterKey, Passphrase, TAG_BYTES};
+use crate::crypto::{self, TAG_BYTES};
 use crate::error::{FormatError, Result};
 use crate::ids::{RepositoryId, SlotId};
 use crate::json;
+use crate::keyring::KeyRing;
+use crate::secret::{Passphrase, RecoveryKey, Secret};
 
 const WHAT: &str = "key slot";
 const MARK: &str = "key-slot";
 const VERSION: u32 = 1;
 const ARGON2ID: &str = "argon2id";
+const BLAKE3: &str = "blake3";
 const NONE: &str = "none";
 const CONTEXT_COMMITMENT: &str = "nakivo repository v1 key-slot commitment";
+const CONTEXT_KEY: &str = "nakivo repository v1 key-slot key";
 
-/// Length of the wrapped secret: master key and epoch.
-const SECRET_BYTES: usize = 32 + 4;
 /// Length of a salt in bytes.
 pub const SALT_BYTES: usize = 16;
 
@@ -123,6 +125,75 @@ struct Stored {
     check: String,
 }
 
+/// How a slot is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotKind {
+    /// By a passphrase, which costs this much to try.
+    Passphrase(KdfParams),
+    /// By a key of 256 random bits.
+    Key,
+    /// By anybody: what it holds lies in it in clear.
+    Plain,
+}
+
+/// How a wrapping key comes to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Derivation {
+    Argon2id(KdfParams, [u8; SALT_BYTES]),
+    Blake3([u8; SALT_BYTES]),
+}
+
+/// What a secret becomes under the parameters and the salt of a slot. With it, slots of the same salt are opened and written
+/// without the secret and without the cost of trying it. Prints no secret; wiped on drop.
+#[derive(Clone)]
+pub struct SlotKey {
+    derivation: Derivation,
+    kek: Zeroizing<[u8; 64]>,
+}
+
+impl std::fmt::Debug for SlotKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SlotKey([redacted])")
+    }
+}
+
+impl SlotKey {
+    /// The wrapping key of a new slot. `salt` is 16 random bytes; `params` matter for passphrases alone, which are taken in
+    /// their normalised form. Takes as long as it is made to take; call it off the event loop.
+    ///
+    /// # Errors
+    /// `KdfRefused` for parameters out of range.
+    pub fn new(secret: &Secret, params: KdfParams, salt: [u8; SALT_BYTES]) -> Result<Self> {
+        match secret {
+            Secret::Passphrase(passphrase) => {
+                Self::of_passphrase(&passphrase.normalized(), Derivation::Argon2id(params, salt))
+            }
+            Secret::Key(key) => Ok(Self::of_key(key, Derivation::Blake3(salt))),
+        }
+    }
+
+    fn of_passphrase(passphrase: &Passphrase, derivation: Derivation) -> Result<Self> {
+        let Derivation::Argon2id(params, salt) = derivation else {
+            return Err(FormatError::WrongPassphrase);
+        };
+        Ok(Self {
+            derivation,
+            kek: derive_kek(passphrase, params, &salt)?,
+        })
+    }
+
+    fn of_key(key: &RecoveryKey, derivation: Derivation) -> Self {
+        let mut kek = Zeroizing::new([0; 64]);
+        if let Derivation::Blake3(salt) = derivation {
+            let mut hasher = blake3::Hasher::new_derive_key(CONTEXT_KEY);
+            hasher.update(key.expose_bytes());
+            hasher.update(&salt);
+            hasher.finalize_xof().fill(&mut *kek);
+        }
+        Self { derivation, kek }
+    }
+}
+
 /// A key slot. Several may exist; any one opens the repository.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeySlot {
@@ -142,54 +213,64 @@ impl std::fmt::Debug for KeySlot {
 }
 
 impl KeySlot {
-    /// Wraps the master key with a passphrase. `salt` is 16 random bytes, `created` an RFC 3339 time.
+    /// Wraps a ring. `created` is an RFC 3339 time.
     ///
     /// # Errors
-    /// `KdfRefused` for parameters out of range.
-    #[expect(clippy::too_many_arguments, reason = "all of them are part of the slot")]
+    /// `EncodeCheckFailed` when what was made does not open again.
     pub fn wrap(
-        master: &MasterKey,
-        epoch: u32,
-        passphrase: &Passphrase,
-        params: KdfParams,
-        salt: [u8; SALT_BYTES],
+        ring: &KeyRing,
+        key: &SlotKey,
         repository: &RepositoryId,
         created: &str,
         description: &str,
     ) -> Result<Self> {
+        let (algorithm, params, salt) = match &key.derivation {
+            Derivation::Argon2id(params, salt) => (ARGON2ID, Some(params), salt),
+            Derivation::Blake3(salt) => (BLAKE3, None, salt),
+        };
         let kdf = Kdf {
-            algorithm: ARGON2ID.into(),
-            memory_kib: Some(params.memory_kib),
-            time: Some(params.time),
-            parallelism: Some(params.parallelism),
+            algorithm: algorithm.into(),
+            memory_kib: params.map(|params| params.memory_kib),
+            time: params.map(|params| params.time),
+            parallelism: params.map(|params| params.parallelism),
             salt: Some(BASE64.encode(salt)),
         };
         let mut stored = new_stored(kdf, repository, created, description);
-        let kek = derive_kek(passphrase, params, &salt)?;
         let aad = aad_of(&stored)?;
         let mut wrapped = Zeroizing::new(vec![0; TAG_BYTES]);
-        wrapped.extend_from_slice(&*secret(master, epoch));
-        crypto::seal_in_place(&kek, &headers(repository, &aad), &mut wrapped)?;
+        wrapped.extend_from_slice(&ring.encode());
+        crypto::seal_in_place(&key.kek, &headers(repository, &aad), &mut wrapped)?;
         stored.wrapped = BASE64.encode(&*wrapped);
-        stored.commitment = BASE64.encode(commitment(&kek, repository));
+        stored.commitment = BASE64.encode(commitment(&key.kek, repository));
         let slot = Self::build(&stored)?;
         // Decode after encode: a slot that cannot be opened would lose the repository.
-        let opened = slot
-            .open_with(&kek)
-            .map_err(|_| FormatError::EncodeCheckFailed { what: WHAT })?;
-        if opened != (master.clone(), epoch) {
-            return Err(FormatError::EncodeCheckFailed { what: WHAT });
+        match slot.open(key) {
+            Ok(opened) if opened == *ring => Ok(slot),
+            _ => Err(FormatError::EncodeCheckFailed { what: WHAT }),
         }
-        Ok(slot)
     }
 
-    /// A slot that holds the master key in clear: for a repository without a passphrase.
+    /// This slot with another ring: same label, time, parameters and salt. The same ring gives the same bytes.
+    ///
+    /// # Errors
+    /// As [`KeySlot::wrap`].
+    pub fn rewrap(&self, ring: &KeyRing, key: &SlotKey) -> Result<Self> {
+        let stored = &self.stored;
+        Self::wrap(
+            ring,
+            key,
+            &stored.repository,
+            &stored.created,
+            &stored.description,
+        )
+    }
+
+    /// A slot that holds the ring in clear: for a repository without a passphrase.
     ///
     /// # Errors
     /// `Corrupt` when it cannot be expressed as JSON; does not happen.
     pub fn plain(
-        master: &MasterKey,
-        epoch: u32,
+        ring: &KeyRing,
         repository: &RepositoryId,
         created: &str,
         description: &str,
@@ -202,7 +283,7 @@ impl KeySlot {
             salt: None,
         };
         let mut stored = new_stored(kdf, repository, created, description);
-        stored.wrapped = BASE64.encode(*secret(master, epoch));
+        stored.wrapped = BASE64.encode(&*ring.encode());
         Self::build(&stored)
     }
 
@@ -234,7 +315,7 @@ impl KeySlot {
             aad,
         };
         // Refuses bad parameters now, so that a listing of slots shows them.
-        slot.kdf()?;
+        slot.derivation()?;
         Ok(slot)
     }
 
@@ -268,31 +349,39 @@ impl KeySlot {
         &self.stored.created
     }
 
-    /// Whether a passphrase is needed.
-    #[must_use]
-    pub fn needs_passphrase(&self) -> bool {
-        self.stored.kdf.algorithm != NONE
+    /// How it is opened.
+    ///
+    /// # Errors
+    /// None for a slot that was parsed.
+    pub fn kind(&self) -> Result<SlotKind> {
+        Ok(match self.derivation()? {
+            None => SlotKind::Plain,
+            Some(Derivation::Argon2id(params, _)) => SlotKind::Passphrase(params),
+            Some(Derivation::Blake3(_)) => SlotKind::Key,
+        })
     }
 
-    /// The cost parameters and salt; `None` for a slot in clear.
-    fn kdf(&self) -> Result<Option<(KdfParams, [u8; SALT_BYTES])>> {
+    /// Parameters and salt; `None` for a slot in clear.
+    fn derivation(&self) -> Result<Option<Derivation>> {
         let kdf = &self.stored.kdf;
+        let missing = || FormatError::corrupt(WHAT, "a parameter of the key derivation is missing");
+        let salt = || -> Result<[u8; SALT_BYTES]> {
+            let salt = decode_base64(kdf.salt.as_deref().ok_or_else(missing)?)?;
+            salt.as_slice()
+                .try_into()
+                .map_err(|_| FormatError::corrupt(WHAT, "the salt is not 16 bytes"))
+        };
         match kdf.algorithm.as_str() {
             NONE => Ok(None),
+            BLAKE3 => Ok(Some(Derivation::Blake3(salt()?))),
             ARGON2ID => {
-                let missing = || FormatError::corrupt(WHAT, "a parameter of the key derivation is missing");
                 let params = KdfParams {
                     memory_kib: kdf.memory_kib.ok_or_else(missing)?,
                     time: kdf.time.ok_or_else(missing)?,
                     parallelism: kdf.parallelism.ok_or_else(missing)?,
                 };
                 params.validate()?;
-                let salt = decode_base64(kdf.salt.as_deref().ok_or_else(missing)?)?;
-                let salt = salt
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| FormatError::corrupt(WHAT, "the salt is not 16 bytes"))?;
-                Ok(Some((params, salt)))
+                Ok(Some(Derivation::Argon2id(params, salt()?)))
             }
             other => Err(FormatError::UnsupportedFeature {
                 what: WHAT,
@@ -301,43 +390,74 @@ impl KeySlot {
         }
     }
 
-    /// Opens the slot: the master key and the epoch to write in.
+    /// Tries a secret: the slot's wrapping key, if it is the right one. A passphrase is tried as it was entered and then in
+    /// the other forms that look the same.
     ///
     /// Takes as long as the key derivation is made to take; call it off the event loop.
     ///
     /// # Errors
-    /// `WrongPassphrase`; `PassphraseRequired`; `IdMismatch` for a slot of another repository;
-    /// `Authentication` when the passphrase is right but the slot was changed.
-    pub fn unwrap(
-        &self,
-        passphrase: Option<&Passphrase>,
-        repository: &RepositoryId,
-    ) -> Result<(MasterKey, u32)> {
-        if &self.stored.repository != repository {
-            return Err(FormatError::IdMismatch {
-                what: "key slot of another repository",
-            });
+    /// `WrongPassphrase`, also for a secret of another kind than the slot's.
+    pub fn try_secret(&self, secret: &Secret) -> Result<SlotKey> {
+        let derivation = self.derivation()?.ok_or(FormatError::WrongPassphrase)?;
+        match (secret, derivation) {
+            (Secret::Key(key), Derivation::Blake3(_)) => {
+                let key = SlotKey::of_key(key, derivation);
+                self.check_key(&key).map(|()| key)
+            }
+            (Secret::Passphrase(passphrase), Derivation::Argon2id(..)) => {
+                for form in passphrase.forms() {
+                    let key = SlotKey::of_passphrase(&form, derivation)?;
+                    match self.check_key(&key) {
+                        Err(FormatError::WrongPassphrase) => {}
+                        other => return other.map(|()| key),
+                    }
+                }
+                Err(FormatError::WrongPassphrase)
+            }
+            _ => Err(FormatError::WrongPassphrase),
         }
-        let Some((params, salt)) = self.kdf()? else {
-            return parse_secret(&decode_base64(&self.stored.wrapped)?);
-        };
-        let kek = derive_kek(passphrase.ok_or(FormatError::PassphraseRequired)?, params, &salt)?;
-        self.open_with(&kek)
     }
 
-    fn open_with(&self, kek: &[u8; 64]) -> Result<(MasterKey, u32)> {
-        let repository = &self.stored.repository;
+    /// Whether the key is this slot's.
+    fn check_key(&self, key: &SlotKey) -> Result<()> {
+        if self.derivation()? != Some(key.derivation) {
+            return Err(FormatError::WrongPassphrase);
+        }
         let stored: [u8; 32] = decode_base64(&self.stored.commitment)?
             .as_slice()
             .try_into()
             .map_err(|_| FormatError::corrupt(WHAT, "the commitment is not 32 bytes"))?;
+        let own = commitment(&key.kek, &self.stored.repository);
         // `blake3::Hash` compares in constant time.
-        if blake3::Hash::from_bytes(stored) != blake3::Hash::from_bytes(commitment(kek, repository)) {
-            return Err(FormatError::WrongPassphrase);
+        if blake3::Hash::from_bytes(stored) == blake3::Hash::from_bytes(own) {
+            Ok(())
+        } else {
+            Err(FormatError::WrongPassphrase)
         }
+    }
+
+    /// Opens the slot.
+    ///
+    /// # Errors
+    /// `WrongPassphrase` for the key of another secret or salt; `Authentication` when the key is right but the slot was
+    /// changed.
+    pub fn open(&self, key: &SlotKey) -> Result<KeyRing> {
+        self.check_key(key)?;
         let mut wrapped = decode_base64(&self.stored.wrapped)?;
-        crypto::open_in_place(kek, WHAT, &headers(repository, &self.aad), &mut wrapped)?;
-        parse_secret(&wrapped[TAG_BYTES..])
+        let headers = headers(&self.stored.repository, &self.aad);
+        crypto::open_in_place(&key.kek, WHAT, &headers, &mut wrapped)?;
+        KeyRing::decode(&wrapped[TAG_BYTES..])
+    }
+
+    /// Opens a slot in clear.
+    ///
+    /// # Errors
+    /// `PassphraseRequired` for any other slot; `Corrupt`.
+    pub fn open_plain(&self) -> Result<KeyRing> {
+        match self.derivation()? {
+            None => KeyRing::decode(&decode_base64(&self.stored.wrapped)?),
+            Some(_) => Err(FormatError::PassphraseRequired),
+        }
     }
 }
 
@@ -364,20 +484,6 @@ fn aad_of(stored: &Stored) -> Result<String> {
 
 fn headers<'a>(repository: &'a RepositoryId, aad: &'a str) -> [&'a [u8]; 3] {
     [repository.as_bytes(), MARK.as_bytes(), aad.as_bytes()]
-}
-
-fn secret(master: &MasterKey, epoch: u32) -> Zeroizing<[u8; SECRET_BYTES]> {
-    let mut out = Zeroizing::new([0; SECRET_BYTES]);
-    out[..32].copy_from_slice(master.expose_bytes());
-    out[32..].copy_from_slice(&epoch.to_le_bytes());
-    out
-}
-
-fn parse_secret(bytes: &[u8]) -> Result<(MasterKey, u32)> {
-    let wrong = || FormatError::corrupt(WHAT, "the wrapped secret is not 36 bytes");
-    let (master, epoch) = bytes.split_at_checked(32).ok_or_else(wrong)?;
-    let master = MasterKey::from_random(master.try_into().map_err(|_| wrong())?);
-    Ok((master, u32::from_le_bytes(epoch.try_into().map_err(|_| wrong())?)))
 }
 
 fn derive_kek(passphrase: &Passphrase, params: KdfParams, salt: &[u8]) -> Result<Zeroizing<[u8; 64]>> {

@@ -6,7 +6,7 @@
 //!
 //! `docs/repository-format.md` describes the same bytes in words; both change in the same commit.
 //!
-//! Where to start: [`ids`], then [`crypto`] (keys), [`object`] (the header all binary objects share),
+//! Where to start: [`ids`], then [`secret`], [`keyslot`], [`keyring`] and [`crypto`] (keys), [`object`] (the header all binary objects share),
 //! [`pack`] and [`index`] (where chunks live), [`log`] and [`state`] (what the repository contains),
 //! [`tree`] and [`record`] (what a recovery point contains), [`split`] (how content becomes chunks).
 
@@ -19,6 +19,7 @@ pub mod error;
 pub mod ids;
 pub mod index;
 pub(crate) mod json;
+pub mod keyring;
 pub mod keyslot;
 pub mod log;
 pub mod manifest;
@@ -26,6 +27,7 @@ pub mod object;
 pub mod pack;
 pub mod paths;
 pub mod record;
+pub mod secret;
 pub mod sequence;
 pub(crate) mod siv;
 pub mod split;
@@ -35,16 +37,18 @@ pub mod tree;
 pub use blob::{Blob, ChunkRef};
 pub use codec::{Codec, Compression};
 pub use config::{Concurrency, RepositoryConfig};
-pub use crypto::{KeySet, MasterKey, PartHasher, Passphrase};
+pub use crypto::{KeySet, MasterKey, PartHasher};
 pub use error::{FormatError, Result};
 pub use ids::{
     ChunkId, CommitHash, ContentHash, IndexId, ObjectId, PackId, PointId, RepositoryId, RunId, SlotId,
     WriterId,
 };
-pub use keyslot::{KdfParams, KeySlot};
+pub use keyring::KeyRing;
+pub use keyslot::{KdfParams, KeySlot, SlotKey, SlotKind};
 pub use manifest::{Manifest, ObjectKind, ObjectRecord, RunProgress};
 pub use object::{ObjectHeader, ObjectType};
 pub use record::{ContentPart, ItemKind, ItemRecord, Segment, SegmentData, SegmentList, Value};
+pub use secret::{Passphrase, RecoveryKey, Secret};
 pub use state::{RepositoryState, StateError};
 pub use tree::{ItemKey, KeyKind};
 

@@ -9,6 +9,7 @@ use crate::error::{FormatError, Result};
 use crate::ids::{CommitHash, IndexId, PackId, PointId, RunId, WriterId};
 use crate::manifest::{Manifest, Protection, RunProgress};
 use crate::object::{self, ObjectType};
+use crate::tree::ItemKey;
 
 /// The longest commit record in bytes of plaintext.
 pub const MAX_COMMIT_BYTES: usize = 64 << 20;
@@ -120,6 +121,64 @@ pub enum Operation {
         #[n(0)]
         packs: Vec<PackId>,
     },
+    /// What was found damaged, and what was found whole again.
+    #[n(11)]
+    Damage {
+        /// Damaged packs; replaces what was known of each.
+        #[n(0)]
+        packs: Vec<DamagedPack>,
+        /// Packs of which nothing is known to be damaged any more.
+        #[n(1)]
+        sound: Vec<PackId>,
+        /// Points that cannot be read in full; all must exist. Replaces what was known of each.
+        #[n(2)]
+        points: Vec<PointDamage>,
+        /// Points that are whole.
+        #[n(3)]
+        whole: Vec<PointId>,
+    },
+}
+
+/// A pack of which blocks cannot be read: chunks that are nowhere else must not be relied on.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DamagedPack {
+    /// The pack.
+    #[n(0)]
+    pub pack: PackId,
+    /// Places of the damaged blocks in the pack's directory, 0 for the first, ascending. Empty: all of them.
+    #[n(1)]
+    pub blocks: Vec<u32>,
+}
+
+/// What cannot be read of a recovery point.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PointDamage {
+    /// The point.
+    #[n(0)]
+    pub point: PointId,
+    /// How many entries cannot be read: items, entries of lost stretches of its tree, and one for its cursor and ledger each.
+    #[n(1)]
+    pub lost: u64,
+    /// Those of them that are single items, or none if they are too many. As long as these are fewer than `lost`, the point
+    /// is nothing to build another one on.
+    #[n(2)]
+    pub items: Vec<ItemKey>,
+    /// The first cause, for people.
+    #[n(3)]
+    pub what: String,
+    /// When it was found, milliseconds since 1970 UTC.
+    #[n(4)]
+    pub found_ms: i64,
+}
+
+impl PointDamage {
+    /// Whether every loss is a single item that is named, so that reading those items again makes the point whole.
+    #[must_use]
+    pub fn names_all(&self) -> bool {
+        self.items.len() as u64 == self.lost
+    }
 }
 
 /// One commit: the only thing that changes a repository.
@@ -224,6 +283,12 @@ pub struct Checkpoint {
     /// commit with such a number succeeded has written into the past: it has committed nothing.
     #[n(7)]
     pub boundary: u64,
+    /// Packs known to be damaged, in the order of their ids; `None`: none.
+    #[n(8)]
+    pub damaged_packs: Option<Vec<DamagedPack>>,
+    /// Points known to be damaged, in the order of their ids; `None`: none.
+    #[n(9)]
+    pub damaged_points: Option<Vec<PointDamage>>,
 }
 
 impl Checkpoint {

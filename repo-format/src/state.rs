@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ids::{CommitHash, IndexId, PackId, PointId, RunId};
-use crate::log::{Checkpoint, CommitRecord, IndexRef, Operation, RemovedPoint, TombstonedPack};
+use crate::log::{
+    Checkpoint, CommitRecord, DamagedPack, IndexRef, Operation, PointDamage, RemovedPoint, TombstonedPack,
+};
 use crate::manifest::{Manifest, RunProgress};
 
 /// Why a commit does not follow a state.
@@ -55,6 +57,8 @@ pub struct RepositoryState {
     segments: BTreeMap<IndexId, IndexRef>,
     progress: BTreeMap<RunId, Arc<RunProgress>>,
     tombstones: BTreeMap<PackId, u64>,
+    damaged_packs: BTreeMap<PackId, Arc<DamagedPack>>,
+    damaged_points: BTreeMap<PointId, Arc<PointDamage>>,
     boundary: u64,
 }
 
@@ -122,6 +126,18 @@ impl RepositoryState {
         &self.tombstones
     }
 
+    /// Packs known to be damaged.
+    #[must_use]
+    pub fn damaged_packs(&self) -> &BTreeMap<PackId, Arc<DamagedPack>> {
+        &self.damaged_packs
+    }
+
+    /// Points known to be damaged.
+    #[must_use]
+    pub fn damaged_points(&self) -> &BTreeMap<PointId, Arc<PointDamage>> {
+        &self.damaged_points
+    }
+
     /// Commits up to this number may be gone from the store.
     #[must_use]
     pub fn boundary(&self) -> u64 {
@@ -164,6 +180,8 @@ impl RepositoryState {
         merge(&mut self.segments, changes.segments);
         merge(&mut self.progress, changes.progress);
         merge(&mut self.tombstones, changes.tombstones);
+        merge(&mut self.damaged_packs, changes.damaged_packs);
+        merge(&mut self.damaged_points, changes.damaged_points);
         self.removed
             .extend(changes.removed.into_iter().map(|id| (id, commit.seq)));
         self.seq = commit.seq;
@@ -207,6 +225,8 @@ impl RepositoryState {
                 })
                 .collect(),
             boundary: boundary.max(self.boundary),
+            damaged_packs: listed(&self.damaged_packs),
+            damaged_points: listed(&self.damaged_points),
         }
     }
 
@@ -253,6 +273,27 @@ impl RepositoryState {
                 return Err(bad("a tombstone twice"));
             }
         }
+        for damage in checkpoint.damaged_packs.into_iter().flatten() {
+            if state
+                .damaged_packs
+                .insert(damage.pack, Arc::new(damage))
+                .is_some()
+            {
+                return Err(bad("a damaged pack twice"));
+            }
+        }
+        for damage in checkpoint.damaged_points.into_iter().flatten() {
+            if !state.points.contains_key(&damage.point) {
+                return Err(bad("damage of a recovery point that does not exist"));
+            }
+            if state
+                .damaged_points
+                .insert(damage.point, Arc::new(damage))
+                .is_some()
+            {
+                return Err(bad("a damaged recovery point twice"));
+            }
+        }
         Ok(state)
     }
 }
@@ -265,6 +306,13 @@ struct Changes {
     segments: BTreeMap<IndexId, Option<IndexRef>>,
     progress: BTreeMap<RunId, Option<Arc<RunProgress>>>,
     tombstones: BTreeMap<PackId, Option<u64>>,
+    damaged_packs: BTreeMap<PackId, Option<Arc<DamagedPack>>>,
+    damaged_points: BTreeMap<PointId, Option<Arc<PointDamage>>>,
+}
+
+/// The values, in the order of their keys; `None` for none.
+fn listed<K, V: Clone>(known: &BTreeMap<K, Arc<V>>) -> Option<Vec<V>> {
+    (!known.is_empty()).then(|| known.values().map(|value| V::clone(value)).collect())
 }
 
 fn merge<K: Ord, V>(base: &mut BTreeMap<K, V>, changes: BTreeMap<K, Option<V>>) {
@@ -320,6 +368,7 @@ impl Overlay<'_> {
                         return Err(self.conflict("no such recovery point", id));
                     }
                     self.changes.points.insert(*id, None);
+                    self.changes.damaged_points.insert(*id, None);
                     self.changes.removed.insert(*id);
                 }
                 Ok(())
@@ -364,16 +413,57 @@ impl Overlay<'_> {
                 }
                 Ok(())
             }
-            Operation::RemovedPacks { packs } | Operation::Revive { packs } => {
+            Operation::RemovedPacks { packs } => {
                 for pack in packs {
-                    if look(&self.changes.tombstones, &self.base.tombstones, pack).is_none() {
-                        return Err(self.conflict("not tombstoned: pack", pack));
-                    }
-                    self.changes.tombstones.insert(*pack, None);
+                    self.changes.damaged_packs.insert(*pack, None);
                 }
-                Ok(())
+                self.untomb(packs)
             }
+            Operation::Revive { packs } => self.untomb(packs),
+            Operation::Damage {
+                packs,
+                sound,
+                points,
+                whole,
+            } => self.damage(packs, sound, points, whole),
         }
+    }
+
+    fn untomb(&mut self, packs: &[PackId]) -> Result<(), StateError> {
+        for pack in packs {
+            if look(&self.changes.tombstones, &self.base.tombstones, pack).is_none() {
+                return Err(self.conflict("not tombstoned: pack", pack));
+            }
+            self.changes.tombstones.insert(*pack, None);
+        }
+        Ok(())
+    }
+
+    fn damage(
+        &mut self,
+        packs: &[DamagedPack],
+        sound: &[PackId],
+        points: &[PointDamage],
+        whole: &[PointId],
+    ) -> Result<(), StateError> {
+        for pack in sound {
+            self.changes.damaged_packs.insert(*pack, None);
+        }
+        for damage in packs {
+            let known = Some(Arc::new(damage.clone()));
+            self.changes.damaged_packs.insert(damage.pack, known);
+        }
+        for point in whole {
+            self.changes.damaged_points.insert(*point, None);
+        }
+        for damage in points {
+            if look(&self.changes.points, &self.base.points, &damage.point).is_none() {
+                return Err(self.conflict("no such recovery point", &damage.point));
+            }
+            let known = Some(Arc::new(damage.clone()));
+            self.changes.damaged_points.insert(damage.point, known);
+        }
+        Ok(())
     }
 
     fn add_segments(&mut self, segments: &[IndexRef]) -> Result<(), StateError> {

@@ -14,7 +14,7 @@ mod node;
 mod scan;
 
 pub use builder::{EmittedNode, TreeBuilder};
-pub use diff::{DiffStep, TreeChange, TreeDiff};
+pub use diff::{DiffStep, LostSubtree, TreeChange, TreeDiff};
 pub use edit::{Edit, TreeEdit, decode_edits, encode_edits};
 pub use editor::{EditorStats, Step, TreeEditor};
 pub use key::{ItemKey, KeyKind, MAX_ID_BYTES, MAX_KEY_BYTES, container_prefix};

@@ -14,7 +14,7 @@ use nakivo_repo_format::tree::{Edit, TreeEdit, encode_edits};
 use nakivo_repo_format::{Blob, FormatError, ItemKey};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::{Repository, Writer};
+use crate::repository::Writer;
 
 /// Plain bytes of edits held before they become a sorted run.
 const BUFFER_BYTES: usize = 6 << 20;
@@ -118,11 +118,9 @@ impl EditLog {
         Ok(())
     }
 
-    /// All edits in key order, one for each key: the last.
-    pub(crate) async fn merged(
-        mut self,
-        repository: &Repository,
-    ) -> Result<BoxStream<'static, Result<TreeEdit>>> {
+    /// All edits in key order, one for each key: the last. `writer` stored what was put into the repository, or it is
+    /// committed.
+    pub(crate) async fn merged(mut self, writer: &Writer) -> Result<BoxStream<'static, Result<TreeEdit>>> {
         self.seal_buffer()?;
         let mut merge = Merge {
             sources: Vec::new(),
@@ -131,7 +129,7 @@ impl EditLog {
         for run in self.runs {
             let pieces: BoxStream<'static, Result<Bytes>> = match run {
                 Run::Memory(pieces) => stream::iter(pieces).map(|piece| decompress(&piece)).boxed(),
-                Run::Stored(blob) => one_by_one(repository, blob),
+                Run::Stored(blob) => one_by_one(writer, blob),
             };
             merge.sources.push(Source {
                 pieces,
@@ -150,15 +148,15 @@ impl EditLog {
 }
 
 /// The bytes of a blob, each piece read when it is asked for: reading ahead in every run at once takes the memory of all.
-fn one_by_one(repository: &Repository, blob: Blob) -> BoxStream<'static, Result<Bytes>> {
+fn one_by_one(writer: &Writer, blob: Blob) -> BoxStream<'static, Result<Bytes>> {
     match blob {
         Blob::Inline(bytes) => stream::iter([Ok(Bytes::from(bytes))]).boxed(),
         Blob::Chunks { chunks, .. } => {
-            let repository = repository.clone();
+            let writer = writer.clone();
             stream::iter(chunks)
                 .then(move |chunk| {
-                    let repository = repository.clone();
-                    async move { repository.read_chunk(&chunk).await }
+                    let writer = writer.clone();
+                    async move { writer.read_chunk(&chunk).await }
                 })
                 .boxed()
         }
@@ -235,4 +233,56 @@ fn decompress(piece: &Bytes) -> Result<Bytes> {
     zstd::stream::decode_all(piece.as_ref())
         .map(Bytes::from)
         .map_err(|error| Error::internal(format!("decompressing edits: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::TryStreamExt;
+    use nakivo_repo_format::RunId;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::repository::{CreateOptions, Repository};
+    use crate::seams::{Environment, random_bytes};
+
+    /// What went into the repository for want of memory, and into no commit yet, is read back.
+    #[tokio::test]
+    async fn edits_that_do_not_fit_into_memory_come_back() {
+        let env = Environment::default();
+        let options = CreateOptions::unencrypted();
+        let repository = Repository::create(Arc::new(InMemory::new()), options, env.clone())
+            .await
+            .unwrap();
+        let writer = repository.writer(RunId::from_bytes([1; 16]));
+        let mut log = EditLog::new();
+        let mut expected = Vec::new();
+        // Random bytes do not compress.
+        for number in 0..400 {
+            let key = ItemKey::item("", format!("{number:04}")).unwrap();
+            let value: [u8; 64 << 10] = random_bytes(&*env.rng).unwrap();
+            let edit = Edit::Put {
+                size: number,
+                value: value.to_vec().into(),
+            };
+            expected.push(TreeEdit {
+                key: key.to_bytes(),
+                edit: edit.clone(),
+            });
+            log.push(&key, edit, &writer).await.unwrap();
+        }
+        let stored = log.runs.iter().find_map(|run| match run {
+            Run::Stored(blob) => blob.chunks().first(),
+            Run::Memory(_) => None,
+        });
+        let first = stored.expect("some of it was stored");
+        repository
+            .read_chunk(first)
+            .await
+            .expect_err("no commit refers to it");
+        let merged = log.merged(&writer).await.unwrap();
+        let found: Vec<TreeEdit> = merged.try_collect().await.unwrap();
+        assert!(found == expected);
+    }
 }

@@ -113,11 +113,7 @@ async fn store(writer: &Writer, fetched: Result<Fetched>) -> Result<FetchOutcome
 
 /// The outer error is the repository's, the inner one the source's.
 async fn store_part(writer: &Writer, part: PartContent) -> Result<Result<ContentPart>> {
-    let mode = match (part.name.as_str(), part.media_type.as_deref()) {
-        ("mime", _) | (_, Some("message/rfc822")) => PartMode::Mime,
-        ("json", _) => PartMode::Plain,
-        _ => PartMode::File,
-    };
+    let mode = PartMode::of(&part.name, part.media_type.as_deref());
     // Both sides fail through the same call; the slot remembers which side it was.
     let source_error: Arc<Mutex<Option<Error>>> = Arc::default();
     let slot = Arc::clone(&source_error);

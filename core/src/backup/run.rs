@@ -10,14 +10,14 @@ use nakivo_repo_format::ids::{PointId, RunId};
 use nakivo_repo_format::log::{IndexRef, Operation};
 use nakivo_repo_format::manifest::{LedgerKind, Manifest, ObjectRecord, PointCounts, RunProgress};
 use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord};
-use nakivo_repo_format::tree::{Edit, ItemKey, TreeRoot};
+use nakivo_repo_format::tree::{Edit, ItemKey, KeyKind, TreeRoot};
 
 use super::edits::EditLog;
 use super::fetch::FetchOutcome;
 use super::fetches::{Fetches, Outcomes};
 use super::ledger::Ledger;
 use super::whereabouts::{IdHash, Whereabouts};
-use super::{BackupOptions, BackupReport, Outcome};
+use super::{BackupOptions, BackupReport, Outcome, Pace};
 use crate::connector::{Change, ChangesRequest, Connector, Cursor, ItemHead, ItemRef, Usage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Event, Reporter};
@@ -40,7 +40,10 @@ pub(super) async fn run(
     let usage_before = connector.usage();
     repository.refresh().await?;
 
-    let base = repository.latest_point(&object.id);
+    let (base, damaged) = match repository.base_for(&object.id) {
+        Some((base, damaged)) => (Some(base), damaged),
+        None => (None, Vec::new()),
+    };
     let run = RunId::from_bytes(random_bytes(&*env.rng)?);
     let mut state = Run {
         writer: repository.writer(run),
@@ -54,15 +57,19 @@ pub(super) async fn run(
         rounds: HashMap::new(),
         candidates: BTreeSet::new(),
         removed: HashSet::new(),
+        damaged: damaged.iter().map(ItemKey::to_bytes).collect(),
         retried: BTreeSet::new(),
         whereabouts: Whereabouts::default(),
         ledger: Ledger::default(),
         container_delta: 0,
         consecutive_failures: 0,
         cursor: None,
-        last_progress: started,
-        last_progress_items: 0,
-        last_progress_bytes: 0,
+        pace: Pace::new(
+            started,
+            options.progress_interval,
+            options.progress_bytes,
+            options.progress_items,
+        ),
         run,
         started_ms,
         repository,
@@ -124,6 +131,8 @@ pub(super) struct Run {
     pub(super) candidates: BTreeSet<ItemRef>,
     /// Keys that this run removed.
     removed: HashSet<Vec<u8>>,
+    /// Keys of what the base holds and cannot be read, as long as this run has not stored or removed it.
+    pub(super) damaged: BTreeSet<Vec<u8>>,
     /// Items to be tried again, all of them.
     pub(super) retried: BTreeSet<ItemRef>,
     pub(super) whereabouts: Whereabouts,
@@ -131,9 +140,7 @@ pub(super) struct Run {
     pub(super) container_delta: i64,
     consecutive_failures: u32,
     cursor: Option<Cursor>,
-    last_progress: Duration,
-    last_progress_items: u64,
-    last_progress_bytes: u64,
+    pace: Pace,
 }
 
 impl Run {
@@ -145,10 +152,24 @@ impl Run {
             if progress.base != base || progress.spills.is_empty() {
                 continue;
             }
-            let edits = EditLog::resumed(&progress.spills)
-                .merged(&self.repository)
-                .await?;
-            self.resumed = self.writer.update_tree(self.resumed, edits).await?;
+            let taken = match EditLog::resumed(&progress.spills).merged(&self.writer).await {
+                Ok(edits) => self.writer.update_tree(self.resumed, edits).await,
+                Err(error) => Err(error),
+            };
+            self.resumed = match taken {
+                Ok(taken) => taken,
+                // Then it is read from the source once more, and the damaged progress ends with this run.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.reporter.event(Event::Note {
+                        message: format!(
+                            "what the interrupted run {} stored is damaged: {error}",
+                            progress.run
+                        ),
+                    });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             self.reporter.event(Event::Note {
                 message: format!("taking over what the interrupted run {} stored", progress.run),
             });
@@ -279,6 +300,8 @@ impl Run {
             );
         }
         let record = record_of(&head, parts);
+        // Its parts are stored by now, whatever was damaged of them.
+        self.damaged.remove(&key.to_bytes());
         if base.as_ref() != Some(&record) {
             if base.is_none() {
                 self.container_delta += 1;
@@ -312,7 +335,8 @@ impl Run {
         let unchanged =
             |record: &ItemRecord| record.change_key.is_some() && record.change_key == head.change_key;
         // An earlier occurrence in this run may have replaced the base's record: then only a fetch tells.
-        if !self.whereabouts.is_stored(&head.item) {
+        // And what is damaged is read anew although it did not change.
+        if !self.whereabouts.is_stored(&head.item) && !self.damaged.contains(&key.to_bytes()) {
             if let Some(base) = base.as_ref().filter(|base| unchanged(base)) {
                 if self.removed.remove(&key.to_bytes()) {
                     // Taken for gone earlier in this run, and found to be back.
@@ -369,6 +393,7 @@ impl Run {
                     self.ledger.counts.added += 1;
                 }
                 self.edits.push(&key, edit, &self.writer).await?;
+                self.damaged.remove(&key.to_bytes());
                 self.placed(&head);
                 let stats = self.writer.stats();
                 self.reporter.update(|progress| {
@@ -431,7 +456,13 @@ impl Run {
         self.fail(Some(&head.item), path, error, true)
     }
 
-    fn fail(&mut self, item: Option<&ItemRef>, path: String, error: &Error, retry: bool) -> Result<()> {
+    pub(super) fn fail(
+        &mut self,
+        item: Option<&ItemRef>,
+        path: String,
+        error: &Error,
+        retry: bool,
+    ) -> Result<()> {
         self.reporter.update(|progress| progress.failed += 1);
         self.reporter.event(Event::Issue {
             path: path.clone(),
@@ -452,18 +483,25 @@ impl Run {
         Ok(())
     }
 
-    /// Items of the base's ledger that must be tried again.
+    /// Items of the base's ledger that must be tried again, and those of the base that are damaged.
     async fn items_to_retry(&self) -> Result<Vec<ItemRef>> {
         let Some(base) = &self.base else {
             return Ok(Vec::new());
         };
-        Ok(self
-            .repository
-            .ledger(base)
-            .await?
+        let damaged = self
+            .damaged
+            .iter()
+            .filter_map(|key| ItemKey::from_bytes(key).ok());
+        let ledger = self.repository.ledger(base).await?;
+        let failed = ledger
             .into_iter()
             .filter(|entry| entry.retry)
-            .filter_map(|entry| entry.item)
+            .filter_map(|entry| entry.item);
+        let keys: BTreeSet<ItemKey> = failed
+            .chain(damaged.filter(|key| key.kind() == KeyKind::Item))
+            .collect();
+        Ok(keys
+            .into_iter()
             .map(|key| ItemRef {
                 container: key.container().to_owned(),
                 id: key.id().to_owned(),
@@ -474,6 +512,7 @@ impl Run {
     /// Removes what the new point no longer holds.
     pub(super) async fn remove(&mut self, key: &ItemKey) -> Result<()> {
         self.removed.insert(key.to_bytes());
+        self.damaged.remove(&key.to_bytes());
         self.edits.push(key, Edit::Delete, &self.writer).await
     }
 
@@ -497,18 +536,12 @@ impl Run {
 
     async fn progress_if_due(&mut self) -> Result<()> {
         let now = self.repository.environment().clock.monotonic();
-        let stats = self.writer.stats();
-        let stored = self.ledger.counts.stored;
-        if stored == self.last_progress_items {
-            return Ok(());
+        let bytes = self.writer.stats().bytes_stored;
+        if self.pace.is_due(now, self.ledger.counts.stored, bytes) {
+            self.save_progress().await
+        } else {
+            Ok(())
         }
-        if now.saturating_sub(self.last_progress) < self.options.progress_interval
-            && stats.bytes_stored.saturating_sub(self.last_progress_bytes) < self.options.progress_bytes
-            && stored - self.last_progress_items < self.options.progress_items
-        {
-            return Ok(());
-        }
-        self.save_progress().await
     }
 
     /// Commits what is stored so far as progress of this run, without making a point.
@@ -539,9 +572,8 @@ impl Run {
                 Ok(operations)
             })
             .await?;
-        self.last_progress = self.repository.environment().clock.monotonic();
-        self.last_progress_items = self.ledger.counts.stored;
-        self.last_progress_bytes = stats.bytes_stored;
+        let now = self.repository.environment().clock.monotonic();
+        self.pace.note(now, self.ledger.counts.stored, stats.bytes_stored);
         Ok(())
     }
 
@@ -549,13 +581,14 @@ impl Run {
     async fn commit(mut self, before: (Usage, Duration)) -> Result<BackupReport> {
         self.reporter.check()?;
         self.reporter.phase("commit");
+        self.list_damaged()?;
         self.ledger.check()?;
         let env = self.repository.environment().clone();
         let edits = std::mem::replace(&mut self.edits, EditLog::new());
         let root = if edits.is_empty() {
             self.base_root
         } else {
-            let merged = edits.merged(&self.repository).await?;
+            let merged = edits.merged(&self.writer).await?;
             self.writer.update_tree(self.base_root, merged).await?
         };
         let cursor = match self.cursor.take() {
@@ -610,6 +643,7 @@ impl Run {
             description: None,
             software: concat!("nakivo-core ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
+        let damage = self.damage_of(manifest.id, manifest.finished_ms);
         let finished_runs = self.resumed_from.clone();
         self.repository
             .commit(|state| {
@@ -618,6 +652,7 @@ impl Run {
                 operations.push(Operation::AddPoint {
                     manifest: Box::new(manifest.clone()),
                 });
+                operations.extend(damage.clone());
                 // The point ends the progress of its own run by itself.
                 for run in finished_runs
                     .iter()

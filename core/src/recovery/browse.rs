@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use super::containers::Containers;
 use super::query::{Facts, Query};
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::{Repository, ScanRange};
+use crate::repository::{Repository, ScanRange, Spoiled};
 
 /// Most entries of one page.
 pub const MAX_PAGE_ENTRIES: usize = 10_000;
@@ -71,12 +71,16 @@ impl FromStr for PageCursor {
 
 impl PageCursor {
     fn of(key: &ItemKey) -> Self {
-        let kind = if key.kind() == KeyKind::Container {
-            'c'
-        } else {
-            'i'
-        };
-        Self(format!("{kind}:{}", key.id()))
+        Self::named(key.kind(), key.id())
+    }
+
+    fn of_spoiled(entry: &Spoiled) -> Option<Self> {
+        entry.kind.map(|kind| Self::named(kind, &entry.id))
+    }
+
+    fn named(kind: KeyKind, id: &str) -> Self {
+        let kind = if kind == KeyKind::Container { 'c' } else { 'i' };
+        Self(format!("{kind}:{id}"))
     }
 
     fn key(&self, container: &str) -> Result<ItemKey> {
@@ -110,10 +114,12 @@ impl Default for PageRequest {
 }
 
 /// Part of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Page {
     /// Containers first, then items, each in the order of their ids.
     pub entries: Vec<Entry>,
+    /// Entries among them that cannot be read: each error names one. The others are not touched by that.
+    pub spoiled: Vec<Error>,
     /// Where the next page starts; `None` if this is the last.
     pub next: Option<PageCursor>,
 }
@@ -159,7 +165,7 @@ impl PointView {
     /// Lists what lies directly in a container. The root container's id is empty.
     ///
     /// # Errors
-    /// `NotFound` if there is no such container; `InvalidInput` for a limit out of range; `Corrupt` if the listing is
+    /// `NotFound` if there is no such container; `InvalidInput` for a limit out of range; `Corrupt` if the listing itself is
     /// damaged; those of the store.
     pub async fn list(&self, container: &str, request: PageRequest) -> Result<Page> {
         if request.limit == 0 || request.limit > MAX_PAGE_ENTRIES {
@@ -174,14 +180,25 @@ impl PointView {
         if let Some(after) = &request.after {
             range = range.after(after.key(container)?);
         }
-        let mut entries = Vec::new();
+        let (mut entries, mut spoiled) = (Vec::new(), Vec::new());
         let mut last = None;
-        let mut scan = self.repository.scan(self.manifest.root, &range);
+        let mut scan = self.repository.scan_each(self.manifest.root, &range);
         while let Some(found) = scan.next().await {
-            if entries.len() == request.limit {
-                return Ok(Page { entries, next: last });
+            if entries.len() + spoiled.len() >= request.limit && last.is_some() {
+                return Ok(Page {
+                    entries,
+                    spoiled,
+                    next: last,
+                });
             }
-            let (key, record) = found?;
+            let (key, record) = match found? {
+                Ok(found) => found,
+                Err(entry) => {
+                    last = PageCursor::of_spoiled(&entry).or(last);
+                    spoiled.push(in_folder(&folder, entry));
+                    continue;
+                }
+            };
             last = Some(PageCursor::of(&key));
             let path = if folder.is_empty() {
                 record.name.clone()
@@ -190,7 +207,11 @@ impl PointView {
             };
             entries.push(Entry { record, path });
         }
-        Ok(Page { entries, next: None })
+        Ok(Page {
+            entries,
+            spoiled,
+            next: None,
+        })
     }
 
     /// Finds the container or item at a path as listings show it; `/` or nothing is the root. Upper and lower case are
@@ -346,17 +367,17 @@ impl PointView {
         Ok(self.containers().await?.path_of(record))
     }
 
-    /// Streams every item and container that matches, in the order of the tree. Reads the whole tree, but no content. The
-    /// first error ends the stream.
+    /// Streams every item and container that matches, in the order of the tree. Reads the whole tree, but no content. An entry
+    /// that cannot be read comes as an error that names it, of kind `Corrupt` or `UnsupportedFormat`, and the stream goes on.
     #[must_use]
     pub fn find(&self, query: &Query) -> BoxStream<'static, Result<Entry>> {
         let (view, query) = (self.clone(), query.clone());
         stream::once(async move {
             let containers = view.containers().await?;
-            let scan = view.repository.scan(view.manifest.root, &ScanRange::all());
+            let scan = view.repository.scan_each(view.manifest.root, &ScanRange::all());
             Ok(scan.filter_map(move |found| {
                 let entry = match found {
-                    Ok((_, record)) => {
+                    Ok(Ok((_, record))) => {
                         let folder = containers.path(&record.container);
                         matches(&query, &record, &folder).then(|| {
                             Ok(Entry {
@@ -365,6 +386,7 @@ impl PointView {
                             })
                         })
                     }
+                    Ok(Err(entry)) => Some(Err(in_folder(&containers.path(&entry.container), entry))),
                     Err(error) => Some(Err(error)),
                 };
                 async move { entry }
@@ -387,6 +409,15 @@ impl PointView {
             .part(part)
             .ok_or_else(|| Error::not_found("content part", part.escape_debug()))?;
         Ok(self.repository.read_part(part))
+    }
+}
+
+/// The error of an entry that cannot be read, with the folder it is in.
+fn in_folder(folder: &str, entry: Spoiled) -> Error {
+    if folder.is_empty() {
+        entry.error
+    } else {
+        entry.error.context(folder)
     }
 }
 

@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 10_000;
 
 /// All containers of one point.
 #[derive(Debug, Default)]
-pub(super) struct Containers {
+pub(crate) struct Containers {
     by_id: HashMap<String, ItemRecord>,
     children: HashMap<String, Vec<String>>,
     /// Containers whose list of containers is damaged.
@@ -23,7 +23,7 @@ pub(super) struct Containers {
 
 impl Containers {
     /// Reads them, from the root down.
-    pub(super) async fn load(repository: &Repository, root: Option<TreeRoot>) -> Result<Self> {
+    pub(crate) async fn load(repository: &Repository, root: Option<TreeRoot>) -> Result<Self> {
         let mut all = Self::default();
         let mut queue = VecDeque::from([String::new()]);
         let mut visited = HashSet::from([String::new()]);
@@ -101,7 +101,7 @@ impl Containers {
     }
 
     /// The path of a container for people: names joined by `/`; empty for the root.
-    pub(super) fn path(&self, id: &str) -> String {
+    pub(crate) fn path(&self, id: &str) -> String {
         if !self.contains(id) {
             return format!("(folder {id})");
         }
@@ -113,7 +113,7 @@ impl Containers {
     }
 
     /// The path of an entry whose name is not known.
-    pub(super) fn path_of_spoiled(&self, spoiled: &Spoiled) -> String {
+    pub(crate) fn path_of_spoiled(&self, spoiled: &Spoiled) -> String {
         let what = match spoiled.kind {
             Some(KeyKind::Container) => "folder",
             _ => "item",
@@ -128,7 +128,7 @@ impl Containers {
     }
 
     /// The path of an item or container.
-    pub(super) fn path_of(&self, record: &ItemRecord) -> String {
+    pub(crate) fn path_of(&self, record: &ItemRecord) -> String {
         let folder = self.path(&record.container);
         if folder.is_empty() {
             record.name.clone()

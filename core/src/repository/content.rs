@@ -15,6 +15,7 @@ use super::Repository;
 use super::objects::{corrupt, format_error};
 use super::read::Pattern;
 use super::shared::Shared;
+use super::write::PartMode;
 use crate::error::{Error, Result};
 
 /// Chunks of one stream read at once.
@@ -60,6 +61,21 @@ impl Repository {
     /// at its end, so bytes are certain to be right once the stream has ended without an error.
     pub fn read_part(&self, part: &ContentPart) -> BoxStream<'static, Result<Bytes>> {
         read_part(&self.shared, part)
+    }
+
+    /// How the content of a part was cut when it was stored.
+    ///
+    /// # Errors
+    /// `Corrupt` if the list of its segments is damaged; those of the store.
+    pub(crate) async fn mode_of(&self, part: &ContentPart) -> Result<PartMode> {
+        let mut segments = segments(&self.shared, &part.segments);
+        while let Some(segment) = segments.try_next().await? {
+            if !segment.encoding.is_raw() {
+                return Ok(PartMode::Mime);
+            }
+        }
+        // Without base64 in it, a message is cut like a file.
+        Ok(PartMode::File)
     }
 
     /// A number that grows along the store: who has many parts to read reads them fastest in the order of this number. It
@@ -194,7 +210,7 @@ pub(super) fn read_part(shared: &Arc<Shared>, part: &ContentPart) -> BoxStream<'
         stored,
         open: None,
         ready: VecDeque::new(),
-        hasher: Some(shared.keys.part_hasher()),
+        hasher: Some(shared.keys().part_hasher()),
         size: 0,
         expected_size: part.size,
         expected_hash: part.hash,

@@ -47,6 +47,18 @@ pub(crate) async fn replace(state: &dyn StateStore, repository: &RepositoryId, h
     state.put(&key(repository), Bytes::from(bytes)).await
 }
 
+/// The error for a log that ends before the commit that began the epoch of the keys.
+pub(crate) fn behind_its_keys(since: u64, newest: u64) -> Error {
+    Error::new(
+        ErrorKind::HistoryRewound,
+        format!("the key slot knows of commit {since}, and the newest one now is {newest}"),
+    )
+    .with_hint(
+        "The store shows an older history than the key slots: it was rolled back. Find out why before writing to it; opening \
+         with `accept_history` makes what is there now the history to go on from.",
+    )
+}
+
 /// The error for a store that fell behind.
 pub(crate) fn rewound(remembered: Head, what: &str) -> Error {
     let message = format!("commit {} was seen before, and {what}", remembered.seq);

@@ -24,6 +24,10 @@ pub(crate) struct Index {
     stored_bytes: u64,
     /// Packs that are about to go or gone: nothing is found in them any more.
     hidden: HashSet<u32>,
+    /// Blocks known to be damaged. What only they hold is found, but not relied on.
+    damaged: HashSet<u32>,
+    /// Packs known from their directories alone, of which nobody says whether a commit announced them: not relied on either.
+    unannounced: HashSet<u32>,
 }
 
 /// How much of a pack is wanted.
@@ -31,10 +35,20 @@ pub(crate) struct Index {
 pub(crate) struct PackUsage {
     pub(crate) id: PackId,
     pub(crate) size: u64,
+    pub(crate) epoch: u32,
     /// Stored bytes of what is wanted, as its share of its blocks.
     pub(crate) wanted_bytes: u64,
     /// Whether every wanted chunk is `elsewhere`, too, so that the pack may go.
     pub(crate) dispensable: bool,
+}
+
+/// A pack and the epoch that it is sealed in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SealedPack {
+    pub(crate) id: PackId,
+    pub(crate) size: u64,
+    pub(crate) epoch: u32,
+    pub(crate) hidden: bool,
 }
 
 #[derive(Debug)]
@@ -87,7 +101,8 @@ impl Index {
     /// # Errors
     /// When more than 4 billion chunks would have to be numbered.
     pub(crate) fn add(&mut self, pack: &IndexedPack) -> Result<(), TooLarge> {
-        if self.by_id.contains_key(&pack.id) {
+        if let Some(number) = self.by_id.get(&pack.id) {
+            self.unannounced.remove(number);
             return Ok(());
         }
         let chunks: usize = pack.blocks.iter().map(|block| block.chunks.len()).sum();
@@ -150,18 +165,94 @@ impl Index {
         }
     }
 
-    /// Positions of a chunk in packs that are not hidden.
-    fn positions(&self, chunk: &ChunkId) -> impl Iterator<Item = u32> + '_ {
-        self.table.find(chunk, &self.ids).filter(|position| {
+    /// Sets which blocks are known to be damaged: packs, and the places of the blocks in each; no places: all of them.
+    pub(crate) fn set_damaged<'a>(&mut self, damaged: impl Iterator<Item = (PackId, &'a [u32])>) {
+        self.damaged.clear();
+        for (pack, places) in damaged {
+            let Some(numbers) = self.block_numbers_of(&pack) else {
+                continue;
+            };
+            if places.is_empty() {
+                self.damaged.extend(numbers);
+            } else {
+                let known = places
+                    .iter()
+                    .filter_map(|place| numbers.start.checked_add(*place));
+                self.damaged
+                    .extend(known.filter(|number| numbers.contains(number)));
+            }
+        }
+    }
+
+    /// Adds a pack that no segment lists.
+    ///
+    /// # Errors
+    /// As [`Index::add`].
+    pub(crate) fn add_unannounced(&mut self, pack: &IndexedPack) -> Result<(), TooLarge> {
+        if !self.by_id.contains_key(&pack.id) {
+            self.add(pack)?;
+            self.unannounced.extend(self.by_id.get(&pack.id));
+        }
+        Ok(())
+    }
+
+    /// Packs that no segment lists, as far as one must go by the packs.
+    pub(crate) fn unannounced(&self) -> Vec<PackId> {
+        let mut packs: Vec<PackId> = self
+            .unannounced
+            .iter()
+            .map(|number| self.packs[*number as usize].id)
+            .collect();
+        packs.sort_unstable();
+        packs
+    }
+
+    /// Positions of a chunk in packs that are not hidden, those in blocks known to be damaged last.
+    fn positions<'a>(&'a self, chunk: &ChunkId) -> impl Iterator<Item = u32> + use<'a> {
+        let some_damaged = !self.damaged.is_empty();
+        let shown = move |position: &u32| {
             self.hidden.is_empty()
                 || !self
                     .hidden
                     .contains(&self.blocks[self.block_of(*position) as usize].pack)
-        })
+        };
+        let damaged = move |position: &u32| some_damaged && self.is_damaged(*position);
+        let sound = self
+            .table
+            .find(chunk, &self.ids)
+            .filter(shown)
+            .filter(move |at| !damaged(at));
+        let rest = some_damaged
+            .then(|| self.table.find(chunk, &self.ids).filter(shown).filter(damaged))
+            .into_iter()
+            .flatten();
+        sound.chain(rest)
+    }
+
+    /// Whether the chunk at this position lies in a block known to be damaged.
+    pub(crate) fn is_damaged(&self, position: u32) -> bool {
+        !self.damaged.is_empty() && self.damaged.contains(&self.block_of(position))
+    }
+
+    /// Whether a block is known to be damaged.
+    pub(crate) fn is_block_damaged(&self, block: u32) -> bool {
+        self.damaged.contains(&block)
     }
 
     pub(crate) fn contains(&self, chunk: &ChunkId) -> bool {
         self.positions(chunk).next().is_some()
+    }
+
+    /// Whether the chunk is where a new recovery point may rely on it: in a block not known to be damaged, of a pack that a
+    /// commit announced.
+    pub(crate) fn is_reliable(&self, chunk: &ChunkId) -> bool {
+        if self.damaged.is_empty() && self.unannounced.is_empty() {
+            return self.contains(chunk);
+        }
+        self.positions(chunk).any(|position| {
+            let block = self.block_of(position);
+            !self.damaged.contains(&block) && !self.unannounced.contains(&self.blocks[block as usize].pack)
+        })
     }
 
     /// Length of a known chunk.
@@ -258,6 +349,12 @@ impl Index {
         found
     }
 
+    /// A block's pack, and its place in the pack's directory.
+    pub(crate) fn place_in_pack(&self, block: u32) -> (PackId, u32) {
+        let pack = &self.packs[self.blocks[block as usize].pack as usize];
+        (pack.id, block - pack.first_block)
+    }
+
     /// The pack of a block.
     pub(crate) fn pack_of(&self, block: u32) -> PackId {
         self.packs[self.blocks[block as usize].pack as usize].id
@@ -283,6 +380,16 @@ impl Index {
             .map(|(_, pack)| (pack.id, pack.size))
     }
 
+    /// Every pack that was added, hidden or not, and its epoch.
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = SealedPack> + '_ {
+        (0..).zip(&self.packs).map(|(number, pack)| SealedPack {
+            id: pack.id,
+            size: pack.size,
+            epoch: pack.epoch,
+            hidden: self.hidden.contains(&number),
+        })
+    }
+
     /// How much of each pack is wanted, by positions of chunks; hidden packs are left out.
     pub(crate) fn usage(
         &self,
@@ -295,6 +402,7 @@ impl Index {
             .map(|pack| PackUsage {
                 id: pack.id,
                 size: pack.size,
+                epoch: pack.epoch,
                 wanted_bytes: 0,
                 dispensable: true,
             })
@@ -332,15 +440,21 @@ impl Index {
         self.blocks[block as usize].first_chunk..end
     }
 
-    /// The directory of a pack, as this index has it.
-    pub(crate) fn pack(&self, id: &PackId) -> Option<(IndexedPack, Range<u32>)> {
+    /// Numbers of the blocks of a pack.
+    fn block_numbers_of(&self, id: &PackId) -> Option<Range<u32>> {
         let at = *self.by_id.get(id)? as usize;
-        let pack = &self.packs[at];
         let end = self
             .packs
             .get(at + 1)
             .map_or(number(self.blocks.len()), |next| next.first_block);
-        let numbers = pack.first_block..end;
+        Some(self.packs[at].first_block..end)
+    }
+
+    /// The directory of a pack, as this index has it.
+    pub(crate) fn pack(&self, id: &PackId) -> Option<(IndexedPack, Range<u32>)> {
+        let at = *self.by_id.get(id)? as usize;
+        let pack = &self.packs[at];
+        let numbers = self.block_numbers_of(id)?;
         let blocks = numbers.clone().map(|number| self.block(number).entry).collect();
         Some((
             IndexedPack {
@@ -357,9 +471,20 @@ impl Index {
         self.packs.len() - self.hidden.len()
     }
 
-    /// Chunks of all packs, hidden ones included.
+    /// Positions of the chunks of all packs that are not hidden, block by block.
+    fn shown(&self) -> impl Iterator<Item = Range<u32>> + '_ {
+        (0u32..)
+            .zip(&self.blocks)
+            .filter(|(_, block)| !self.hidden.contains(&block.pack))
+            .map(|(number, _)| self.chunk_positions(number))
+    }
+
+    /// Chunks of all packs that are not hidden.
     pub(crate) fn chunk_count(&self) -> usize {
-        self.ids.len()
+        if self.hidden.is_empty() {
+            return self.ids.len();
+        }
+        self.shown().map(|positions| positions.len()).sum()
     }
 
     /// Bytes of all packs that are not hidden.
@@ -367,9 +492,12 @@ impl Index {
         self.stored_bytes
     }
 
-    /// Plain bytes of all chunks.
+    /// Plain bytes of the chunks of all packs that are not hidden.
     pub(crate) fn plain_bytes(&self) -> u64 {
-        self.lengths.iter().map(|length| u64::from(*length)).sum()
+        self.shown()
+            .flatten()
+            .map(|position| u64::from(self.lengths[position as usize]))
+            .sum()
     }
 }
 
@@ -423,7 +551,7 @@ impl Table {
         self.used += 1;
     }
 
-    fn find<'a>(&'a self, id: &ChunkId, ids: &'a [ChunkId]) -> impl Iterator<Item = u32> + 'a {
+    fn find<'a>(&'a self, id: &ChunkId, ids: &'a [ChunkId]) -> impl Iterator<Item = u32> + use<'a> {
         let id = *id;
         let length = self.places.len();
         let start = if length == 0 { 0 } else { self.home(&id) };

@@ -13,11 +13,12 @@ use nakivo_repo_format::log::{CommitRecord, IndexRef};
 use nakivo_repo_format::object::{HEADER_BYTES, ObjectHeader};
 use nakivo_repo_format::pack::{FOOTER_BYTES, MAX_PACK_BYTES, PackFooter, open_directory};
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{CommitHash, PackId, paths};
+use nakivo_repo_format::{Codec, CommitHash, KeySet, PackId, paths};
 
 use super::history::{self, Head};
-use super::objects::{corrupt, format_error};
+use super::objects::{corrupt, format_error, without_path};
 use super::shared::{Ranks, Shared, View, blocking};
+use super::view::LogDamage;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Commits, segments or directories read at once.
@@ -35,7 +36,7 @@ const TAIL_BYTES: u64 = 64 << 10;
 pub(crate) struct Loaded {
     state: RepositoryState,
     ranks: Ranks,
-    read_only: Option<Error>,
+    log_damage: Vec<LogDamage>,
     notes: Vec<String>,
     /// Hashes of the commits that were read on the way.
     hashes: BTreeMap<u64, CommitHash>,
@@ -58,16 +59,20 @@ impl Shared {
             self.check_history(&loaded).await?;
         }
         let segments: Vec<IndexRef> = loaded.state.segments().values().copied().collect();
-        let lost_commits = loaded.read_only.is_some();
+        let lost_commits = !loaded.log_damage.is_empty();
         self.set_view(View {
             state: loaded.state,
             ranks: loaded.ranks,
-            read_only: loaded.read_only,
+            log_damage: loaded.log_damage,
             last_removal: 0,
         });
         self.index_mut()
             .reserve(segments.iter().map(|segment| segment.chunks).sum());
         self.load_segments(&segments).await?;
+        if lost_commits {
+            // The damaged commit may have announced packs that later points need.
+            self.index_unknown_packs().await?;
+        }
         {
             let view = self.view();
             let mut index = self.index_mut();
@@ -75,10 +80,7 @@ impl Shared {
                 index.hide(pack);
             }
         }
-        if lost_commits {
-            // The damaged commit may have announced packs that later points need.
-            self.index_unknown_packs().await?;
-        }
+        self.know_damage(&self.view().state);
         if !lost_commits {
             self.remember_head().await;
         }
@@ -116,24 +118,18 @@ impl Shared {
             hashes: BTreeMap::new(),
             state,
             ranks,
-            read_only: None,
+            log_damage: Vec::new(),
             notes,
         };
         if loaded.state.seq() > 0 {
             loaded.hashes.insert(loaded.state.seq(), loaded.state.head());
         }
         self.replay(&mut loaded).await?;
-        if loaded.state.seq() < newest && loaded.read_only.is_none() {
+        if loaded.state.seq() < newest && loaded.log_damage.is_empty() {
             // A checkpoint that cannot be read still shows that there were later commits than the log has now.
             let lost = paths::commit(loaded.state.seq() + 1);
-            let error = corrupt(
-                &lost,
-                &format!("the object is missing, and {} exists", paths::checkpoint(newest)),
-            );
-            loaded
-                .notes
-                .push(format!("{error}; the repository can be read but not written"));
-            loaded.read_only = Some(error);
+            let what = format!("the object is missing, and {} exists", paths::checkpoint(newest));
+            loaded.log_damage.push(LogDamage::new(lost, what));
         }
         Ok(loaded)
     }
@@ -152,11 +148,8 @@ impl Shared {
                         loaded.hashes.insert(seq, hash);
                     }
                     Err(error) => {
-                        let error = corrupt(
-                            &paths::commit(seq),
-                            &format!("it does not fit its history: {error}"),
-                        );
-                        return self.salvage(loaded, seq, error).await;
+                        let what = format!("it does not fit its history: {error}");
+                        return self.salvage(loaded, seq, what).await;
                     }
                 },
                 Ok(None) => {
@@ -165,7 +158,7 @@ impl Shared {
                     if later.is_empty() {
                         return Ok(());
                     }
-                    let error = match self.read_commit(seq).await {
+                    let what = match self.read_commit(seq).await {
                         Ok(Some((hash, record))) => match loaded.state.apply(hash, &record) {
                             Ok(()) => {
                                 loaded.ranks.note(&record);
@@ -174,18 +167,16 @@ impl Shared {
                                 // It came while we looked: go on behind it.
                                 return Box::pin(self.replay(loaded)).await;
                             }
-                            Err(error) => corrupt(&paths::commit(seq), &error.to_string()),
+                            Err(error) => error.to_string(),
                         },
-                        Ok(None) => corrupt(
-                            &paths::commit(seq),
-                            "the object is missing, and later commits exist",
-                        ),
-                        Err(error) => error,
+                        Ok(None) => "the object is missing, and later commits exist".to_owned(),
+                        Err(error) if error.kind() == ErrorKind::Corrupt => of_commit(seq, &error),
+                        Err(error) => return Err(error),
                     };
-                    return self.salvage(loaded, seq, error).await;
+                    return self.salvage(loaded, seq, what).await;
                 }
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    return self.salvage(loaded, seq, error).await;
+                    return self.salvage(loaded, seq, of_commit(seq, &error)).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -194,11 +185,10 @@ impl Shared {
     }
 
     /// Commit `damaged` cannot be used: applies what can be read behind it, for reading only.
-    async fn salvage(self: &Arc<Self>, loaded: &mut Loaded, damaged: u64, error: Error) -> Result<()> {
+    async fn salvage(self: &Arc<Self>, loaded: &mut Loaded, damaged: u64, what: String) -> Result<()> {
         loaded
-            .notes
-            .push(format!("{error}; the repository can be read but not written"));
-        loaded.read_only = Some(error);
+            .log_damage
+            .push(LogDamage::new(paths::commit(damaged), what));
         let later = self
             .list_numbers(paths::LOG, Some(&paths::commit(damaged)))
             .await?;
@@ -210,12 +200,16 @@ impl Shared {
                         loaded.ranks.note(&record);
                         loaded.hashes.insert(seq, hash);
                     }
-                    Err(error) => loaded
-                        .notes
-                        .push(format!("{}: left out: {error}", paths::commit(seq))),
+                    Err(error) => {
+                        let what = format!("left out: {error}");
+                        loaded.log_damage.push(LogDamage::new(paths::commit(seq), what));
+                    }
                 },
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Corrupt => loaded.notes.push(error.to_string()),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    let what = of_commit(seq, &error);
+                    loaded.log_damage.push(LogDamage::new(paths::commit(seq), what));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -224,6 +218,11 @@ impl Shared {
 
     /// Compares with the newest commit seen before.
     async fn check_history(self: &Arc<Self>, loaded: &Loaded) -> Result<()> {
+        // The key slot names the commit that began its epoch: who opens this for the first time knows that much.
+        let since = self.keys().ring().since();
+        if since > loaded.state.seq() && loaded.log_damage.is_empty() {
+            return Err(history::behind_its_keys(since, loaded.state.seq()));
+        }
         let Some(before) = history::recall(&*self.env.state, &self.config.id).await? else {
             return Ok(());
         };
@@ -231,7 +230,7 @@ impl Shared {
             return Ok(());
         }
         if before.seq > loaded.state.seq() {
-            if loaded.read_only.is_some() {
+            if !loaded.log_damage.is_empty() {
                 // Known to be damage: the commit is there and cannot be read.
                 return Ok(());
             }
@@ -323,17 +322,17 @@ impl Shared {
             .get(&path, MAX_INDEX_OBJECT_BYTES)
             .await?
             .ok_or_else(|| corrupt(&path, "the object is missing"))?;
-        let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&path, error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            IndexSegment::open(&shared.keys, &mut codec, &id, &bytes).map_err(fail)
-        })
-        .await
+        let epoch = ObjectHeader::decode(&bytes).map(|header| header.epoch);
+        let open = move |keys: &KeySet, codec: &mut Codec| IndexSegment::open(keys, codec, &id, &bytes);
+        let opened = self.open_in_its_epoch(&path, open).await?;
+        if let Ok(epoch) = epoch {
+            self.note_segment(id, epoch);
+        }
+        Ok(opened)
     }
 
     /// Adds every pack in the store that the index does not know, from its directory.
-    async fn index_unknown_packs(self: &Arc<Self>) -> Result<()> {
+    pub(crate) async fn index_unknown_packs(self: &Arc<Self>) -> Result<()> {
         self.index_incomplete.store(true, Ordering::Release);
         let unknown: Vec<(PackId, u64)> = {
             let found = self.objects.list(paths::PACKS, None).await?;
@@ -349,7 +348,10 @@ impl Shared {
             .buffered(PARALLEL_READS);
         while let Some((pack, result)) = reading.next().await {
             match result {
-                Ok(indexed) => self.index_mut().add(&indexed).map_err(|_| too_large())?,
+                Ok(indexed) => self
+                    .index_mut()
+                    .add_unannounced(&indexed)
+                    .map_err(|_| too_large())?,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.note(format!(
                         "{}: its directory cannot be read: {error}",
@@ -395,7 +397,7 @@ impl Shared {
             let fail = |error| format_error(&path, error);
             let mut codec = shared.codecs.fresh().map_err(fail)?;
             let header = ObjectHeader::decode(&head).map_err(fail)?;
-            let directory = open_directory(&shared.keys, &mut codec, &header, size, &tail).map_err(fail)?;
+            let directory = open_directory(&shared.keys(), &mut codec, &header, size, &tail).map_err(fail)?;
             Ok(IndexedPack {
                 id: pack,
                 size,
@@ -405,6 +407,11 @@ impl Shared {
         })
         .await
     }
+}
+
+/// What an error says of commit `seq`.
+fn of_commit(seq: u64, error: &Error) -> String {
+    without_path(&paths::commit(seq), error.message()).to_owned()
 }
 
 /// The state after `record`, although commits before it are missing.

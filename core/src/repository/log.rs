@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use nakivo_repo_format::log::{Checkpoint, CommitRecord, IndexRef, Operation};
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{ChunkRef, CommitHash, IndexId, PackId, paths};
+use nakivo_repo_format::{ChunkRef, Codec, CommitHash, IndexId, KeySet, PackId, paths};
+use tokio::sync::MutexGuard;
 
 use super::history::{self, Head};
 use super::index::Index;
@@ -44,13 +45,12 @@ impl Shared {
     }
 
     async fn open_commit(self: &Arc<Self>, seq: u64, bytes: Bytes) -> Result<(CommitHash, CommitRecord)> {
-        let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&paths::commit(seq), error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            CommitRecord::open(&shared.keys, &mut codec, seq, &bytes).map_err(fail)
-        })
-        .await
+        let path = paths::commit(seq);
+        let header = bytes.clone();
+        let open = move |keys: &KeySet, codec: &mut Codec| CommitRecord::open(keys, codec, seq, &bytes);
+        let opened = self.open_in_its_epoch(&path, open).await?;
+        self.note_epoch(&path, &header, Some(seq))?;
+        Ok(opened)
     }
 
     /// Reads and opens checkpoint `seq`.
@@ -61,13 +61,11 @@ impl Shared {
             .get(&path, MAX_CHECKPOINT_OBJECT_BYTES)
             .await?
             .ok_or_else(|| corrupt(&path, "the object is missing"))?;
-        let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&paths::checkpoint(seq), error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            Checkpoint::open(&shared.keys, &mut codec, seq, &bytes).map_err(fail)
-        })
-        .await
+        let header = bytes.clone();
+        let open = move |keys: &KeySet, codec: &mut Codec| Checkpoint::open(keys, codec, seq, &bytes);
+        let opened = self.open_in_its_epoch(&path, open).await?;
+        self.note_epoch(&path, &header, None)?;
+        Ok(opened)
     }
 
     /// Reads commits that are newer than the view.
@@ -95,46 +93,28 @@ impl Shared {
         self: &Arc<Self>,
         build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
     ) -> Result<u64> {
-        let _moving = self.log.lock().await;
+        let built = |state: &RepositoryState| build(state).map(|operations| Some((operations, ())));
+        match self.commit_if(built).await? {
+            Some((seq, ())) => Ok(seq),
+            None => Err(Error::internal("a change without operations")),
+        }
+    }
+
+    /// As [`Shared::commit`], but `build` may find that nothing is left to do: then nothing is committed. Returns the number
+    /// of the commit, and what `build` said about the operations that were committed.
+    pub(crate) async fn commit_if<T: Send>(
+        self: &Arc<Self>,
+        build: impl Fn(&RepositoryState) -> Result<Option<(Vec<Operation>, T)>> + Send + Sync,
+    ) -> Result<Option<(u64, T)>> {
+        let moving = self.log.lock().await;
         for _ in 0..MAX_RACES {
             let view = self.view();
-            if let Some(error) = &view.read_only {
-                return Err(error.clone().context("nothing can be written to this repository"));
+            let Some((operations, about)) = build(&view.state)? else {
+                return Ok(None);
+            };
+            if let Some(seq) = self.try_commit(&moving, &view, operations, None).await? {
+                return Ok(Some((seq, about)));
             }
-            let operations = without_known_segments(&view.state, build(&view.state)?);
-            let operations = self.keep_needed(&view, operations).await?;
-            let record = self.next_record(&view.state, operations);
-            // What the state refuses must not reach the store.
-            let mut after = view.state.clone();
-            let shared = Arc::clone(self);
-            let (hash, bytes, record) = blocking(move || {
-                let fail = |error| format_error("new commit", error);
-                let mut codec = shared.codecs.fresh().map_err(fail)?;
-                let (hash, bytes) = record.seal(&shared.keys, &mut codec).map_err(fail)?;
-                after.apply(hash, &record).map_err(|error| {
-                    Error::new(
-                        ErrorKind::Conflict,
-                        format!("the change no longer fits the repository: {error}"),
-                    )
-                })?;
-                Ok((hash, bytes, record))
-            })
-            .await?;
-            let seq = record.seq;
-            match self.put_commit(&record, Bytes::from(bytes)).await? {
-                Committed::Ours(None) => self.advance(&view, hash, &record).await?,
-                Committed::Ours(Some((hash, record))) => self.advance(&view, hash, &record).await?,
-                Committed::Theirs(hash, record) => {
-                    tracing::info!(seq, "another writer committed first; trying the next number");
-                    self.advance(&view, hash, &record).await?;
-                    continue;
-                }
-            }
-            self.remember_head().await;
-            if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
-                self.write_checkpoint().await;
-            }
-            return Ok(seq);
         }
         Err(Error::new(
             ErrorKind::Busy,
@@ -142,21 +122,111 @@ impl Shared {
         ))
     }
 
-    /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
-    pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: &[Operation]) -> Result<bool> {
-        let moved = std::sync::atomic::AtomicBool::new(false);
-        let build = |state: &RepositoryState| {
-            if state.seq() == seq {
-                return Ok(operations.to_vec());
+    /// Begins the epoch that these keys write in, by a commit that is sealed in it. Returns the commit's number; `None` if the
+    /// handle knows of a newer epoch by then, which somebody else began.
+    pub(crate) async fn commit_epoch(self: &Arc<Self>, keys: &KeySet) -> Result<Option<u64>> {
+        let moving = self.log.lock().await;
+        for _ in 0..MAX_RACES {
+            if self.keys().epoch() >= keys.epoch() {
+                return Ok(None);
             }
-            moved.store(true, std::sync::atomic::Ordering::Relaxed);
-            Err(Error::new(ErrorKind::Conflict, "another commit came first"))
-        };
-        match self.commit(build).await {
-            Ok(_) => Ok(true),
-            Err(_) if moved.load(std::sync::atomic::Ordering::Relaxed) => Ok(false),
-            Err(error) => Err(error),
+            let begun = self
+                .try_commit(&moving, &self.view(), Vec::new(), Some(keys))
+                .await?;
+            if begun.is_some() {
+                return Ok(begun);
+            }
         }
+        Err(Error::new(
+            ErrorKind::Busy,
+            "other writers commit all the time; no epoch was begun",
+        ))
+    }
+
+    /// As [`Shared::commit_if`], for operations that need no comment.
+    pub(crate) async fn commit_if_any(
+        self: &Arc<Self>,
+        build: impl Fn(&RepositoryState) -> Result<Vec<Operation>> + Send + Sync,
+    ) -> Result<Option<u64>> {
+        let some = |operations: Vec<Operation>| (!operations.is_empty()).then_some((operations, ()));
+        let committed = self.commit_if(|state| build(state).map(some)).await?;
+        Ok(committed.map(|(seq, ())| seq))
+    }
+
+    /// Commits these operations if the newest commit is number `seq`; `false` if it is not.
+    pub(crate) async fn commit_after(self: &Arc<Self>, seq: u64, operations: Vec<Operation>) -> Result<bool> {
+        let moving = self.log.lock().await;
+        let view = self.view();
+        if view.state.seq() != seq {
+            return Ok(false);
+        }
+        let done = self.try_commit(&moving, &view, operations, None).await?;
+        Ok(done.is_some())
+    }
+
+    /// Adds a commit right after this view and moves the view on. `None` if another writer was first: then the view has
+    /// moved to that writer's commit, and nothing was committed. The caller holds [`Shared::log`]. `keys`: what to seal it
+    /// with instead of the handle's own keys.
+    async fn try_commit(
+        self: &Arc<Self>,
+        _moving: &MutexGuard<'_, ()>,
+        view: &View,
+        operations: Vec<Operation>,
+        keys: Option<&KeySet>,
+    ) -> Result<Option<u64>> {
+        view.check_writable("nothing can be written to this repository")?;
+        let operations = without_known_segments(&view.state, operations);
+        let operations = match self.keep_needed(view, operations).await {
+            Ok(operations) => operations,
+            // What is needed may have been moved since this view: then a newer commit says where it is.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                let Some((hash, record)) = self.read_commit(view.state.seq() + 1).await? else {
+                    return Err(error);
+                };
+                self.advance(view, hash, &record).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let record = self.next_record(&view.state, operations);
+        // What the state refuses must not reach the store.
+        let mut after = view.state.clone();
+        let (shared, keys) = (Arc::clone(self), keys.cloned());
+        let (hash, bytes, record) = blocking(move || {
+            let fail = |error| format_error("new commit", error);
+            let mut codec = shared.codecs.fresh().map_err(fail)?;
+            let keys = keys.unwrap_or_else(|| shared.keys());
+            let (hash, bytes) = record.seal(&keys, &mut codec).map_err(fail)?;
+            after.apply(hash, &record).map_err(|error| {
+                Error::new(
+                    ErrorKind::Conflict,
+                    format!("the change no longer fits the repository: {error}"),
+                )
+            })?;
+            Ok((hash, bytes, record))
+        })
+        .await?;
+        let seq = record.seq;
+        let bytes = Bytes::from(bytes);
+        let committed = self.put_commit(&record, bytes.clone()).await?;
+        if matches!(committed, Committed::Ours(_)) {
+            self.check_not_past(seq).await?;
+        }
+        match committed {
+            Committed::Ours(None) => self.advance(view, hash, &record).await?,
+            Committed::Ours(Some((hash, record))) => self.advance(view, hash, &record).await?,
+            Committed::Theirs(hash, record) => {
+                tracing::info!(seq, "another writer committed first; trying the next number");
+                self.advance(view, hash, &record).await?;
+                return Ok(None);
+            }
+        }
+        self.note_epoch(&paths::commit(seq), &bytes, Some(seq))?;
+        self.remember_head().await;
+        if seq.is_multiple_of(CHECKPOINT_INTERVAL) {
+            self.write_checkpoint().await;
+        }
+        Ok(Some(seq))
     }
 
     fn next_record(&self, state: &RepositoryState, operations: Vec<Operation>) -> CommitRecord {
@@ -206,6 +276,28 @@ impl Shared {
         Ok(Committed::Theirs(hash, other))
     }
 
+    /// Fails if a checkpoint says that commits up to this number may be gone: then the commit just written is in the past,
+    /// where nobody reads. It is removed.
+    async fn check_not_past(self: &Arc<Self>, seq: u64) -> Result<()> {
+        let before = paths::checkpoint(seq - 1);
+        for number in self.list_numbers(paths::CHECKPOINT, Some(&before)).await? {
+            let past = match self.read_checkpoint(number).await {
+                Ok(checkpoint) => checkpoint.boundary >= seq,
+                Err(error) if error.kind() == ErrorKind::Corrupt => false,
+                Err(error) => return Err(error),
+            };
+            if past {
+                self.objects.delete(&paths::commit(seq)).await?;
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "the repository was healed meanwhile and goes on elsewhere; nothing was committed",
+                )
+                .with_hint("Run again."));
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the view one commit on: state, index, writers.
     pub(crate) async fn advance(
         self: &Arc<Self>,
@@ -252,12 +344,21 @@ impl Shared {
                 _ => {}
             }
         }
+        if record.operations.iter().any(|operation| {
+            matches!(
+                operation,
+                Operation::Damage { .. } | Operation::RemovedPacks { .. }
+            )
+        }) || (!added.is_empty() && !state.damaged_packs().is_empty())
+        {
+            self.know_damage(&state);
+        }
         let mut ranks = view.ranks.clone();
         ranks.note(record);
         self.set_view(View {
             state,
             ranks,
-            read_only: view.read_only.clone(),
+            log_damage: view.log_damage.clone(),
             last_removal,
         });
         let ids: HashSet<IndexId> = added.iter().map(|segment| segment.id).collect();
@@ -267,6 +368,13 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Tells the index which blocks are damaged, as the log has it.
+    pub(crate) fn know_damage(&self, state: &RepositoryState) {
+        let known = state.damaged_packs().values();
+        self.index_mut()
+            .set_damaged(known.map(|damage| (damage.pack, damage.blocks.as_slice())));
     }
 
     /// The writers of this handle that somebody still holds.
@@ -334,7 +442,7 @@ impl Shared {
         let mut lost = None;
         let mut reach = Reach::new(self, Some(&others));
         let mut need = |chunk: &ChunkRef| {
-            if self.index().contains(&chunk.id) {
+            if self.index().is_reliable(&chunk.id) {
                 return;
             }
             match lock(&others).find(&chunk.id) {
@@ -342,25 +450,29 @@ impl Shared {
                     revived.insert(place.key.0);
                 }
                 Some(_) => {}
+                // Damaged, and not going away.
+                None if self.index().contains(&chunk.id) => {}
                 None => lost = Some(chunk.id),
             }
         };
+        let mut reached = Ok(());
         for operation in &operations {
-            match operation {
+            reached = match operation {
                 Operation::AddPoint { manifest } => reach.point(manifest, &mut need).await,
                 Operation::Progress { progress } => reach.progress(progress, &mut need).await,
                 _ => Ok(()),
+            };
+            if reached.is_err() {
+                break;
             }
-            .map_err(|error| match error.kind() {
-                ErrorKind::Corrupt => removed_meanwhile().with_source(error),
-                _ => error,
-            })?;
         }
         drop(reach);
         if let Some(chunk) = lost {
             tracing::warn!(%chunk, "a chunk this run relied on was removed before it could commit");
             return Err(removed_meanwhile());
         }
+        // Nothing was removed, so what cannot be read is damaged.
+        reached?;
         if !revived.is_empty() {
             tracing::info!(
                 packs = revived.len(),
@@ -412,20 +524,24 @@ impl Shared {
         }
     }
 
-    /// Writes the state as a checkpoint. It only saves work, so a failure is a note.
-    async fn write_checkpoint(self: &Arc<Self>) {
-        let view = self.view();
-        let seq = view.state.seq();
+    pub(crate) async fn seal_checkpoint(self: &Arc<Self>, checkpoint: Checkpoint) -> Result<Bytes> {
         let shared = Arc::clone(self);
-        let sealed = blocking(move || {
+        blocking(move || {
             let fail = |error| format_error("new checkpoint", error);
             let mut codec = shared.codecs.fresh().map_err(fail)?;
-            let mut checkpoint = view.state.to_checkpoint(0);
-            view.ranks.sort(&mut checkpoint.points);
-            checkpoint.seal(&shared.keys, &mut codec).map_err(fail)
+            checkpoint
+                .seal(&shared.keys(), &mut codec)
+                .map(Bytes::from)
+                .map_err(fail)
         })
-        .await;
-        let result = match sealed {
+        .await
+    }
+
+    /// Writes the state as a checkpoint. It only saves work, so a failure is a note.
+    pub(crate) async fn write_checkpoint(self: &Arc<Self>) {
+        let view = self.view();
+        let seq = view.state.seq();
+        let result = match self.seal_checkpoint(view.checkpoint(0)).await {
             Ok(bytes) => self
                 .objects
                 .create(&paths::checkpoint(seq), bytes)

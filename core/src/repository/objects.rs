@@ -205,6 +205,12 @@ impl Objects {
         self.put(path, payload, PutMode::Overwrite).await.map(drop)
     }
 
+    /// Replaces an object that is damaged beyond use.
+    pub(crate) async fn replace(&self, path: &str, bytes: &Bytes) -> Result<()> {
+        self.put(path, bytes.clone().into(), PutMode::Overwrite).await?;
+        self.check_kept(path, bytes.len() as u64).await
+    }
+
     async fn put(&self, path: &str, payload: PutPayload, mode: PutMode) -> Result<Put> {
         let location = Path::from(path);
         let options = PutOptions {
@@ -226,31 +232,8 @@ impl Objects {
     ///
     /// A store may not show the newest objects yet and may still show removed ones.
     pub(crate) async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<(String, u64)>> {
-        let prefix = Path::from(folder);
-        let offset = after.map(Path::from);
-        let read = || async {
-            let entries = match &offset {
-                Some(offset) => self.store.list_with_offset(Some(&prefix), offset),
-                None => self.store.list(Some(&prefix)),
-            };
-            entries
-                .map_ok(|meta| (String::from(meta.location), meta.size))
-                .try_collect::<Vec<_>>()
-                .await
-        };
-        match self.retry(folder, "list", false, read).await? {
-            Outcome::Done(mut found) => {
-                if let Some(after) = after {
-                    // Some services start where they like.
-                    found.retain(|(name, _)| name.as_str() > after);
-                }
-                found.sort();
-                found.dedup_by(|a, b| a.0 == b.0);
-                Ok(found)
-            }
-            Outcome::NotFound => Ok(Vec::new()),
-            Outcome::Exists => Err(unexpected(folder)),
-        }
+        let found = self.listed(folder, after).await?;
+        Ok(found.into_iter().map(|(name, size, _)| (name, size)).collect())
     }
 
     /// Removes an object. One that is gone already is no error.
@@ -265,9 +248,17 @@ impl Objects {
 
     /// Names, sizes and times of the last change of the objects in a folder, by the store's clock. As [`Self::list`].
     pub(crate) async fn list_dated(&self, folder: &str) -> Result<Vec<(String, u64, DateTime<Utc>)>> {
+        self.listed(folder, None).await
+    }
+
+    async fn listed(&self, folder: &str, after: Option<&str>) -> Result<Vec<(String, u64, DateTime<Utc>)>> {
         let prefix = Path::from(folder);
+        let offset = after.map(Path::from);
         let read = || async {
-            let entries = self.store.list(Some(&prefix));
+            let entries = match &offset {
+                Some(offset) => self.store.list_with_offset(Some(&prefix), offset),
+                None => self.store.list(Some(&prefix)),
+            };
             entries
                 .map_ok(|meta| (String::from(meta.location), meta.size, meta.last_modified))
                 .try_collect::<Vec<_>>()
@@ -275,6 +266,10 @@ impl Objects {
         };
         match self.retry(folder, "list", false, read).await? {
             Outcome::Done(mut found) => {
+                if let Some(after) = after {
+                    // Some services start where they like.
+                    found.retain(|(name, ..)| name.as_str() > after);
+                }
                 found.sort();
                 found.dedup_by(|a, b| a.0 == b.0);
                 Ok(found)
@@ -427,6 +422,14 @@ fn unexpected(path: &str) -> Error {
 pub(crate) fn corrupt(path: &str, what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("{path}: {what}"))
         .with_hint("Run verify to see which items are affected; everything else can still be recovered.")
+}
+
+/// A message about the object at `path`, without the path: for lists that name it beside.
+pub(crate) fn without_path<'a>(path: &str, message: &'a str) -> &'a str {
+    let rest = message
+        .strip_prefix(path)
+        .and_then(|rest| rest.strip_prefix(": "));
+    rest.unwrap_or(message)
 }
 
 /// The error for bytes of the object at `path` that the format refuses.

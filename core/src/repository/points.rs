@@ -1,85 +1,27 @@
 //! Care of recovery points: protect, describe, delete.
 
-use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nakivo_repo_format::log::Operation;
 use nakivo_repo_format::manifest::Protection;
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{Manifest, ObjectId, PointId};
+use nakivo_repo_format::{Manifest, PointId};
 use serde::Serialize;
 
 use super::Repository;
+use super::criteria::PointFilter;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest description in characters.
 const MAX_DESCRIPTION_CHARS: usize = 1_000;
 
-/// Which recovery points are meant. All criteria must hold; the default means every point.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct PointFilter {
-    /// Only points of this object.
-    pub object: Option<ObjectId>,
-    /// Only points whose run began before this time, milliseconds since 1970 UTC.
-    pub older_than_ms: Option<i64>,
-    /// Only points of objects that are not in this list: those nobody protects any more.
-    pub not_of: Option<Vec<ObjectId>>,
-    /// Only these points.
-    pub points: Option<Vec<PointId>>,
-}
-
-impl PointFilter {
-    /// Only points of this object.
-    #[must_use]
-    pub fn with_object(mut self, object: ObjectId) -> Self {
-        self.object = Some(object);
-        self
-    }
-
-    /// Only points whose run began before this time.
-    #[must_use]
-    pub fn with_older_than(mut self, time: DateTime<Utc>) -> Self {
-        self.older_than_ms = Some(time.timestamp_millis());
-        self
-    }
-
-    /// Only points of objects that are not in this list.
-    #[must_use]
-    pub fn with_not_of(mut self, objects: Vec<ObjectId>) -> Self {
-        self.not_of = Some(objects);
-        self
-    }
-
-    /// Only these points.
-    #[must_use]
-    pub fn with_points(mut self, points: Vec<PointId>) -> Self {
-        self.points = Some(points);
-        self
-    }
-
-    fn takes(&self, manifest: &Manifest) -> bool {
-        self.object
-            .as_ref()
-            .is_none_or(|object| manifest.object.id == *object)
-            && self.older_than_ms.is_none_or(|time| manifest.started_ms < time)
-            && self
-                .not_of
-                .as_ref()
-                .is_none_or(|objects| !objects.contains(&manifest.object.id))
-            && self
-                .points
-                .as_ref()
-                .is_none_or(|points| points.contains(&manifest.id))
-    }
-}
-
 /// What a deletion did, or would do.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct DeletedPoints {
-    /// The points that went, or would go.
+    /// The points that went, or would go, in the order of their commits.
     pub deleted: Vec<PointId>,
     /// Points that the filter means and that stay because they are protected.
     pub kept: Vec<PointId>,
@@ -111,33 +53,6 @@ impl Repository {
             .collect();
         view.ranks.sort(&mut found);
         found
-    }
-
-    /// The point whose id begins with these hexadecimal digits, of whatever object.
-    ///
-    /// # Errors
-    /// `NotFound`; `InvalidInput` for anything but 4 to 32 hexadecimal digits, or if several ids begin with them.
-    pub fn point_by_id(&self, digits: &str) -> Result<Manifest> {
-        let super::PointSelector::Id(prefix) = super::PointSelector::from_str(digits)? else {
-            return Err(Error::invalid(
-                "recovery point",
-                digits,
-                "4 to 32 hexadecimal digits of its id",
-            ));
-        };
-        let mut found = self.all_points();
-        found.retain(|manifest| manifest.id.to_string().starts_with(&prefix));
-        if found.len() > 1 {
-            return Err(Error::invalid(
-                "recovery point",
-                prefix,
-                "more digits: several ids begin with these",
-            ));
-        }
-        found.pop().ok_or_else(|| {
-            Error::not_found("recovery point", prefix)
-                .with_hint("List the points of the object to see their ids.")
-        })
     }
 
     /// Sets how long a point is kept whatever retention says. Returns the number of the commit.
@@ -205,20 +120,19 @@ impl Repository {
         self.refresh().await?;
         let now = self.environment().clock.now();
         let choose = |state: &RepositoryState| -> Result<(Vec<PointId>, Vec<PointId>)> {
-            if let Some(missing) = filter
-                .points
-                .iter()
+            let named = filter.named();
+            if let Some(missing) = named
+                .into_iter()
                 .flatten()
                 .find(|point| state.point(point).is_none())
             {
                 return Err(Error::not_found("recovery point", missing));
             }
-            let (kept, deleted): (Vec<_>, Vec<_>) = state
-                .points()
-                .values()
-                .filter(|manifest| filter.takes(manifest))
+            let chosen = filter.choose(state, &self.shared.view().ranks);
+            let (kept, deleted): (Vec<_>, Vec<_>) = chosen
+                .into_iter()
                 .partition(|manifest| is_protected(manifest.protection, now));
-            if filter.points.is_some()
+            if named.is_some()
                 && let Some(protected) = kept.first()
             {
                 return Err(Error::new(
@@ -227,41 +141,41 @@ impl Repository {
                 )
                 .with_hint("Let job retention decide about it first."));
             }
-            let ids = |manifests: Vec<&Arc<Manifest>>| manifests.iter().map(|one| one.id).collect();
+            let ids = |manifests: Vec<Arc<Manifest>>| manifests.iter().map(|one| one.id).collect();
             Ok((ids(deleted), ids(kept)))
         };
         let (deleted, kept) = choose(&self.shared.view().state)?;
-        if preview || deleted.is_empty() {
-            return Ok(DeletedPoints {
-                deleted,
-                kept,
-                commit: None,
-            });
-        }
-        // Chosen again inside: a point that somebody protected meanwhile stays.
-        let chosen = Mutex::default();
-        let seq = self
-            .commit(|state| {
-                let (deleted, kept) = choose(state)?;
-                if deleted.is_empty() {
-                    return Err(Error::new(
-                        ErrorKind::Conflict,
-                        "somebody else removed or protected these points meanwhile",
-                    ));
-                }
-                let operation = Operation::RemovePoints {
-                    points: deleted.clone(),
-                    reason: reason.to_owned(),
-                };
-                *chosen.lock().unwrap_or_else(PoisonError::into_inner) = (deleted, kept);
-                Ok(vec![operation])
-            })
-            .await?;
-        let (deleted, kept) = chosen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Chosen again inside: a point that somebody protected meanwhile stays, and so does one that is meant only since then.
+        let meant: HashSet<PointId> = deleted.iter().copied().collect();
+        let committed = if preview || deleted.is_empty() {
+            None
+        } else {
+            self.shared
+                .commit_if(|state| {
+                    let (mut deleted, kept) = choose(state)?;
+                    deleted.retain(|point| meant.contains(point));
+                    if deleted.is_empty() {
+                        return Err(Error::new(
+                            ErrorKind::Conflict,
+                            "somebody else removed or protected these points meanwhile",
+                        ));
+                    }
+                    let operation = Operation::RemovePoints {
+                        points: deleted.clone(),
+                        reason: reason.to_owned(),
+                    };
+                    Ok(Some((vec![operation], (deleted, kept))))
+                })
+                .await?
+        };
+        let (commit, (deleted, kept)) = match committed {
+            Some((seq, chosen)) => (Some(seq), chosen),
+            None => (None, (deleted, kept)),
+        };
         Ok(DeletedPoints {
             deleted,
             kept,
-            commit: Some(seq),
+            commit,
         })
     }
 }

@@ -1,4 +1,7 @@
 //! What recovery points and unfinished runs need: every chunk from their roots on, shared subtrees once.
+//!
+//! Strict, for those who remove things: what cannot be read on the way is an error. Lenient, for those who look at damage:
+//! it is passed over and counted.
 
 use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
@@ -13,7 +16,7 @@ use super::index::Index;
 use super::objects::format_error;
 use super::read::{Pattern, lock};
 use super::shared::Shared;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Walks from roots to chunks. Remembers which tree nodes it saw: what a later point shares is not walked again.
 pub(crate) struct Reach<'a> {
@@ -21,6 +24,8 @@ pub(crate) struct Reach<'a> {
     /// Where chunks are that the repository's index does not show; given by a caller that holds the log.
     others: Option<&'a RwLock<Index>>,
     nodes: HashSet<[u8; 16]>,
+    /// How many nodes, records and lists could not be read; `None`: strict.
+    passed_over: Option<u64>,
 }
 
 impl<'a> Reach<'a> {
@@ -29,6 +34,27 @@ impl<'a> Reach<'a> {
             shared,
             others,
             nodes: HashSet::new(),
+            passed_over: None,
+        }
+    }
+
+    /// Passes over what is damaged or missing instead of ending there.
+    pub(crate) fn lenient(shared: &'a Arc<Shared>) -> Self {
+        Self {
+            passed_over: Some(0),
+            ..Self::new(shared, None)
+        }
+    }
+
+    /// Passes over damage if that is wanted.
+    fn bear<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match (result, &mut self.passed_over) {
+            (Ok(value), _) => Ok(Some(value)),
+            (Err(error), Some(count)) if is_damage(&error) => {
+                *count += 1;
+                Ok(None)
+            }
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -50,15 +76,17 @@ impl<'a> Reach<'a> {
                 continue;
             }
             need(&chunk);
-            let bytes = self.read(&chunk).await?;
-            match Node::decode(&bytes).map_err(|error| format_error("manifest tree", error))? {
+            let node = self.node(&chunk).await;
+            match self.bear(node)? {
                 // The last first, so that the first is read first.
-                Node::Inner(children) => open.extend(children.iter().rev().map(|child| child.chunk)),
-                Node::Leaf(entries) => {
+                Some(Node::Inner(children)) => open.extend(children.iter().rev().map(|child| child.chunk)),
+                Some(Node::Leaf(entries)) => {
                     for entry in entries {
-                        self.record(&entry.value, need).await?;
+                        let done = self.record(&entry.value, need).await;
+                        self.bear(done)?;
                     }
                 }
+                None => {}
             }
         }
         Ok(())
@@ -90,6 +118,11 @@ impl<'a> Reach<'a> {
             reader.finish().map_err(bad_progress)?;
         }
         Ok(())
+    }
+
+    async fn node(&self, chunk: &ChunkRef) -> Result<Node> {
+        let bytes = self.read(chunk).await?;
+        Node::decode(&bytes).map_err(|error| format_error("manifest tree", error))
     }
 
     async fn record(&self, value: &[u8], need: &mut (impl FnMut(&ChunkRef) + Send)) -> Result<()> {
@@ -154,6 +187,14 @@ impl<'b> Pieces<'b> {
     }
 }
 
+/// Whether an error says that something stored is damaged, missing, or cannot be read by itself.
+fn is_damage(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Corrupt | ErrorKind::UnsupportedFormat | ErrorKind::Unavailable
+    )
+}
+
 fn bad_progress(error: FormatError) -> Error {
     format_error("progress of a run", error)
 }
@@ -163,7 +204,7 @@ fn bad_list(error: FormatError) -> Error {
 }
 
 /// Enough of a keyed hash to know a node again.
-fn short(id: &ChunkId) -> [u8; 16] {
+pub(crate) fn short(id: &ChunkId) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&id.as_bytes()[..16]);
     short

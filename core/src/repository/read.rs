@@ -218,14 +218,15 @@ impl Shared {
         bytes: &[u8],
     ) -> HashMap<BlockKey, Result<Bytes>> {
         let start = places.first().map_or(0, |first| first.entry.offset);
+        let keys = self.keys();
         let open = |place: &BlockPlace, codec: &mut _| {
             let path = paths::pack(&place.pack);
             let from = (place.entry.offset - start) as usize;
             let sealed = bytes
                 .get(from..from + place.entry.stored_length as usize)
                 .ok_or_else(|| corrupt(&path, "the object is too short"))?;
-            let header = self.keys.header_in_epoch(place.epoch, ObjectType::Pack, 0);
-            open_block(&self.keys, codec, &header, &place.entry, sealed)
+            keys.header_in_epoch(place.epoch, ObjectType::Pack, 0)
+                .and_then(|header| open_block(&keys, codec, &header, &place.entry, sealed))
                 .map(Bytes::from)
                 .map_err(|error| format_error(&path, error))
         };

@@ -20,7 +20,8 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use nakivo_repo_format::index::IndexedPack;
 use nakivo_repo_format::log::{IndexRef, Operation};
-use nakivo_repo_format::{ChunkRef, IndexId, PackId, PointId, RunId, paths};
+use nakivo_repo_format::object::HEADER_BYTES;
+use nakivo_repo_format::{ChunkRef, IndexId, ObjectHeader, PackId, PointId, RunId, paths};
 use serde::Serialize;
 
 use super::Repository;
@@ -38,6 +39,8 @@ use crate::seams::random_bytes;
 const DEFAULT_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Default of [`ReclaimOptions::rewrite_below_percent`].
 const DEFAULT_REWRITE_BELOW: u8 = 70;
+/// Default of [`ReclaimOptions::batch_bytes`].
+const DEFAULT_BATCH_BYTES: u64 = 1 << 30;
 /// A pack below this size is small.
 const SMALL_PACK_BYTES: u64 = 1 << 20;
 /// More small packs than this are put together.
@@ -61,6 +64,11 @@ pub struct ReclaimOptions {
     pub grace: Duration,
     /// Only say what would be done. Default: `false`.
     pub preview: bool,
+    /// Also write anew whatever is sealed in an older epoch than the current one. Default: `false`.
+    pub reencrypt: bool,
+    /// What is needed of packs that are written anew is committed each time it reaches so many bytes: an interruption costs
+    /// no more than that. Default: 1 GiB.
+    pub batch_bytes: u64,
 }
 
 impl Default for ReclaimOptions {
@@ -69,6 +77,8 @@ impl Default for ReclaimOptions {
             rewrite_below_percent: DEFAULT_REWRITE_BELOW,
             grace: DEFAULT_GRACE,
             preview: false,
+            reencrypt: false,
+            batch_bytes: DEFAULT_BATCH_BYTES,
         }
     }
 }
@@ -85,6 +95,20 @@ impl ReclaimOptions {
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Sets whether what is sealed in older epochs is written anew.
+    #[must_use]
+    pub fn with_reencrypt(mut self, reencrypt: bool) -> Self {
+        self.reencrypt = reencrypt;
+        self
+    }
+
+    /// Sets after how many bytes what was written anew is committed.
+    #[must_use]
+    pub fn with_batch_bytes(mut self, bytes: u64) -> Self {
+        self.batch_bytes = bytes;
         self
     }
 
@@ -153,6 +177,24 @@ impl Repository {
     }
 }
 
+impl Repository {
+    /// Encrypts anew what is sealed in older epochs than the current one: a reclaim that also rewrites their packs, index
+    /// segments and checkpoints. Packs of the current epoch stay, unless nothing needs them. Commits stay as they are: they
+    /// form a chain.
+    ///
+    /// The work is committed piece by piece, so a call that was interrupted is continued by the next one. As with any reclaim,
+    /// what was replaced is deleted by a later call, when its grace period is over.
+    ///
+    /// # Errors
+    /// As [`Repository::reclaim`].
+    ///
+    /// # Cancellation
+    /// Safe at any moment.
+    pub fn reencrypt(&self, options: ReclaimOptions) -> Running<ReclaimReport> {
+        self.reclaim(options.with_reencrypt(true).with_rewrite_below_percent(0))
+    }
+}
+
 /// Rounds of marking before others count as committing all the time.
 const MAX_ROUNDS: u32 = 50;
 
@@ -166,11 +208,9 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
     }
     repository.refresh().await?;
     let shared = &repository.shared;
-    if let Some(error) = &shared.view().read_only {
-        return Err(error
-            .clone()
-            .context("nothing can be removed from this repository"));
-    }
+    shared
+        .view()
+        .check_writable("nothing can be removed from this repository")?;
     if shared.index_incomplete.load(Ordering::Acquire) {
         return Err(corrupt(
             paths::INDEX,
@@ -178,25 +218,36 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
         )
         .with_hint("Heal the repository, then reclaim."));
     }
-    let mut reclaim = Reclaim {
-        repository,
-        shared,
-        options,
-        reporter,
-        now: shared.env.clock.now(),
-        report: ReclaimReport {
-            preview: options.preview,
-            ..ReclaimReport::default()
-        },
-    };
+    let mut reclaim = Reclaim::new(repository, options, reporter);
     if !options.preview {
         reclaim.remove().await?;
     }
     reclaim.mark_and_bury().await?;
-    if !options.preview && options.grace.is_zero() {
+    reclaim.replace_segments = options.reencrypt;
+    if !options.preview && (options.grace.is_zero() || options.reencrypt) {
         reclaim.remove().await?;
     }
+    if !options.preview && options.reencrypt {
+        reclaim.replace_checkpoints().await?;
+    }
     reclaim.report.waiting_packs = shared.view().state.tombstones().len() as u64;
+    Ok(reclaim.report)
+}
+
+/// Moves what is needed out of these damaged packs and tombstones them. A pack of which something needed is lost stays: it
+/// may be mended one day.
+pub(crate) async fn retire(
+    repository: &Repository,
+    packs: BTreeSet<PackId>,
+    preview: bool,
+    reporter: &Reporter,
+) -> Result<ReclaimReport> {
+    let options = ReclaimOptions::default().with_preview(preview);
+    let mut reclaim = Reclaim {
+        only: Some(packs),
+        ..Reclaim::new(repository, options, reporter)
+    };
+    reclaim.mark_and_bury().await?;
     Ok(reclaim.report)
 }
 
@@ -204,9 +255,15 @@ struct Reclaim<'a> {
     repository: &'a Repository,
     shared: &'a Arc<Shared>,
     options: ReclaimOptions,
+    /// Only these packs, and nothing is deleted: they are damaged, and what is needed of them is to be elsewhere.
+    only: Option<BTreeSet<PackId>>,
     reporter: &'a Reporter,
     now: DateTime<Utc>,
     report: ReclaimReport,
+    /// What is sealed in an older epoch is written anew, if that was asked for.
+    epoch: u32,
+    /// Whether that holds for index segments now.
+    replace_segments: bool,
 }
 
 /// A set of positions in the index.
@@ -236,6 +293,26 @@ struct Marks<'a> {
     needed: Positions,
 }
 
+impl<'a> Reclaim<'a> {
+    fn new(repository: &'a Repository, options: ReclaimOptions, reporter: &'a Reporter) -> Self {
+        let shared = &repository.shared;
+        Self {
+            report: ReclaimReport {
+                preview: options.preview,
+                ..ReclaimReport::default()
+            },
+            repository,
+            shared,
+            options,
+            only: None,
+            reporter,
+            now: shared.env.clock.now(),
+            epoch: shared.keys().epoch(),
+            replace_segments: false,
+        }
+    }
+}
+
 impl Reclaim<'_> {
     /// Steps one and two.
     async fn mark_and_bury(&mut self) -> Result<()> {
@@ -247,13 +324,25 @@ impl Reclaim<'_> {
         };
         let mut view = self.shared.view();
         self.mark(&mut marks, &view).await?;
-        let nowhere = Positions::default();
         let usage = self
             .shared
             .index()
-            .usage(|at| marks.needed.contains(at), |at| nowhere.contains(at));
-        let strays = self.strays().await?;
-        let chosen = self.choose(&usage);
+            .usage(|at| marks.needed.contains(at), |_| false);
+        let (strays, chosen) = match &self.only {
+            None => (self.strays().await?, self.choose(&usage)),
+            Some(only) => (
+                HashMap::new(),
+                usage
+                    .iter()
+                    .filter(|pack| only.contains(&pack.id))
+                    .copied()
+                    .collect(),
+            ),
+        };
+        let chosen: Vec<PackUsage> = chosen
+            .into_iter()
+            .filter(|pack| !self.is_lost(pack, &marks.needed))
+            .collect();
         self.report.stored_bytes = usage.iter().map(|pack| pack.size).sum();
         self.report.needed_bytes = usage.iter().map(|pack| pack.wanted_bytes).sum();
         self.report.stray_packs = strays.len() as u64;
@@ -264,15 +353,49 @@ impl Reclaim<'_> {
             }
             return Ok(());
         }
-        self.reporter.phase("rewrite");
         let run = RunId::from_random_bytes(random_bytes(&*self.shared.env.rng)?);
         let writer = self.repository.writer(run);
+        self.reporter.update(|progress| {
+            progress.bytes_total = Some(chosen.iter().map(|pack| pack.wanted_bytes).sum());
+        });
         let mut moved = Positions::default();
+        let mut batches = batches(&chosen, self.options.batch_bytes).into_iter().peekable();
+        while let Some(batch) = batches.next() {
+            let unreadable = self.rewrite(batch, &marks.needed, &writer, &mut moved).await?;
+            let segments = writer.flush().await?;
+            let strays = batches.peek().is_none().then_some(&strays);
+            let wanted: HashSet<PackId> = batch.iter().map(|pack| pack.id).collect();
+            view = self
+                .bury(
+                    view,
+                    &mut marks,
+                    &moved,
+                    &segments,
+                    |pack| wanted.contains(pack) && !unreadable.contains(pack),
+                    strays,
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what is needed of these packs once more. Returns those that are damaged.
+    async fn rewrite(
+        &self,
+        packs: &[PackUsage],
+        needed: &Positions,
+        writer: &Writer,
+        moved: &mut Positions,
+    ) -> Result<HashSet<PackId>> {
+        self.reporter.phase("rewrite");
         let mut unreadable = HashSet::new();
-        for pack in chosen.iter().filter(|pack| pack.wanted_bytes > 0) {
+        for pack in packs.iter().filter(|pack| pack.wanted_bytes > 0) {
             self.reporter.check()?;
-            match self.copy(pack.id, &marks.needed, &writer, &mut moved).await {
-                Ok(()) => {}
+            match self.copy(pack.id, needed, writer, moved).await {
+                Ok(()) => self.reporter.update(|progress| {
+                    progress.bytes_done += pack.wanted_bytes;
+                    progress.bytes_stored = writer.stats().bytes_stored;
+                }),
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     // What is damaged stays where it is: verify names it, and healing may still replace it.
                     self.shared.note(format!("a pack is not written anew: {error}"));
@@ -281,7 +404,19 @@ impl Reclaim<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let segments = writer.flush().await?;
+        Ok(unreadable)
+    }
+
+    /// Step two: announces the packs of `segments` and tombstones those `chosen` that are no longer needed, and `strays`.
+    async fn bury(
+        &mut self,
+        mut view: Arc<View>,
+        marks: &mut Marks<'_>,
+        moved: &Positions,
+        segments: &[IndexRef],
+        chosen: impl Fn(&PackId) -> bool,
+        strays: Option<&HashMap<PackId, u64>>,
+    ) -> Result<Arc<View>> {
         self.reporter.phase("commit");
         for _ in 0..MAX_ROUNDS {
             self.reporter.check()?;
@@ -290,39 +425,38 @@ impl Reclaim<'_> {
                 .shared
                 .index()
                 .usage(|at| marks.needed.contains(at), |at| moved.contains(at));
-            let wanted: HashSet<PackId> = chosen.iter().map(|pack| pack.id).collect();
             let tombstones = view.state.tombstones();
             let buried: Vec<PackUsage> = usage
                 .into_iter()
-                .filter(|pack| wanted.contains(&pack.id) && !unreadable.contains(&pack.id))
-                .filter(|pack| pack.dispensable && !tombstones.contains_key(&pack.id))
+                .filter(|pack| chosen(&pack.id) && pack.dispensable && !tombstones.contains_key(&pack.id))
                 .collect();
             let mut packs: BTreeSet<PackId> = buried.iter().map(|pack| pack.id).collect();
             packs.extend(
                 strays
-                    .keys()
+                    .into_iter()
+                    .flat_map(HashMap::keys)
                     .filter(|pack| !self.shared.index().shows_pack(pack) && !tombstones.contains_key(pack)),
             );
             if packs.is_empty() {
-                return Ok(());
+                return Ok(view);
             }
             let mut operations = Vec::new();
             if !segments.is_empty() {
                 operations.push(Operation::AddIndex {
-                    segments: segments.clone(),
+                    segments: segments.to_vec(),
                 });
             }
             operations.push(Operation::Tombstone {
                 packs: packs.into_iter().collect(),
             });
-            if self.shared.commit_after(view.state.seq(), &operations).await? {
+            if self.shared.commit_after(view.state.seq(), operations).await? {
                 for pack in &buried {
                     self.count(pack);
                 }
-                return Ok(());
+                return Ok(self.shared.view());
             }
             view = self.shared.view();
-            self.mark(&mut marks, &view).await?;
+            self.mark(marks, &view).await?;
         }
         Err(Error::new(
             ErrorKind::Busy,
@@ -373,25 +507,45 @@ impl Reclaim<'_> {
         }
     }
 
-    /// Packs to get rid of.
+    /// Whether something needed is known to be damaged in this pack and to be nowhere else.
+    fn is_lost(&self, pack: &PackUsage, needed: &Positions) -> bool {
+        let index = self.shared.index();
+        let Some((_, mut numbers)) = index.pack(&pack.id) else {
+            return true;
+        };
+        numbers.any(|number| {
+            index.is_block_damaged(number)
+                && index
+                    .chunk_positions(number)
+                    .any(|position| needed.contains(position))
+        })
+    }
+
+    /// Packs to get rid of: also damaged ones of which all that is needed can be had.
     fn choose(&self, usage: &[PackUsage]) -> Vec<PackUsage> {
         let percent = u64::from(self.options.rewrite_below_percent);
-        let sparse = |pack: &PackUsage| {
+        let view = self.shared.view();
+        let damaged = view.state.damaged_packs();
+        let unwanted = |pack: &PackUsage| {
             pack.wanted_bytes == 0
-                || pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent)
+                || damaged.contains_key(&pack.id)
+                || (self.options.reencrypt && pack.epoch < self.epoch)
         };
+        let sparse =
+            |pack: &PackUsage| pack.wanted_bytes.saturating_mul(100) < pack.size.saturating_mul(percent);
         let small = |pack: &PackUsage| percent > 0 && pack.size < SMALL_PACK_BYTES;
         let many_small = usage.iter().filter(|pack| small(pack)).count() > MAX_SMALL_PACKS;
-        let mut chosen: Vec<PackUsage> = usage
-            .iter()
-            .copied()
-            .filter(|pack| sparse(pack) || (many_small && small(pack)))
-            .collect();
-        if !many_small {
-            // A small pack is never full: what its directory takes is not worth writing it anew every time.
-            chosen.retain(|pack| pack.wanted_bytes == 0 || !small(pack) || pack.wanted_bytes * 2 < pack.size);
-        }
-        chosen
+        let chosen = |pack: &&PackUsage| {
+            if unwanted(pack) {
+                true
+            } else if small(pack) {
+                // It is never full: what its directory takes is not worth writing it anew every time.
+                many_small || (sparse(pack) && pack.wanted_bytes * 2 < pack.size)
+            } else {
+                sparse(pack)
+            }
+        };
+        usage.iter().filter(chosen).copied().collect()
     }
 
     /// Stores what is needed of a pack once more.
@@ -467,7 +621,8 @@ impl Reclaim<'_> {
             self.reporter.check()?;
             let view = self.shared.view();
             let packs = self.expired(&view).await?;
-            if packs.is_empty() {
+            let outdated = view.state.segments().keys().any(|id| self.is_outdated(id));
+            if packs.is_empty() && !outdated {
                 return self.delete_stray_segments().await;
             }
             let (add, remove) = self.rewrite_segments(&view, &packs).await?;
@@ -478,10 +633,12 @@ impl Reclaim<'_> {
                     remove: remove.iter().map(|segment| segment.id).collect(),
                 });
             }
-            operations.push(Operation::RemovedPacks {
-                packs: packs.iter().copied().collect(),
-            });
-            if self.shared.commit_after(view.state.seq(), &operations).await? {
+            if !packs.is_empty() {
+                operations.push(Operation::RemovedPacks {
+                    packs: packs.iter().copied().collect(),
+                });
+            }
+            if self.shared.commit_after(view.state.seq(), operations).await? {
                 // Nobody can refer to them any more; should this stop half way, they are strays.
                 let mut names: Vec<String> = packs.iter().map(paths::pack).collect();
                 names.extend(remove.iter().map(|segment| paths::index(&segment.id)));
@@ -493,6 +650,39 @@ impl Reclaim<'_> {
             ErrorKind::Busy,
             "others commit all the time; nothing was deleted",
         ))
+    }
+
+    /// Whether an index segment is to be written anew because it is sealed in an older epoch.
+    fn is_outdated(&self, segment: &IndexId) -> bool {
+        let epoch = self.shared.segment_epoch(segment);
+        self.replace_segments && epoch.is_some_and(|epoch| epoch < self.epoch)
+    }
+
+    /// Puts a checkpoint of the current epoch into the place of those of older ones. The log still has every commit.
+    async fn replace_checkpoints(&mut self) -> Result<()> {
+        let mut outdated = Vec::new();
+        for seq in self.shared.list_numbers(paths::CHECKPOINT, None).await? {
+            let path = paths::checkpoint(seq);
+            let header = self.shared.objects.get_range(&path, 0..HEADER_BYTES as u64).await;
+            // One that is damaged is verify's to name.
+            if let Ok(Some(header)) = header
+                && ObjectHeader::decode(&header).is_ok_and(|header| header.epoch < self.epoch)
+            {
+                outdated.push(path);
+            }
+        }
+        if outdated.is_empty() {
+            return Ok(());
+        }
+        self.shared.write_checkpoint().await;
+        let newest = self.shared.list_numbers(paths::CHECKPOINT, None).await?;
+        let Some(newest) = newest.last() else {
+            return Ok(());
+        };
+        // Only when the new one opens do the old ones go.
+        self.shared.read_checkpoint(*newest).await?;
+        outdated.retain(|path| *path != paths::checkpoint(*newest));
+        self.delete(outdated).await
     }
 
     /// Tombstoned packs whose grace period is over.
@@ -541,7 +731,10 @@ impl Reclaim<'_> {
         while let Some((reference, segment)) = reading.next().await {
             let segment = segment?;
             let affected = segment.packs.iter().any(|pack| packs.contains(&pack.id));
-            if affected || (many_small && reference.chunks < SMALL_SEGMENT_CHUNKS) {
+            if affected
+                || self.is_outdated(&reference.id)
+                || (many_small && reference.chunks < SMALL_SEGMENT_CHUNKS)
+            {
                 replaced.push(reference);
                 kept.extend(segment.packs.into_iter().filter(|pack| !packs.contains(&pack.id)));
             }
@@ -631,6 +824,22 @@ impl Reclaim<'_> {
         self.report.freed_bytes += sizes.iter().sum::<u64>();
         Ok(())
     }
+}
+
+/// Cuts the packs into runs of which each is committed by itself, so that an interruption costs one of them at most.
+fn batches(chosen: &[PackUsage], batch_bytes: u64) -> Vec<&[PackUsage]> {
+    let mut batches = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (at, pack) in chosen.iter().enumerate() {
+        bytes += pack.wanted_bytes;
+        if bytes >= batch_bytes {
+            batches.push(&chosen[from..=at]);
+            (from, bytes) = (at + 1, 0);
+        }
+    }
+    // The last one takes what nothing refers to along, even if there is nothing else.
+    batches.push(&chosen[from..]);
+    batches
 }
 
 fn damaged(error: Error) -> Error {

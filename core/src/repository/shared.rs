@@ -1,17 +1,18 @@
 //! What every handle of one open repository shares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use nakivo_repo_format::log::{CommitRecord, Operation};
+use nakivo_repo_format::log::{Checkpoint, CommitRecord, Operation};
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{
-    Codec, Compression, FormatError, KeySet, Manifest, PointId, RepositoryConfig, WriterId,
+    Codec, Compression, FormatError, IndexId, KeySet, Manifest, PointId, RepositoryConfig, SlotKey, WriterId,
 };
 
 use super::cache::BlockCache;
 use super::index::Index;
-use super::objects::{Objects, format_error};
+use super::objects::{Objects, corrupt, format_error};
+use super::view::LogDamage;
 use super::write::Packer;
 use crate::error::{Error, Result};
 use crate::seams::Environment;
@@ -22,7 +23,11 @@ pub(crate) struct Shared {
     pub(crate) objects: Objects,
     pub(crate) env: Environment,
     pub(crate) config: RepositoryConfig,
-    pub(crate) keys: KeySet,
+    /// See [`Shared::keys`].
+    pub(crate) keys: RwLock<KeySet>,
+    /// What opens the key slots of the secret that the repository was opened with, when they are written anew. `None`: it is
+    /// not encrypted.
+    pub(crate) slot_key: RwLock<Option<SlotKey>>,
     /// What the commits of this handle are recognised by.
     pub(crate) token: WriterId,
     pub(crate) codecs: CodecPool,
@@ -39,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) writers: Mutex<Vec<Weak<Packer>>>,
     /// What was found damaged when opening and could be worked around, for `info` and `verify`.
     pub(crate) notes: Mutex<Vec<String>>,
+    /// The epoch of each index segment that was read or written.
+    pub(crate) segment_epochs: Mutex<HashMap<IndexId, u32>>,
     /// Packs were added to the index from their directories, because a segment or a commit is damaged: which packs are
     /// announced is not known, so none may be removed.
     pub(crate) index_incomplete: std::sync::atomic::AtomicBool,
@@ -50,10 +57,37 @@ pub(crate) struct View {
     pub(crate) state: RepositoryState,
     /// The order in which the points were committed.
     pub(crate) ranks: Ranks,
-    /// Why nothing may be written: the log is damaged behind this state. `None`: all is well.
-    pub(crate) read_only: Option<Error>,
+    /// Where the log is damaged. If it is, nothing may be written.
+    pub(crate) log_damage: Vec<LogDamage>,
     /// Number of the newest commit known to tombstone or remove packs; 0: none.
     pub(crate) last_removal: u64,
+}
+
+impl View {
+    /// The state as a checkpoint, with points in the order of their commits.
+    pub(crate) fn checkpoint(&self, boundary: u64) -> Checkpoint {
+        let mut checkpoint = self.state.to_checkpoint(boundary);
+        self.ranks.sort(&mut checkpoint.points);
+        checkpoint
+    }
+
+    /// Whether this is the newest point of its object.
+    pub(crate) fn is_newest(&self, point: &PointId) -> bool {
+        let Some(manifest) = self.state.point(point) else {
+            return false;
+        };
+        let rank = self.ranks.rank(point);
+        let mut others = self.state.points().values();
+        !others.any(|other| other.object.id == manifest.object.id && self.ranks.rank(&other.id) > rank)
+    }
+
+    /// Fails if the log is damaged: then nobody may write. `consequence` says so for the caller's work.
+    pub(crate) fn check_writable(&self, consequence: &str) -> Result<()> {
+        match self.log_damage.first() {
+            None => Ok(()),
+            Some(damage) => Err(corrupt(&damage.object, &damage.what).context(consequence)),
+        }
+    }
 }
 
 /// The order in which recovery points were committed. "Newest" means this and no clock: clocks go back.
@@ -104,6 +138,22 @@ impl Ranks {
 }
 
 impl Shared {
+    /// The keys, writing in the newest epoch known. A clone goes on in the epoch that it was taken in.
+    pub(crate) fn keys(&self) -> KeySet {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// See the field.
+    pub(crate) fn slot_key(&self) -> Option<SlotKey> {
+        let key = self.slot_key.read();
+        key.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another secret took the place of the one that the repository was opened with.
+    pub(crate) fn set_slot_key(&self, key: SlotKey) {
+        *self.slot_key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
     pub(crate) fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -8,8 +8,8 @@ use futures::{Stream, StreamExt, future, stream};
 use nakivo_repo_format::record::ItemKind;
 use nakivo_repo_format::record::ItemRecord;
 use nakivo_repo_format::tree::{
-    DiffStep, EditorStats, RangeScan, ScanStep, Step, TreeChange, TreeDiff, TreeEdit, TreeEditor, TreeEntry,
-    TreeRoot,
+    DiffStep, EditorStats, LostSubtree, RangeScan, ScanStep, Step, TreeChange, TreeDiff, TreeEdit,
+    TreeEditor, TreeEntry, TreeRoot,
 };
 use nakivo_repo_format::{ChunkRef, FormatError, ItemKey, KeyKind};
 
@@ -18,7 +18,7 @@ use super::objects::{corrupt, format_error};
 use super::read::Pattern;
 use super::shared::Shared;
 use super::write::Packer;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Nodes read side by side.
 const READ_AHEAD_NODES: usize = 8;
@@ -104,6 +104,14 @@ impl NodeSource {
         }
     }
 
+    /// Reads a node whose loss is about to be reported: what was wrong on the way once need not be wrong in the store.
+    async fn read_twice(&self, chunk: &ChunkRef) -> Result<Bytes> {
+        match self.read(chunk).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.read(chunk).await,
+            other => other,
+        }
+    }
+
     /// Reads the node that is needed now, and with it some that probably will be. What fails besides the first is left to
     /// be asked for again.
     async fn read_some(&self, needed: ChunkRef, mut wanted: Vec<ChunkRef>) -> Result<Vec<(ChunkRef, Bytes)>> {
@@ -149,7 +157,7 @@ impl Spoiled {
 }
 
 /// Key and record of an entry.
-pub(super) fn decode_entry(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord)> {
+pub(crate) fn decode_entry(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord)> {
     let key = ItemKey::from_bytes(&entry.key).map_err(bad_tree)?;
     let name = || format!("item {}", key.id().escape_debug());
     let record = ItemRecord::decode(&entry.value).map_err(|error| format_error(&name(), error))?;
@@ -167,7 +175,7 @@ pub(super) fn decode_entry(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord)> {
 }
 
 /// As [`decode_entry`], and what is known of an entry that cannot be decoded.
-fn decode_each(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord), Spoiled> {
+pub(crate) fn decode_each(entry: &TreeEntry) -> Result<(ItemKey, ItemRecord), Spoiled> {
     decode_entry(entry).map_err(|error| {
         let key = ItemKey::from_bytes(&entry.key).ok();
         let text = |key: &ItemKey| (key.id().to_owned(), key.container().to_owned());
@@ -217,7 +225,7 @@ pub(super) async fn edit(
     edits: impl Stream<Item = Result<TreeEdit>> + Send,
 ) -> Result<(Option<TreeRoot>, EditorStats)> {
     let source = NodeSource::Run(Arc::clone(packer));
-    let mut editor = TreeEditor::new(&packer.shared().keys, base);
+    let mut editor = TreeEditor::new(&packer.shared().keys(), base);
     let mut edits = std::pin::pin!(edits.ready_chunks(EDIT_BATCH));
     loop {
         match editor.step().map_err(bad_tree)? {
@@ -300,26 +308,58 @@ impl Repository {
         old: Option<TreeRoot>,
         new: Option<TreeRoot>,
     ) -> BoxStream<'static, Result<ItemChange>> {
+        self.diff_each(old, new)
+            .map(|change| match change? {
+                RawChange::Change(change) => decode_change(&change),
+                RawChange::Lost(_, error) => Err(error),
+            })
+            .boxed()
+    }
+
+    /// As [`Repository::diff`], undecoded; a subtree of the new tree that is damaged does not end it.
+    pub(crate) fn diff_each(
+        &self,
+        old: Option<TreeRoot>,
+        new: Option<TreeRoot>,
+    ) -> BoxStream<'static, Result<RawChange>> {
         let source = NodeSource::Repository(Arc::clone(&self.shared));
         stream::try_unfold(
             (source, TreeDiff::new(old, new)),
             |(source, mut diff)| async move {
                 loop {
-                    match diff.step().map_err(bad_tree)? {
-                        DiffStep::Done => return Ok(None),
-                        DiffStep::Change(change) => {
-                            return Ok(Some((decode_change(&change)?, (source, diff))));
+                    let failed = match diff.step() {
+                        Ok(DiffStep::Done) => return Ok(None),
+                        Ok(DiffStep::Change(change)) => {
+                            return Ok(Some((RawChange::Change(change), (source, diff))));
                         }
-                        DiffStep::Need(chunk) => {
-                            let bytes = source.read(&chunk).await?;
-                            diff.supply(&chunk.id, bytes);
-                        }
-                    }
+                        Ok(DiffStep::Need(chunk)) => match source.read_twice(&chunk).await {
+                            Ok(bytes) => {
+                                diff.supply(&chunk.id, bytes);
+                                continue;
+                            }
+                            Err(error) if error.kind() == ErrorKind::Corrupt => error,
+                            Err(error) => return Err(error),
+                        },
+                        Err(error) => bad_tree(error),
+                    };
+                    return match diff.give_up() {
+                        Some(lost) => Ok(Some((RawChange::Lost(lost, failed), (source, diff)))),
+                        None => Err(failed),
+                    };
                 }
             },
         )
         .boxed()
     }
+}
+
+/// A difference between two trees as they are stored.
+#[derive(Debug)]
+pub(crate) enum RawChange {
+    /// A difference.
+    Change(TreeChange),
+    /// A subtree of the new tree cannot be read, and why.
+    Lost(LostSubtree, Error),
 }
 
 fn decode_change(change: &TreeChange) -> Result<ItemChange> {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use nakivo_repo_format::manifest::{LedgerEntry, Outcome, decode_ledger};
-use nakivo_repo_format::{Compression, Manifest, ObjectId, ObjectRecord, PointId, RunProgress, paths};
+use nakivo_repo_format::state::RepositoryState;
+use nakivo_repo_format::{Compression, ItemKey, Manifest, ObjectId, ObjectRecord, PointId, RunProgress};
 use serde::Serialize;
 
 use super::Repository;
+use super::epoch::EpochUsage;
 use super::objects::format_error;
 use crate::error::{Error, Result};
 
@@ -121,8 +123,18 @@ pub struct RepositoryInfo {
     pub logical_bytes: u64,
     /// Logical bytes for one stored byte; 0 for an empty repository.
     pub ratio: f64,
+    /// The epoch that new data is sealed in; 0 before the first rotation of the keys.
+    pub epoch: u32,
+    /// What is sealed in which epoch, ascending. More than one: after a rotation, until everything was encrypted anew.
+    pub epochs: Vec<EpochUsage>,
     /// Whether damage of the log allows reading only.
     pub read_only: bool,
+    /// Where the log is damaged.
+    pub log_damage: Vec<LogDamage>,
+    /// Recovery points known to be damaged.
+    pub damaged_points: usize,
+    /// Packs known to hold data that cannot be read.
+    pub damaged_packs: usize,
     /// Damage found when opening and worked around. Run verify for the whole picture.
     pub notes: Vec<String>,
 }
@@ -137,18 +149,64 @@ pub struct LogDamage {
     pub what: String,
 }
 
+impl LogDamage {
+    pub(crate) fn new(object: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            object: object.into(),
+            what: what.into(),
+        }
+    }
+}
+
+/// What verification found wrong with a recovery point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KnownDamage {
+    /// Entries of the point that cannot be read.
+    pub lost: u64,
+    /// The first cause, for people.
+    pub what: String,
+    /// When it was found, milliseconds since 1970 UTC.
+    pub found_ms: i64,
+}
+
 impl Repository {
-    /// The damage of the log that was found when this view was read, if any. Then the newest recovery points may be
-    /// missing, removed ones may show, and nothing can be written.
+    /// What is known to be damaged of a recovery point, from the last verification or healing that looked at it; `None`:
+    /// nothing.
     #[must_use]
-    pub fn log_damage(&self) -> Option<LogDamage> {
+    pub fn point_damage(&self, point: &PointId) -> Option<KnownDamage> {
         let view = self.shared.view();
-        let message = view.read_only.as_ref()?.message();
-        let (object, what) = message.split_once(": ").unwrap_or((paths::LOG, message));
-        Some(LogDamage {
-            object: object.to_owned(),
-            what: what.to_owned(),
+        let damage = view.state.damaged_points().get(point)?;
+        Some(KnownDamage {
+            lost: damage.lost,
+            what: damage.what.clone(),
+            found_ms: damage.found_ms,
         })
+    }
+
+    /// Looks at the state of this view.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&RepositoryState) -> T) -> T {
+        look(&self.shared.view().state)
+    }
+
+    /// The point that the next run of an object builds on, and the items of it that are damaged and must be read anew: the
+    /// newest one of which all that is damaged is known item by item.
+    pub(crate) fn base_for(&self, object: &ObjectId) -> Option<(Manifest, Vec<ItemKey>)> {
+        let view = self.shared.view();
+        self.points(object).into_iter().rev().find_map(|manifest| {
+            match view.state.damaged_points().get(&manifest.id) {
+                None => Some((manifest, Vec::new())),
+                Some(damage) if damage.names_all() => Some((manifest, damage.items.clone())),
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// The damage of the log that was found when this view was read; where history breaks first. If there is any, the
+    /// newest recovery points may be missing, removed ones may show, and nothing can be written.
+    #[must_use]
+    pub fn log_damage(&self) -> Vec<LogDamage> {
+        self.shared.view().log_damage.clone()
     }
 
     /// The protected objects, by name.
@@ -269,20 +327,22 @@ impl Repository {
             PointSelector::Latest => points
                 .pop()
                 .ok_or_else(|| Error::not_found("recovery point of object", object)),
-            PointSelector::Id(prefix) => {
-                points.retain(|manifest| manifest.id.to_string().starts_with(prefix.as_str()));
-                if points.len() > 1 {
-                    return Err(Error::invalid(
-                        "recovery point",
-                        prefix,
-                        "more digits: several ids begin with these",
-                    ));
-                }
-                points.pop().ok_or_else(|| {
-                    Error::not_found("recovery point", prefix)
-                        .with_hint("List the points of the object to see their ids.")
-                })
-            }
+            PointSelector::Id(prefix) => the_one(points, prefix),
+        }
+    }
+
+    /// The point whose id begins with these hexadecimal digits, of whatever object.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for anything but 4 to 32 hexadecimal digits, or if several ids begin with them.
+    pub fn point_by_id(&self, digits: &str) -> Result<Manifest> {
+        match digits.parse()? {
+            PointSelector::Id(prefix) => the_one(self.all_points(), &prefix),
+            PointSelector::Latest => Err(Error::invalid(
+                "recovery point",
+                digits,
+                "4 to 32 hexadecimal digits of its id",
+            )),
         }
     }
 
@@ -329,6 +389,7 @@ impl Repository {
             points += 1;
             logical = logical.saturating_add(manifest.counts.bytes);
         }
+        let epochs = self.shared.epochs();
         let index = self.shared.index();
         let stored = index.stored_bytes();
         #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
@@ -337,6 +398,9 @@ impl Repository {
         } else {
             logical as f64 / stored as f64
         };
+        let buried = view.state.tombstones();
+        let damaged_packs = view.state.damaged_packs().keys();
+        let damaged_packs = damaged_packs.filter(|pack| !buried.contains_key(*pack));
         let config = self.config();
         Ok(RepositoryInfo {
             id: config.id,
@@ -353,10 +417,31 @@ impl Repository {
             unique_bytes: index.plain_bytes(),
             logical_bytes: logical,
             ratio,
-            read_only: view.read_only.is_some(),
+            epoch: self.shared.keys().epoch(),
+            epochs,
+            read_only: !view.log_damage.is_empty(),
+            log_damage: view.log_damage.clone(),
+            damaged_points: view.state.damaged_points().len(),
+            damaged_packs: damaged_packs.count(),
             notes: self.shared.notes(),
         })
     }
+}
+
+/// The point whose id begins with `prefix`.
+fn the_one(mut points: Vec<Manifest>, prefix: &str) -> Result<Manifest> {
+    points.retain(|manifest| manifest.id.to_string().starts_with(prefix));
+    if points.len() > 1 {
+        return Err(Error::invalid(
+            "recovery point",
+            prefix,
+            "more digits: several ids begin with these",
+        ));
+    }
+    points.pop().ok_or_else(|| {
+        Error::not_found("recovery point", prefix)
+            .with_hint("List the points of the object to see their ids.")
+    })
 }
 
 fn list(objects: &[&ObjectRecord]) -> Option<String> {

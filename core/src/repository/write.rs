@@ -5,15 +5,15 @@ use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use nakivo_repo_format::log::IndexRef;
 use nakivo_repo_format::manifest::{LedgerEntry, encode_ledger};
 use nakivo_repo_format::pack::BlockRole;
 use nakivo_repo_format::record::{ContentPart, DIRECT_CHUNKS, Segment, SegmentList, encode_segments};
 use nakivo_repo_format::split::{ContentSplitter, Encoding, SegmentsBuilder, SplitMode, SplitOutput};
-use nakivo_repo_format::tree::{TreeEdit, TreeRoot};
+use nakivo_repo_format::tree::{RangeScan, TreeEdit, TreeRoot};
 use nakivo_repo_format::{
-    Blob, ChunkId, ChunkRef, ContentHash, ItemKey, ItemRecord, KeySet, PartHasher, RunId,
+    Blob, ChunkId, ChunkRef, ContentHash, ItemKey, ItemRecord, KeyKind, KeySet, PartHasher, RunId,
 };
 use serde::Serialize;
 
@@ -49,6 +49,17 @@ pub enum PartMode {
     Plain,
 }
 
+impl PartMode {
+    /// How the engine cuts a part of this name and media type.
+    pub(crate) fn of(name: &str, media_type: Option<&str>) -> Self {
+        match (name, media_type) {
+            ("mime", _) | (_, Some("message/rfc822")) => Self::Mime,
+            ("json", _) => Self::Plain,
+            _ => Self::File,
+        }
+    }
+}
+
 /// What a writer did so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
@@ -65,6 +76,22 @@ pub struct WriteStats {
     pub chunks_known: u64,
     /// Packs stored.
     pub packs: u64,
+}
+
+impl std::ops::Add for WriteStats {
+    type Output = Self;
+
+    /// What two writers did together.
+    fn add(self, other: Self) -> Self {
+        Self {
+            bytes_read: self.bytes_read + other.bytes_read,
+            bytes_new: self.bytes_new + other.bytes_new,
+            bytes_stored: self.bytes_stored + other.bytes_stored,
+            chunks_new: self.chunks_new + other.chunks_new,
+            chunks_known: self.chunks_known + other.chunks_known,
+            packs: self.packs + other.packs,
+        }
+    }
 }
 
 /// Stores what one run reads. Calls may run at the same time.
@@ -110,7 +137,7 @@ impl Writer {
         mut body: BoxStream<'static, Result<Bytes>>,
     ) -> Result<ContentPart> {
         self.packer.check()?;
-        let mut part = Part::new(&self.packer.shared().keys, mode);
+        let mut part = Part::new(&self.packer.shared().keys(), mode);
         let mut builder = SegmentsBuilder::new();
         loop {
             let mut batch = Vec::new();
@@ -151,7 +178,7 @@ impl Writer {
         self.packer.check()?;
         let mut builder = SegmentsBuilder::new();
         let length = bytes.len();
-        let part = Part::new(&self.packer.shared().keys, PartMode::Plain);
+        let part = Part::new(&self.packer.shared().keys(), PartMode::Plain);
         let (part, pieces) = self.digest(part, vec![bytes], length, true).await?;
         self.store(&mut builder, pieces).await?;
         self.finish(name, media_type, &part, builder).await
@@ -241,7 +268,7 @@ impl Writer {
         let mut chunks = Vec::new();
         while !rest.is_empty() {
             let piece = rest.split_to(rest.len().min(piece_bytes));
-            let id = self.packer.shared().keys.chunk_id(&piece);
+            let id = self.packer.shared().keys().chunk_id(&piece);
             chunks.push(self.packer.add(BlockRole::Other, id, piece).await?);
         }
         Ok(Blob::from_chunks(chunks))
@@ -252,7 +279,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::put_part`].
     pub async fn put_tree_node(&self, bytes: Bytes) -> Result<ChunkRef> {
-        let id = self.packer.shared().keys.chunk_id(&bytes);
+        let id = self.packer.shared().keys().chunk_id(&bytes);
         self.packer.add(BlockRole::Tree, id, bytes).await
     }
 
@@ -279,6 +306,20 @@ impl Writer {
     /// `Corrupt`, naming the damaged object; those of the store.
     pub async fn get(&self, root: Option<&TreeRoot>, key: &ItemKey) -> Result<Option<ItemRecord>> {
         tree::get(tree::NodeSource::Run(Arc::clone(&self.packer)), root, key).await
+    }
+
+    /// How many containers are in a tree that this writer made, flushed or not.
+    ///
+    /// # Errors
+    /// As [`Writer::get`].
+    pub(crate) async fn count_containers(&self, root: Option<TreeRoot>) -> Result<u64> {
+        let source = tree::NodeSource::Run(Arc::clone(&self.packer));
+        tree::entries(source, RangeScan::all(root))
+            .try_fold(0, |count, entry| async move {
+                let (key, _) = tree::decode_entry(&entry)?;
+                Ok(count + u64::from(key.kind() == KeyKind::Container))
+            })
+            .await
     }
 
     /// Stores the ledger of a run; `None` if there is nothing to report.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use nakivo_core::Result;
 use nakivo_core::connector::Connector;
+use nakivo_core::copy::{self, CopyOptions};
 use nakivo_core::folder::FolderConnector;
 use nakivo_core::format::manifest::ObjectRecord;
+use nakivo_core::repository::PointSelector;
 use nakivo_core::seams::Environment;
 use nakivo_core::state::FileState;
 use nakivo_core::store::StoreLocation;
 
 use crate::fault::FaultStore;
+use crate::keys::{self, KeyStep};
 use crate::lab::{Lab, back_up_object};
 use crate::scenario::{Stage, mailbox};
 
@@ -24,16 +27,19 @@ pub enum Step {
     Mailbox(Stage),
     /// A run over the fixed directory, as it is now.
     Files(Stage),
+    /// Copying the newest point of the repository into the one beside it, as [`prepare_copy`] made it.
+    Copy,
 }
 
 impl Step {
     /// Every step, in an order in which each finds what it needs.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Create,
         Self::Mailbox(Stage::First),
         Self::Mailbox(Stage::Second),
         Self::Files(Stage::First),
         Self::Files(Stage::Second),
+        Self::Copy,
     ];
 
     /// Its name on the command line.
@@ -45,6 +51,7 @@ impl Step {
             Self::Mailbox(Stage::Second) => "mailbox-second",
             Self::Files(Stage::First) => "files-first",
             Self::Files(Stage::Second) => "files-second",
+            Self::Copy => "copy",
         }
     }
 
@@ -61,15 +68,36 @@ pub fn files_of(directory: &Path) -> PathBuf {
     directory.with_file_name("files")
 }
 
-/// The lab over the repository in `directory`, with the real disk, fsync on, and state in files.
+/// The lab over the repository in `directory` that a step changes, with the real disk, fsync on, and state in files.
 ///
 /// # Errors
 /// Those of opening the store.
-pub async fn lab(directory: &Path) -> Result<Lab> {
-    let store = StoreLocation::directory(directory.join("repository"))
-        .create()
-        .await?;
-    Ok(lab_over(store, directory))
+pub async fn lab(step: Step, directory: &Path) -> Result<Lab> {
+    Ok(lab_over(store(step, directory).await?, directory))
+}
+
+async fn store(step: Step, directory: &Path) -> Result<Arc<dyn object_store::ObjectStore>> {
+    let name = if step == Step::Copy { "copy" } else { "repository" };
+    StoreLocation::directory(directory.join(name)).create().await
+}
+
+/// Makes the empty repository that [`Step::Copy`] copies into.
+///
+/// # Errors
+/// Those of creating it.
+pub async fn prepare_copy(directory: &Path) -> Result<()> {
+    lab(Step::Copy, directory).await?.create().await.map(drop)
+}
+
+/// Copies the newest point of the scripted mailbox.
+async fn copy_newest(directory: &Path, target: &Lab) -> Result<()> {
+    let source = lab(Step::Create, directory).await?.open().await?;
+    let newest = source.point(&mailbox(Stage::First).object().id, &PointSelector::Latest)?;
+    let target = target.open().await?;
+    let options = CopyOptions::default()
+        .with_points(vec![newest.id])
+        .with_progress_items(3);
+    copy::start(&source, &target, options).wait().await.map(drop)
 }
 
 fn lab_over(store: Arc<dyn object_store::ObjectStore>, directory: &Path) -> Lab {
@@ -88,10 +116,8 @@ fn lab_over(store: Arc<dyn object_store::ObjectStore>, directory: &Path) -> Lab 
 pub fn source(step: Step, directory: &Path) -> Result<Option<(Arc<dyn Connector>, ObjectRecord)>> {
     Ok(match step {
         Step::Create => None,
-        Step::Mailbox(stage) => {
-            let connector = mailbox(stage);
-            Some((connector.handle(), connector.object()))
-        }
+        Step::Mailbox(stage) => Some(scripted(stage)),
+        Step::Copy => Some(scripted(Stage::First)),
         Step::Files(_) => {
             let connector = FolderConnector::new(files_of(directory), "fixed")?;
             let object = connector.object().clone();
@@ -100,15 +126,48 @@ pub fn source(step: Step, directory: &Path) -> Result<Option<(Arc<dyn Connector>
     })
 }
 
+fn scripted(stage: Stage) -> (Arc<dyn Connector>, ObjectRecord) {
+    let connector = mailbox(stage);
+    (connector.handle(), connector.object())
+}
+
 /// Does a step in `directory`, killing this process before store operation `kill_before`. Returns the number of store
 /// operations.
 ///
 /// # Errors
 /// Those of the step.
 pub async fn run(step: Step, directory: &Path, kill_before: Option<u64>) -> Result<u64> {
+    let (faults, lab) = watched(store(step, directory).await?, directory, kill_before).await?;
+    match source(step, directory)? {
+        None => drop(lab.create().await?),
+        Some(_) if step == Step::Copy => copy_newest(directory, &lab).await?,
+        Some((connector, object)) => {
+            let repository = lab.open().await?;
+            back_up_object(&repository, connector, object).await?;
+        }
+    }
+    Ok(faults.operations())
+}
+
+/// As [`run`], for something done to the keys of the repository that [`crate::keys::create`] makes.
+///
+/// # Errors
+/// Those of the step.
+pub async fn run_keys(step: KeyStep, directory: &Path, kill_before: Option<u64>) -> Result<u64> {
     let store = StoreLocation::directory(directory.join("repository"))
         .create()
         .await?;
+    let (faults, lab) = watched(store, directory, kill_before).await?;
+    keys::perform(step, &lab).await?;
+    Ok(faults.operations())
+}
+
+/// The lab over this store of `directory`, killing this process before a store operation.
+async fn watched(
+    store: Arc<dyn object_store::ObjectStore>,
+    directory: &Path,
+    kill_before: Option<u64>,
+) -> Result<(FaultStore, Lab)> {
     let faults = FaultStore::new(store);
     if let Some(kill_before) = kill_before {
         faults.before_operations(move |operation| {
@@ -118,14 +177,7 @@ pub async fn run(step: Step, directory: &Path, kill_before: Option<u64>) -> Resu
         });
     }
     let lab = lab_over(faults.handle(), directory);
-    match source(step, directory)? {
-        None => drop(lab.create().await?),
-        Some((connector, object)) => {
-            let repository = lab.open().await?;
-            back_up_object(&repository, connector, object).await?;
-        }
-    }
-    Ok(faults.operations())
+    Ok((faults, lab))
 }
 
 /// SIGKILL: no destructor, no flush, no handler runs.

@@ -23,6 +23,16 @@ pub enum Stage {
 #[must_use]
 pub fn mailbox(stage: Stage) -> ScriptedConnector {
     let connector = ScriptedConnector::new("fixed", Settings::default());
+    let rng = fill(&connector);
+    if stage == Stage::First {
+        return connector;
+    }
+    change(&connector, &rng);
+    connector
+}
+
+/// What the fixed source holds at first, for a source of any name. Returns the randomness to go on with.
+pub fn fill(connector: &ScriptedConnector) -> SeededRng {
     let rng = SeededRng::new(11);
     for (id, parent) in [("inbox", ""), ("projects", "inbox"), ("sent", "")] {
         connector.edit(&Edit::AddContainer {
@@ -50,14 +60,16 @@ pub fn mailbox(stage: Stage) -> ScriptedConnector {
             size: 2_500_000,
         },
     ));
-    if stage == Stage::First {
-        return connector;
-    }
-    connector.edit(&put("inbox", "new", mail("New", &prose(&rng, 900), b"")));
+    rng
+}
+
+fn change(connector: &ScriptedConnector, rng: &SeededRng) {
+    let attachment = SeededRng::new(12).bytes(30_000);
+    connector.edit(&put("inbox", "new", mail("New", &prose(rng, 900), b"")));
     connector.edit(&put(
         "sent",
         "m02",
-        mail("Changed", &prose(&rng, 900), &attachment),
+        mail("Changed", &prose(rng, 900), &attachment),
     ));
     connector.edit(&Edit::Touch { id: "m03".to_owned() });
     connector.edit(&Edit::Move {
@@ -82,7 +94,6 @@ pub fn mailbox(stage: Stage) -> ScriptedConnector {
         id: "m00".to_owned(),
         to: "archive".to_owned(),
     });
-    connector
 }
 
 fn put(container: &str, id: &str, content: Content) -> Edit {

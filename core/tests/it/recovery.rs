@@ -692,6 +692,40 @@ async fn a_damaged_item_is_listed_and_the_rest_comes_out() {
     );
 }
 
+/// An item that a source tells nothing of but what it must.
+pub(crate) fn bare_head(kind: ItemKind, container: &str, id: &str, name: &str) -> ItemHead {
+    ItemHead {
+        kind,
+        item: ItemRef {
+            container: container.to_owned(),
+            id: id.to_owned(),
+        },
+        name: name.to_owned(),
+        change_key: Some("1".to_owned()),
+        size: None,
+        created: None,
+        modified: None,
+        received: None,
+        sent: None,
+        item_type: None,
+        properties: PropertyBag::new(),
+        raw: None,
+    }
+}
+
+/// The one mailbox of a source.
+pub(crate) fn mailbox(source: &str, name: &str) -> ObjectRecord {
+    ObjectRecord {
+        id: ObjectId::new(format!("{source}/mailbox/1")).unwrap(),
+        kind: ObjectKind::Mailbox,
+        name: name.to_owned(),
+        address: None,
+        source: source.to_owned(),
+        native_id: "1".to_owned(),
+        account: None,
+    }
+}
+
 /// A mailbox in memory: folders and messages that never change.
 #[derive(Debug)]
 struct Mail {
@@ -726,33 +760,15 @@ impl Mail {
 
     fn head(&self, kind: ItemKind, container: &str, id: &str, name: &str) -> ItemHead {
         ItemHead {
-            kind,
-            item: ItemRef {
-                container: container.to_owned(),
-                id: id.to_owned(),
-            },
-            name: name.to_owned(),
-            change_key: Some("1".to_owned()),
-            size: None,
-            created: None,
-            modified: None,
-            received: None,
-            sent: None,
-            item_type: None,
-            properties: PropertyBag::new(),
             raw: Some(Bytes::from_static(b"{}")),
+            ..bare_head(kind, container, id, name)
         }
     }
 
     fn object() -> ObjectRecord {
         ObjectRecord {
-            id: ObjectId::new("test/mailbox/1").unwrap(),
-            kind: ObjectKind::Mailbox,
-            name: "alice".to_owned(),
             address: Some("alice@contoso.example".to_owned()),
-            source: "test".to_owned(),
-            native_id: "1".to_owned(),
-            account: None,
+            ..mailbox("test", "alice")
         }
     }
 }

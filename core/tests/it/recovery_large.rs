@@ -19,13 +19,15 @@ use nakivo_core::chrono::DateTime;
 use nakivo_core::connector::{
     Change, ChangesRequest, Connector, Cursor, Fetched, ItemHead, ItemRef, PartContent, Presence,
 };
-use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
-use nakivo_core::format::{ObjectId, ObjectKind, ObjectRecord};
+use nakivo_core::format::ObjectRecord;
+use nakivo_core::format::record::{ItemKind, Value};
 use nakivo_core::object_store::local::LocalFileSystem;
 use nakivo_core::progress::Reporter;
 use nakivo_core::recovery::{Destination, ExportFormat, ExportOptions, Outcome, Selection, export};
 use nakivo_core::repository::{CreateOptions, PointSelector, Repository};
 use nakivo_core::seams::Environment;
+
+use super::recovery::{bare_head, mailbox};
 
 /// Most that an export may add to what the process needs anyway.
 const MAX_GROWTH_KIB: u64 = 96 << 10;
@@ -36,29 +38,12 @@ struct Generated {
     messages: u64,
 }
 
-fn head(kind: ItemKind, container: &str, id: String, name: String) -> ItemHead {
-    let mut properties = PropertyBag::new();
-    properties.insert(
-        "from".to_owned(),
-        Value::Text("Alice Example <alice@contoso.example>".to_owned()),
-    );
-    ItemHead {
-        kind,
-        item: ItemRef {
-            container: container.to_owned(),
-            id,
-        },
-        name,
-        change_key: Some("1".to_owned()),
-        size: None,
-        created: None,
-        modified: None,
-        received: DateTime::from_timestamp(1_700_000_000, 0),
-        sent: None,
-        item_type: None,
-        properties,
-        raw: None,
-    }
+fn head(kind: ItemKind, container: &str, id: &str, name: &str) -> ItemHead {
+    let mut head = bare_head(kind, container, id, name);
+    let from = Value::Text("Alice Example <alice@contoso.example>".to_owned());
+    head.properties.insert("from".to_owned(), from);
+    head.received = DateTime::from_timestamp(1_700_000_000, 0);
+    head
 }
 
 #[async_trait]
@@ -72,15 +57,7 @@ impl Connector for Generated {
     }
 
     async fn find_object(&self, _: &str) -> Result<ObjectRecord> {
-        Ok(ObjectRecord {
-            id: ObjectId::new("generated/mailbox/1").unwrap(),
-            kind: ObjectKind::Mailbox,
-            name: "generated".to_owned(),
-            address: None,
-            source: "generated".to_owned(),
-            native_id: "1".to_owned(),
-            account: None,
-        })
+        Ok(mailbox("generated", "generated"))
     }
 
     fn changes<'a>(
@@ -90,12 +67,7 @@ impl Connector for Generated {
         _: &'a Reporter,
     ) -> BoxStream<'a, Result<Change>> {
         let first = [
-            Change::Container(head(
-                ItemKind::Container,
-                "",
-                "inbox".to_owned(),
-                "Inbox".to_owned(),
-            )),
+            Change::Container(head(ItemKind::Container, "", "inbox", "Inbox")),
             Change::ContainersComplete,
             Change::RoundStarted {
                 container: "inbox".to_owned(),
@@ -108,8 +80,8 @@ impl Connector for Generated {
             Change::Item(head(
                 ItemKind::Message,
                 "inbox",
-                id,
-                format!("Subject {}", number % 1_000),
+                &id,
+                &format!("Subject {}", number % 1_000),
             ))
         });
         let last = [

@@ -198,6 +198,16 @@ pub(crate) async fn back_up(
         .await?;
     manifest.counts.items = files.len() as u64;
     manifest.counts.bytes = files.values().map(|bytes| bytes.len() as u64).sum();
+    commit_point(repository, &writer, &manifest).await?;
+    Ok(manifest)
+}
+
+/// Commits a point with everything that `writer` stored for it.
+pub(crate) async fn commit_point(
+    repository: &Repository,
+    writer: &Writer,
+    manifest: &Manifest,
+) -> Result<u64> {
     let segments = writer.flush().await?;
     repository
         .commit(|_| {
@@ -212,8 +222,7 @@ pub(crate) async fn back_up(
             });
             Ok(operations)
         })
-        .await?;
-    Ok(manifest)
+        .await
 }
 
 /// Everything in a point; an item that cannot be read has the kind of its error.

@@ -8,25 +8,26 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::stream;
+use futures::{StreamExt, stream};
 use nakivo_core::bytes::Bytes;
 use nakivo_core::error::ErrorKind;
-use nakivo_core::format::log::Operation;
 use nakivo_core::format::record::{ItemKind, ItemRecord};
 use nakivo_core::format::tree::{Edit, TreeEdit};
 use nakivo_core::format::{Manifest, RepositoryConfig};
 use nakivo_core::object_store::path::Path;
 use nakivo_core::object_store::{ObjectStore, ObjectStoreExt};
 use nakivo_core::recovery::{
-    Destination, ExportOptions, MANIFEST_NAME, Outcome as RecoveryOutcome, PointView, Selection, export,
+    Destination, ExportOptions, MANIFEST_NAME, Outcome as RecoveryOutcome, PageRequest, PointView, Query,
+    Selection, export,
 };
 use nakivo_core::repository::{PartMode, Repository, VerifyOptions, VerifyReport};
 
 use super::repository::{
-    Files, Noise, assert_holds, back_up, contents, manifest, memory, names, new_repository, reopen,
-    some_files, store_files,
+    Files, Noise, assert_holds, back_up, commit_point, contents, manifest, memory, names, new_repository,
+    reopen, some_files, store_files,
 };
 
 async fn get(store: &Arc<dyn ObjectStore>, path: &str) -> Vec<u8> {
@@ -492,11 +493,9 @@ async fn every_flipped_bit_of_a_header_is_damage_and_no_newer_format() {
                 .info()
                 .await
                 .unwrap();
-            assert!(
-                info.notes.iter().any(|note| note.contains(&name)),
-                "{name} bit {bit}: {:?}",
-                info.notes
-            );
+            let told = info.notes.iter().any(|note| note.contains(&name));
+            let told = told || info.log_damage.iter().any(|damage| damage.object == name);
+            assert!(told, "{name} bit {bit}: {info:?}");
         }
         put(&store, &name, good).await;
     }
@@ -587,20 +586,7 @@ async fn a_record_that_cannot_be_used_costs_its_item_alone() {
             .update_tree(None, stream::iter(edits.into_iter().map(Ok)))
             .await
             .unwrap();
-        let segments = writer.flush().await.unwrap();
-        repository
-            .commit(|_| {
-                Ok(vec![
-                    Operation::AddIndex {
-                        segments: segments.clone(),
-                    },
-                    Operation::AddPoint {
-                        manifest: Box::new(manifest.clone()),
-                    },
-                ])
-            })
-            .await
-            .unwrap();
+        commit_point(&repository, &writer, &manifest).await.unwrap();
 
         let report = verify(&repository).await;
         assert_eq!(report.damage.len(), 1, "{what}: {:?}", report.damage);
@@ -611,6 +597,39 @@ async fn a_record_that_cannot_be_used_costs_its_item_alone() {
         );
         get(&store, &damage.object).await;
         assert_eq!(damage.affected_count, 1, "{what}");
+
+        let view = PointView::open(&repository, manifest.clone());
+        let query = Query::parse("type:file").unwrap();
+        let searched: Vec<_> = view.find(&query).collect().await;
+        let (entries, errors): (Vec<_>, Vec<_>) = searched.into_iter().partition(Result::is_ok);
+        assert_eq!((entries.len(), errors.len()), (19, 1), "{what}: {errors:?}");
+        let error = errors.into_iter().next().unwrap().unwrap_err();
+        assert!(error.message().contains("file0009"), "{what}: {error:?}");
+        assert_eq!(error.code(), code, "{what}");
+        // Page by page, in pages smaller than what is there: no entry twice, none left out.
+        let (mut listed, mut spoiled, mut after) = (BTreeSet::new(), 0, None);
+        loop {
+            let request = PageRequest {
+                after: after.take(),
+                limit: 2,
+            };
+            let page = view.list("dir2", request).await.unwrap();
+            for entry in &page.entries {
+                assert!(
+                    listed.insert(entry.id().to_owned()),
+                    "{what}: {} twice",
+                    entry.id()
+                );
+            }
+            spoiled += page.spoiled.len();
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(spoiled, 1, "{what}");
+        let there = files.keys().filter(|path| path.starts_with("dir2/")).count();
+        assert_eq!(listed.len(), there - 1, "{what}: {listed:?}");
 
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out");
@@ -671,20 +690,7 @@ async fn a_folder_without_a_usable_record_keeps_its_items() {
         .update_tree(None, stream::iter(edits.into_iter().map(Ok)))
         .await
         .unwrap();
-    let segments = writer.flush().await.unwrap();
-    repository
-        .commit(|_| {
-            Ok(vec![
-                Operation::AddIndex {
-                    segments: segments.clone(),
-                },
-                Operation::AddPoint {
-                    manifest: Box::new(manifest.clone()),
-                },
-            ])
-        })
-        .await
-        .unwrap();
+    commit_point(&repository, &writer, &manifest).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let options = ExportOptions::new(Destination::Directory(out));
@@ -714,7 +720,7 @@ async fn an_older_state_says_so() {
     }
     let repository = reopen(&store).await.unwrap();
     assert_eq!(repository.info().await.unwrap().head, 1);
-    assert_eq!(repository.log_damage().unwrap().object, commits[0]);
+    assert_eq!(repository.log_damage()[0].object, commits[0]);
     let report = verify(&repository).await;
     for name in &commits {
         assert!(
@@ -723,7 +729,7 @@ async fn an_older_state_says_so() {
             report.damage
         );
     }
-    assert!(reopen(&pristine).await.unwrap().log_damage().is_none());
+    assert!(reopen(&pristine).await.unwrap().log_damage().is_empty());
 
     // The log ends before a checkpoint that cannot be read, or is gone altogether: not an empty repository.
     let pristine = memory();
@@ -742,7 +748,7 @@ async fn an_older_state_says_so() {
         }
         let repository = reopen(&store).await.unwrap();
         assert_eq!(repository.info().await.unwrap().head, kept as u64);
-        let damage = repository.log_damage().unwrap();
+        let damage = repository.log_damage().remove(0);
         assert_eq!(damage.object, format!("log/{:020}", kept + 1));
         assert!(damage.what.contains("checkpoint/"), "{damage:?}");
         let error = back_up(&repository, "bob", 99, &some_files(9, 1, 10), None)

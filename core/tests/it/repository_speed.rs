@@ -18,7 +18,9 @@ use nakivo_core::repository::{PartMode, Repository, ScanRange};
 use nakivo_core::seams::Environment;
 use nakivo_core::store::StoreLocation;
 
-use super::repository::{Noise, body, create_options, file_record, manifest, open_options, put_edit};
+use super::repository::{
+    Noise, body, commit_point, create_options, file_record, manifest, open_options, put_edit,
+};
 
 #[test]
 fn speed_of_many_files_and_one_large() {
@@ -73,26 +75,12 @@ async fn measure() {
         .await
         .unwrap();
     edits.sort_by(|a, b| a.key.cmp(&b.key));
-    let root = writer
+    let mut point = manifest("speed", 1, None);
+    point.root = writer
         .update_tree(None, stream::iter(edits.into_iter().map(Ok)))
         .await
         .unwrap();
-    let segments = writer.flush().await.unwrap();
-    let mut point = manifest("speed", 1, None);
-    point.root = root;
-    repository
-        .commit(|_| {
-            Ok(vec![
-                Operation::AddIndex {
-                    segments: segments.clone(),
-                },
-                Operation::AddPoint {
-                    manifest: Box::new(point.clone()),
-                },
-            ])
-        })
-        .await
-        .unwrap();
+    commit_point(&repository, &writer, &point).await.unwrap();
     let mib = (count * size) as f64 / 1048576.0;
     println!(
         "write {count} files: {:.0} MiB/s  {:?}",

@@ -12,12 +12,16 @@ pub(crate) mod account;
 pub(crate) mod backup;
 mod browse;
 mod care;
+mod copy;
 pub(crate) mod emulate;
 mod export;
 mod find;
+mod heal;
+mod keys;
 mod object;
 pub(crate) mod point;
 mod recover;
+mod registry;
 pub(crate) mod repo;
 
 /// Runs one command to its end.
@@ -29,6 +33,16 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Repo(Repo::Info(info)) => repo::info(session, info).await,
         Command::Repo(Repo::Verify(verify)) => repo::verify(session, verify).await,
         Command::Repo(Repo::Reclaim(reclaim)) => care::reclaim(session, reclaim).await,
+        Command::Repo(Repo::Key(key)) => keys::run(session, key).await,
+        Command::Repo(Repo::Heal(arguments)) => heal::run(session, arguments).await,
+        Command::Repo(Repo::List) => registry::list(session).await,
+        Command::Repo(Repo::Import(import)) => registry::import(session, import).await,
+        Command::Repo(Repo::Attach(named)) => registry::attach(session, named).await,
+        Command::Repo(Repo::Detach(named)) => registry::detach(session, named).await,
+        Command::Repo(Repo::Edit(edit)) => registry::edit(session, edit).await,
+        Command::Repo(Repo::Refresh(refresh)) => registry::refresh(session, refresh).await,
+        Command::Repo(Repo::Remove(remove)) => registry::remove(session, remove).await,
+        Command::Repo(Repo::Copy(copy)) => copy::run(session, copy).await,
         Command::Backup(Backup::Folder(folder)) => backup::folder(session, folder).await,
         Command::Backup(Backup::M365(m365)) => backup::m365(session, m365).await,
         Command::Object(Object::List(list)) => object::list(session, list).await,

@@ -317,7 +317,7 @@ impl<'a> Demo<'a> {
             }
             all.extend(points);
         }
-        point::print(self.session, &all);
+        point::print(self.session, &self.repository, &all);
         Ok(all)
     }
 

@@ -20,7 +20,9 @@ Exit codes:
 
 Secrets are read from files, never from the command line. Environment:
   NAKIVO_PASSPHRASE_FILE  file with the passphrase in its first line, where --passphrase-file is not given
+  NAKIVO_KEY_FILE         file with a recovery key, where neither --key-file nor --passphrase-file is given; goes first
   NAKIVO_STORE_CONFIG     file with endpoint and credential of an object store, where --store-config is not given
+  NAKIVO_TO_PASSPHRASE_FILE and NAKIVO_TO_STORE_CONFIG  the same for the target of repo copy
   NAKIVO_STATE_DIR        where --state-dir is not given; else $XDG_STATE_HOME/nakivo, else ~/.local/state/nakivo
   NO_COLOR                no colours";
 
@@ -125,12 +127,15 @@ pub(crate) struct StoreArgs {
     pub(crate) store_config: Option<PathBuf>,
 }
 
-/// Where the passphrase comes from.
-#[derive(Debug, Args)]
+/// Where the passphrase or the key comes from.
+#[derive(Debug, Default, Args)]
 pub(crate) struct PassphraseArgs {
     /// File with the passphrase in its first line [default: the one in $NAKIVO_PASSPHRASE_FILE]
     #[arg(long = "passphrase-file", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// File with a recovery key instead of a passphrase; opens faster [default: the one in $NAKIVO_KEY_FILE]
+    #[arg(long = "key-file", value_name = "FILE", conflicts_with = "file")]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 const DEMO_HELP: &str = "\
@@ -185,10 +190,23 @@ pub(crate) struct Emulate {
 }
 
 mod care;
+mod keys;
 
 pub(crate) use care::{
-    PointDelete, PointDescribe, PointDiff, PointProtect, RepoReclaim, Retention, RetentionArgs,
+    PointDelete, PointDescribe, PointDiff, PointProtect, RepoHeal, RepoReclaim, RepoVerify, Retention,
+    RetentionArgs,
 };
+pub(crate) use keys::{
+    Key, KeyAdd, KeyPassphrase, KeyPlace, KeyRecovery, KeyReencrypt, KeyRemove, KeyRotate, NewPassphraseArgs,
+};
+
+mod copy;
+
+pub(crate) use copy::RepoCopy;
+
+mod registry;
+
+pub(crate) use registry::{RepoEdit, RepoImport, RepoNamed, RepoRefresh, RepoRemove};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
@@ -219,12 +237,25 @@ Examples:
     Info(RepoInfo),
     /// Read and authenticate what the recovery points need
     #[command(after_help = "\
-Exit code 1 if anything is damaged or missing; each damaged object is named with the items that need it.
+Exit code 1 if anything is damaged or missing; each damaged object is named with the items that need it, and the points are
+marked. Exit code 3 if time ran out.
 
 Examples:
   nakivo repo verify file:/backup/vault --passphrase-file vault.pass
-  nakivo repo verify file:/backup/vault --passphrase-file vault.pass --sample 10")]
+  nakivo repo verify file:/backup/vault --passphrase-file vault.pass --sample 10
+  nakivo repo verify file:/backup/vault --resume --max-duration 2h")]
     Verify(RepoVerify),
+    /// Rebuild, store again what somebody still has, and list the rest
+    #[command(after_help = "\
+The index is rebuilt from the packs, lost history is left behind, and damaged data is stored again where another repository or
+the source still has the very same bytes. Exit code 3 if something cannot be healed; it is listed, and its points are marked.
+
+Examples:
+  nakivo repo heal file:/backup/vault --preview
+  nakivo repo heal file:/backup/vault --from file:/second/vault --from-passphrase-file second.pass
+  nakivo repo heal file:/backup/vault --folder /srv/files --object files
+  nakivo repo heal file:/backup/vault --account contoso.toml")]
+    Heal(RepoHeal),
     /// Free what no recovery point needs, while backups go on
     #[command(after_help = "\
 Unused data is marked by one run and deleted by a later one, when the grace time is over.
@@ -233,6 +264,41 @@ Examples:
   nakivo repo reclaim file:/backup/vault --preview
   nakivo repo reclaim file:/backup/vault")]
     Reclaim(RepoReclaim),
+    /// Passphrases and keys that open a repository
+    #[command(
+        subcommand,
+        after_help = "Example:\n  nakivo repo key recovery file:/backup/vault --passphrase-file vault.pass"
+    )]
+    Key(Key),
+    /// Copy recovery points into another repository
+    #[command(after_help = copy::AFTER_HELP)]
+    Copy(RepoCopy),
+    /// List the repositories that are known by a name
+    #[command(after_help = "Example:\n  nakivo repo list")]
+    List,
+    /// Call an existing repository by a name
+    #[command(after_help = registry::IMPORT_HELP)]
+    Import(RepoImport),
+    /// Use a detached repository again
+    #[command(after_help = "Example:\n  nakivo repo attach vault")]
+    Attach(RepoNamed),
+    /// Refuse commands that name a repository, until it is attached
+    #[command(after_help = "\
+What is stored is whole at every moment. A command of another process that is running goes on.
+
+Example:\n  nakivo repo detach vault")]
+    Detach(RepoNamed),
+    /// Change name, location, secret files or description
+    #[command(
+        after_help = "Example:\n  nakivo repo edit vault --url file:/mnt/new/vault --description \"moved\""
+    )]
+    Edit(RepoEdit),
+    /// Read the figures of known repositories anew
+    #[command(after_help = "Example:\n  nakivo repo refresh")]
+    Refresh(RepoRefresh),
+    /// Forget a repository, keeping its data or deleting it
+    #[command(after_help = registry::REMOVE_HELP)]
+    Remove(RepoRemove),
 }
 
 #[derive(Debug, Args)]
@@ -248,7 +314,7 @@ pub(crate) struct RepoInit {
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
     /// Whoever can read what is stored can read the mail; changes are still detected
-    #[arg(long, conflicts_with = "file")]
+    #[arg(long, conflicts_with_all = ["file", "key_file"])]
     pub(crate) no_encryption: bool,
 }
 
@@ -275,20 +341,9 @@ pub(crate) struct RepoInfo {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RepoVerify {
-    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
-    /// Read only this share of the data, chosen at random
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub(crate) sample: Option<u8>,
+    /// Also find out what could be freed; reads the listings of all points
+    #[arg(long)]
+    pub(crate) reclaimable: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -390,7 +445,10 @@ Space is freed by: nakivo repo reclaim.
 
 Examples:
   nakivo point delete --repo file:/backup/vault --point 3fa2
-  nakivo point delete --repo file:/backup/vault --object files --older-than 90d --preview")]
+  nakivo point delete --repo file:/backup/vault --object files --older-than 6m --preview
+  nakivo point delete --repo file:/backup/vault --corrupted --preview
+  nakivo point delete --repo file:/backup/vault --all-but latest
+  nakivo point delete --repo file:/backup/vault --except-object anna@contoso.com --except-object files --all --preview")]
     Delete(PointDelete),
     /// List what differs between two points of an object
     #[command(

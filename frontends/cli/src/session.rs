@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nakivo_core::format::Secret;
 use nakivo_core::progress::Running;
+use nakivo_core::registry::{Registration, Registry, RepositoryName};
 use nakivo_core::repository::{OpenOptions, Repository};
 use nakivo_core::seams::{Clock, Environment};
 use nakivo_core::state::FileState;
@@ -56,53 +58,108 @@ impl Session {
             .await
     }
 
-    /// As [`Session::open`], for commands whose first argument is the repository.
+    /// As [`Session::open`], for commands whose first argument is the repository: its location, or the name it is known by.
     pub(crate) async fn open_url(
         &self,
         url: &str,
         store: &StoreArgs,
         passphrase: &PassphraseArgs,
     ) -> Result<Repository> {
+        if let Some(name) = name_of(url) {
+            return self.open_named(&name, store, passphrase, false).await;
+        }
+        let secret = passphrase::read(passphrase, &self.output)?;
+        self.open_with(url, store, secret).await
+    }
+
+    /// What is known of a repository if it is named rather than located.
+    pub(crate) async fn known_as(&self, url: &str) -> Result<Option<Registration>> {
+        match name_of(url) {
+            Some(name) => Registry::new(&self.environment).get(&name).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A repository that is known by a name. Where `detached` is not allowed, one that is detached is refused.
+    pub(crate) async fn open_registered(&self, name: &RepositoryName, detached: bool) -> Result<Repository> {
+        let store = StoreArgs { store_config: None };
+        self.open_named(name, &store, &PassphraseArgs::default(), detached)
+            .await
+    }
+
+    async fn open_named(
+        &self,
+        name: &RepositoryName,
+        store: &StoreArgs,
+        passphrase: &PassphraseArgs,
+        detached: bool,
+    ) -> Result<Repository> {
+        let registry = Registry::new(&self.environment);
+        let entry = if detached {
+            registry.get(name).await?
+        } else {
+            registry.begin(name).await?.0
+        };
+        let store = StoreArgs {
+            store_config: store.store_config.clone().or(entry.store_config),
+        };
+        let named = PassphraseArgs {
+            file: passphrase.file.clone().or(entry.passphrase_file),
+            key_file: passphrase.key_file.clone(),
+        };
+        let secret = if named.file.is_some() || named.key_file.is_some() {
+            passphrase::read(&named, &self.output)?
+        } else {
+            None
+        };
+        let repository = self.open_with(&entry.url, &store, secret).await?;
+        if repository.id() != entry.id {
+            let message = format!("another repository is at the place of '{name}': {}", entry.url);
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        Ok(repository)
+    }
+
+    /// As [`Session::open_url`], with a passphrase or key that was read, or with none.
+    pub(crate) async fn open_with(
+        &self,
+        url: &str,
+        store: &StoreArgs,
+        secret: Option<Secret>,
+    ) -> Result<Repository> {
         let (location, settings) = store::locate(url, store, &self.output)?;
         let local = location.path().is_some();
-        let passphrase = passphrase::read(passphrase, &self.output)?;
-        let given = passphrase.is_some();
+        let given = secret.clone();
         let repository = self
             .unless_cancelled(async {
                 let store = location.open_with(&settings).await?;
-                let options = OpenOptions::default().with_passphrase(passphrase);
+                let options = OpenOptions::default().with_secret(secret);
                 Repository::open(store, options, self.environment.clone()).await
             })
             .await
-            .map_err(|error| in_words_of_the_command_line(error, url, local, given))?;
-        self.warn_of_an_older_state(&repository, url).await?;
+            .map_err(|error| in_words_of_the_command_line(error, url, local, given.as_ref()))?;
+        self.warn_of_an_older_state(&repository, url);
         Ok(repository)
     }
 
     /// Whoever sees a repository without its newest commits must not take that for all there is.
-    async fn warn_of_an_older_state(&self, repository: &Repository, url: &str) -> Result<()> {
-        let Some(damage) = repository.log_damage() else {
-            return Ok(());
-        };
+    fn warn_of_an_older_state(&self, repository: &Repository, url: &str) {
+        let mut damages = repository.log_damage().into_iter();
+        let Some(damage) = damages.next() else { return };
         let object = damage.object;
         self.output.warning_about(
             &object,
             &format!(
                 "{object}: {}. Newer recovery points may exist that cannot be read, so this may be an older state. To see \
                  what is damaged: nakivo repo verify {url}. To get it back: put {object} there again from a copy of the \
-                 repository",
+                 repository. To go on without it: nakivo repo heal {url}",
                 damage.what
             ),
         );
-        for note in self.unless_cancelled(repository.info()).await?.notes {
-            if let Some((other, _)) = note.split_once(": ")
-                && is_of_the_log(&note)
-                && other != object
-            {
-                self.output.warning_about(other, &note);
-            }
+        for other in damages {
+            let text = format!("{}: {}", other.object, other.what);
+            self.output.warning_about(&other.object, &text);
         }
-        Ok(())
     }
 
     /// Waits for a call that has no handle of its own, until the user asks to stop.
@@ -136,6 +193,11 @@ impl Session {
             }
         });
     }
+}
+
+/// A repository's name, where a location might stand as well: those have a colon or begin with a slash or a dot.
+fn name_of(url: &str) -> Option<RepositoryName> {
+    url.parse().ok()
 }
 
 /// Waits for the next Ctrl-C or termination request.
@@ -179,20 +241,23 @@ fn state_directory(global: &Global) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(".nakivo-state"))
 }
 
-/// Whether a note is about a commit: then every command shows it.
-pub(crate) fn is_of_the_log(note: &str) -> bool {
-    note.starts_with("log/")
-}
-
 /// The SDK does not know how a user of this program does what it hints at.
-fn in_words_of_the_command_line(error: Error, url: &str, local: bool, passphrase_given: bool) -> Error {
+fn in_words_of_the_command_line(error: Error, url: &str, local: bool, given: Option<&Secret>) -> Error {
     match error.kind() {
-        ErrorKind::WrongPassphrase if !passphrase_given => error.with_hint(
-            "Name the file that holds the passphrase with --passphrase-file, or in NAKIVO_PASSPHRASE_FILE.",
-        ),
-        ErrorKind::WrongPassphrase if error.hint().is_none() => error.with_hint(
-            "Check the first line of the file named with --passphrase-file or in NAKIVO_PASSPHRASE_FILE.",
-        ),
+        ErrorKind::WrongPassphrase => match given {
+            None => error.with_hint(
+                "Name the file that holds the passphrase with --passphrase-file, or in NAKIVO_PASSPHRASE_FILE; or a file with \
+                 a recovery key with --key-file, or in NAKIVO_KEY_FILE.",
+            ),
+            Some(_) if error.hint().is_some() => error,
+            Some(Secret::Passphrase(_)) => error.with_hint(
+                "Check the first line of the file named with --passphrase-file or in NAKIVO_PASSPHRASE_FILE.",
+            ),
+            Some(Secret::Key(_)) => error.with_hint(
+                "Check the file named with --key-file or in NAKIVO_KEY_FILE: the key was removed, or belongs to another \
+                 repository.",
+            ),
+        },
         ErrorKind::RepositoryMissing => error.with_hint(format!(
             "Check the location{}, or create a repository with: nakivo repo init {url}",
             if local {

@@ -1,6 +1,6 @@
 //! Opens the place that a URL names, with the store settings that the user named: never from the command line itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nakivo_core::store::{StoreLocation, StoreSettings};
 use nakivo_core::{Error, ErrorKind, Result};
@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::grammar::StoreArgs;
 use crate::output::Output;
+use crate::passphrase::named_in;
 
 /// Names the file where `--store-config` does not.
 pub(crate) const VARIABLE: &str = "NAKIVO_STORE_CONFIG";
@@ -36,11 +37,7 @@ pub(crate) fn locate(
     if !location.needs_settings() {
         return Ok((location, StoreSettings::default()));
     }
-    let named = arguments.store_config.clone().or_else(|| {
-        std::env::var_os(VARIABLE)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    });
+    let named = arguments.store_config.clone().or_else(|| named_in(VARIABLE));
     let Some(path) = named else {
         return Err(Error::new(
             ErrorKind::InvalidInput,

@@ -100,6 +100,12 @@ impl PackWriter {
         Ok(())
     }
 
+    /// The epoch that it is sealed in, and every block of it.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.keys.epoch()
+    }
+
     /// Bytes so far: header and blocks, without the tail.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -27,6 +27,17 @@ pub enum TreeChange {
     },
 }
 
+/// A subtree of the new tree that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostSubtree {
+    /// Its last key; `None`: it is the whole tree.
+    pub last_key: Option<Vec<u8>>,
+    /// Entries in it.
+    pub entries: u64,
+    /// Sum of their sizes.
+    pub bytes: u64,
+}
+
 /// What the comparison wants or yields next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DiffStep {
@@ -114,6 +125,28 @@ impl TreeDiff {
                     }
                 }
             }
+        }
+    }
+
+    /// Goes on without the node that was asked for last, or that did not decode. What is below it counts as not there.
+    ///
+    /// `None` if it belongs to the old tree: then nothing can be said of the differences.
+    pub fn give_up(&mut self) -> Option<LostSubtree> {
+        if !matches!(self.next_action(), Action::OpenNew) {
+            return None;
+        }
+        match self.new.pop()? {
+            Elem::Root(root) => Some(LostSubtree {
+                last_key: None,
+                entries: root.entries,
+                bytes: root.bytes,
+            }),
+            Elem::Subtree(child) => Some(LostSubtree {
+                entries: child.entries,
+                bytes: child.bytes,
+                last_key: Some(child.last_key),
+            }),
+            Elem::Entry(_) => None,
         }
     }
 

@@ -150,9 +150,84 @@ fn rotation_keeps_ids_and_old_objects() {
         );
         assert_eq!(
             writer.header(ObjectType::Pack, 0),
-            reader.header_in_epoch(writer.epoch(), ObjectType::Pack, 0)
+            reader
+                .header_in_epoch(writer.epoch(), ObjectType::Pack, 0)
+                .unwrap()
         );
     }
+}
+
+/// An epoch begun by a rotation has keys that nobody derives from what was there before.
+#[test]
+fn a_new_epoch_has_a_secret_of_its_own() {
+    let old = keys();
+    let new = KeySet::of_ring(crate::keyslot::rotated(), &repository());
+    let guess = KeySet::derive(&master(), 1, &repository());
+    assert_ne!(new.commitment(), guess.commitment());
+    assert_eq!(old.chunk_id(b"x"), new.chunk_id(b"x"));
+    let mut codec = crate::fixtures::codec();
+    let mut commit = crate::fixtures::Gen::new(5).commit();
+    let mut open = |writer: &KeySet, reader: &KeySet, seq| {
+        commit.seq = seq;
+        let (_, bytes) = commit.seal(writer, &mut codec).unwrap();
+        log::CommitRecord::open(reader, &mut codec, seq, &bytes).map(|_| writer.epoch())
+    };
+    assert_eq!(open(&new, &new, 7), Ok(1));
+    let unknown = FormatError::UnknownEpoch {
+        what: "commit",
+        epoch: 1,
+    };
+    assert_eq!(open(&new, &old, 7), Err(unknown.clone()));
+    assert_eq!(
+        open(&guess, &new, 7),
+        Err(FormatError::Authentication {
+            what: "key commitment"
+        })
+    );
+    // Commit 7 began the epoch: before it the old keys are right, from there on they are somebody's who was locked out.
+    assert_eq!(open(&old, &new, 6), Ok(0));
+    for seq in [7, 8, 1000] {
+        let ended = FormatError::EndedEpoch {
+            what: "commit",
+            number: seq,
+            epoch: 0,
+        };
+        assert_eq!(open(&old, &new, seq), Err(ended));
+    }
+    assert!(matches!(
+        new.header_in_epoch(2, ObjectType::Pack, 0),
+        Err(FormatError::UnknownEpoch { epoch: 2, .. })
+    ));
+}
+
+/// Two rotations that compete: what is found in the log decides whose secret the epoch has.
+#[test]
+fn the_log_decides_between_two_secrets() {
+    let ring = nakivo_repo_format::KeyRing::new(master(), 0);
+    let (first, _) = ring.begin([1; 32]).unwrap();
+    let (second, _) = ring.begin([2; 32]).unwrap();
+    let merged = first.merge(&second).unwrap();
+    assert_eq!(merged.epochs().len(), 2);
+    let reader = KeySet::of_ring(merged, &repository());
+    let writer = KeySet::of_ring(second, &repository()).writing_in(1).unwrap();
+    let mut codec = crate::fixtures::codec();
+    let commit = crate::fixtures::Gen::new(5).commit();
+    let (_, bytes) = commit.seal(&writer, &mut codec).unwrap();
+    log::CommitRecord::open(&reader, &mut codec, commit.seq, &bytes).unwrap();
+    let header = nakivo_repo_format::ObjectHeader::decode(&bytes).unwrap();
+    let reader = reader.reached(&header, Some(commit.seq)).unwrap();
+    assert_eq!((reader.epoch(), reader.commitment()), (1, writer.commitment()));
+    assert_eq!(reader.ring().epochs().len(), 1);
+    assert_eq!(reader.ring().floor(commit.seq), 1);
+    assert_eq!(reader.ring().merge(&first).unwrap(), *reader.ring());
+    assert!(
+        first
+            .merge(&nakivo_repo_format::KeyRing::new(
+                MasterKey::from_random([9; 32]),
+                0
+            ))
+            .is_none()
+    );
 }
 
 #[test]

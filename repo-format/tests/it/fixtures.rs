@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use nakivo_repo_format::ids::WriterId;
-use nakivo_repo_format::log::{Checkpoint, CommitRecord, IndexRef, Operation, RemovedPoint, TombstonedPack};
+use nakivo_repo_format::log::{
+    Checkpoint, CommitRecord, DamagedPack, IndexRef, Operation, PointDamage, RemovedPoint, TombstonedPack,
+};
 use nakivo_repo_format::manifest::{Cause, LedgerEntry, LedgerKind, Outcome, PointCounts, Protection};
 use nakivo_repo_format::split::{Encoding, LineEnd};
 use nakivo_repo_format::tree::TreeRoot;
@@ -284,12 +286,35 @@ impl Gen {
             },
             8 => Operation::Tombstone { packs: self.packs() },
             9 => Operation::RemovedPacks { packs: self.packs() },
-            _ => Operation::Revive { packs: self.packs() },
+            10 => Operation::Revive { packs: self.packs() },
+            _ => Operation::Damage {
+                packs: self.list(3, Self::damaged_pack),
+                sound: self.packs(),
+                points: self.list(2, Self::point_damage),
+                whole: self.list(2, |g| PointId::from_bytes(g.array())),
+            },
+        }
+    }
+
+    fn damaged_pack(&mut self) -> DamagedPack {
+        DamagedPack {
+            pack: PackId::from_bytes(self.array()),
+            blocks: self.list(4, |g| u32::try_from(g.below(1 << 20)).unwrap()),
+        }
+    }
+
+    pub(crate) fn point_damage(&mut self) -> PointDamage {
+        PointDamage {
+            point: PointId::from_bytes(self.array()),
+            lost: self.number(),
+            items: self.list(3, |g| ItemKey::item(g.name(), g.name()).unwrap()),
+            what: self.text(),
+            found_ms: self.time(),
         }
     }
 
     pub(crate) fn commit(&mut self) -> CommitRecord {
-        let operations = (0..self.below(6)).map(|_| 1 + self.below(10)).collect::<Vec<_>>();
+        let operations = (0..self.below(6)).map(|_| 1 + self.below(11)).collect::<Vec<_>>();
         CommitRecord {
             seq: self.number().max(1),
             previous: CommitHash::from_bytes(self.array()),
@@ -317,6 +342,8 @@ impl Gen {
                 seq: g.number(),
             }),
             boundary: seq / 2,
+            damaged_packs: self.maybe(|g| g.list(2, Self::damaged_pack)),
+            damaged_points: self.maybe(|g| g.list(2, Self::point_damage)),
         }
     }
 

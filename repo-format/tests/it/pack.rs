@@ -57,7 +57,7 @@ fn round_trip() {
         // The directory opens from the tail alone; a block opens without the pack's header.
         let footer = PackFooter::decode(&bytes[bytes.len() - 16..]).unwrap();
         let tail = &bytes[bytes.len() - footer.tail_length() as usize..];
-        let header = keys.header_in_epoch(pack.epoch, ObjectType::Pack, 0);
+        let header = keys.header_in_epoch(pack.epoch, ObjectType::Pack, 0).unwrap();
         let directory = open_directory(&keys, &mut codec, &header, pack.size, tail).unwrap();
         assert_eq!(directory, pack.directory);
         let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! The meaning of the log: replay equals checkpoint, broken chains and conflicts are refused.
 
 use nakivo_repo_format::ids::WriterId;
-use nakivo_repo_format::log::{Checkpoint, CommitRecord, Operation};
+use nakivo_repo_format::log::{Checkpoint, CommitRecord, DamagedPack, Operation, PointDamage};
 use nakivo_repo_format::manifest::Protection;
 use nakivo_repo_format::*;
 use proptest::prelude::any;
@@ -27,7 +27,7 @@ fn hash(commit: &CommitRecord) -> CommitHash {
 /// An operation that fits the state most of the time.
 fn operation(g: &mut Gen, state: &RepositoryState) -> Operation {
     let pick = |g: &mut Gen, n: usize| g.below(n.max(1));
-    let tag = 1 + g.below(10);
+    let tag = 1 + g.below(11);
     let mut operation = g.operation(tag);
     let point = state.points().keys().nth(pick(g, state.points().len())).copied();
     let segment = state
@@ -52,6 +52,18 @@ fn operation(g: &mut Gen, state: &RepositoryState) -> Operation {
         Operation::ReplaceIndex { remove, .. } => *remove = segment.into_iter().collect(),
         Operation::RemovedPacks { packs } | Operation::Revive { packs } => {
             *packs = tombstone.into_iter().collect()
+        }
+        Operation::Damage { points, whole, .. } => {
+            *points = point
+                .into_iter()
+                .map(|point| PointDamage {
+                    point,
+                    ..g.point_damage()
+                })
+                .collect();
+            if g.chance(2) {
+                whole.extend(state.damaged_points().keys().next().copied());
+            }
         }
         Operation::AddPoint { manifest } => {
             manifest.run = run.filter(|_| g.chance(2)).unwrap_or(manifest.run)
@@ -259,4 +271,80 @@ fn contradictory_checkpoints_are_refused() {
     checkpoint.points.clear();
     checkpoint.boundary = checkpoint.seq + 1;
     assert!(RepositoryState::from_checkpoint(checkpoint).is_err());
+}
+
+/// What is known of damage goes with what it is about, and a commit that speaks of no such point is refused whole.
+#[test]
+fn damage_is_known_until_it_is_gone() {
+    let (point, other) = (PointId::from_bytes([1; 16]), PointId::from_bytes([2; 16]));
+    let (pack, second) = (PackId::from_bytes([3; 32]), PackId::from_bytes([4; 32]));
+    let mut g = Gen::new(1);
+    let mut state = RepositoryState::new();
+    let add = |state: &mut RepositoryState, operations: Vec<Operation>| {
+        let commit = CommitRecord {
+            seq: state.seq() + 1,
+            previous: state.head(),
+            writer: WriterId::from_bytes([1; 16]),
+            time_ms: 0,
+            software: String::new(),
+            operations,
+        };
+        state.apply(hash(&commit), &commit)
+    };
+    let mut point_of = |id| {
+        let mut manifest = g.manifest();
+        manifest.id = id;
+        Operation::AddPoint {
+            manifest: Box::new(manifest),
+        }
+    };
+    let damaged = |point| PointDamage {
+        point,
+        lost: 2,
+        items: Vec::new(),
+        what: "x".into(),
+        found_ms: 5,
+    };
+    let damage = |points, packs, sound, whole| Operation::Damage {
+        packs,
+        sound,
+        points,
+        whole,
+    };
+    let packs = |blocks: &[u32]| {
+        [pack, second].map(|pack| DamagedPack {
+            pack,
+            blocks: blocks.to_vec(),
+        })
+    };
+    let missing = damage(vec![damaged(other)], packs(&[1]).to_vec(), Vec::new(), Vec::new());
+    let refused = add(&mut state, vec![point_of(point), missing]).unwrap_err();
+    assert!(matches!(refused, StateError::Conflict { .. }), "{refused:?}");
+    assert!(state.points().is_empty() && state.damaged_packs().is_empty());
+
+    let known = damage(vec![damaged(point)], packs(&[1]).to_vec(), Vec::new(), Vec::new());
+    add(&mut state, vec![point_of(point), point_of(other), known]).unwrap();
+    let again = damage(
+        vec![damaged(other)],
+        packs(&[2, 3]).to_vec(),
+        Vec::new(),
+        Vec::new(),
+    );
+    add(&mut state, vec![again]).unwrap();
+    assert_eq!(state.damaged_packs()[&pack].blocks, [2, 3], "the newest counts");
+    assert_eq!(state.damaged_points().len(), 2);
+    let copy = RepositoryState::from_checkpoint(state.to_checkpoint(0)).unwrap();
+    assert_eq!(copy, state);
+
+    let healed = damage(Vec::new(), Vec::new(), vec![pack], vec![other]);
+    add(&mut state, vec![healed]).unwrap();
+    let removed = Operation::RemovePoints {
+        points: vec![point],
+        reason: String::new(),
+    };
+    let tombstone = Operation::Tombstone { packs: vec![second] };
+    let gone = Operation::RemovedPacks { packs: vec![second] };
+    add(&mut state, vec![removed, tombstone, gone]).unwrap();
+    assert!(state.damaged_points().is_empty() && state.damaged_packs().is_empty());
+    assert_eq!(state.to_checkpoint(0).damaged_packs, None);
 }

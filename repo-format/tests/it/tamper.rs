@@ -91,7 +91,7 @@ fn pack_with_and_without_its_id() {
 fn key_slot() {
     let slot = slot();
     every_damage("key slot", slot.to_bytes(), |b| KeySlot::parse(b).is_ok());
-    let plain = KeySlot::plain(&crate::fixtures::master(), 0, &repository(), "2026", "").unwrap();
+    let plain = KeySlot::plain(&crate::keyslot::rotated(), &repository(), "2026", "").unwrap();
     every_damage("plain key slot", plain.to_bytes(), |b| KeySlot::parse(b).is_ok());
 }
 

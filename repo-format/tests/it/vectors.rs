@@ -310,8 +310,68 @@ fn checkpoints() {
             seq: 2,
         }],
         boundary: 1,
+        damaged_packs: None,
+        damaged_points: None,
     };
     let bytes = golden("checkpoint.bin", &checkpoint.seal(&keys, &mut codec).unwrap());
+    assert_eq!(
+        Checkpoint::open(&keys, &mut codec, 2, &bytes).unwrap(),
+        checkpoint
+    );
+}
+
+/// Operation 11, and what of it a checkpoint repeats.
+#[test]
+fn damage() {
+    let (keys, mut codec) = (keys(), stored_codec());
+    let packs = vec![
+        log::DamagedPack {
+            pack: PackId::from_bytes([31; 32]),
+            blocks: vec![0, 7],
+        },
+        log::DamagedPack {
+            pack: PackId::from_bytes([32; 32]),
+            blocks: Vec::new(),
+        },
+    ];
+    let points = vec![log::PointDamage {
+        point: manifest().id,
+        lost: 2,
+        items: vec![ItemKey::item("inbox", "AAMk1").unwrap()],
+        what: "its bytes were changed".into(),
+        found_ms: 1_700_000_062_000,
+    }];
+    let operation = Operation::Damage {
+        packs: packs.clone(),
+        sound: vec![PackId::from_bytes([33; 32])],
+        points: points.clone(),
+        whole: vec![PointId::from_bytes([34; 16])],
+    };
+    let commit = CommitRecord {
+        operations: vec![operation],
+        ..commit()
+    };
+    let bytes = golden("commit-damage.bin", &commit.seal(&keys, &mut codec).unwrap().1);
+    assert_eq!(
+        CommitRecord::open(&keys, &mut codec, 2, &bytes).unwrap().1,
+        commit
+    );
+    let checkpoint = Checkpoint {
+        seq: 2,
+        commit_hash: CommitHash::from_bytes([21; 32]),
+        points: vec![manifest()],
+        removed_points: Vec::new(),
+        segments: Vec::new(),
+        progress: Vec::new(),
+        tombstones: Vec::new(),
+        boundary: 0,
+        damaged_packs: Some(packs),
+        damaged_points: Some(points),
+    };
+    let bytes = golden(
+        "checkpoint-damage.bin",
+        &checkpoint.seal(&keys, &mut codec).unwrap(),
+    );
     assert_eq!(
         Checkpoint::open(&keys, &mut codec, 2, &bytes).unwrap(),
         checkpoint
@@ -338,21 +398,37 @@ fn key_slots() {
     let slot = crate::keyslot::slot();
     let bytes = golden("key-slot.json", slot.to_bytes());
     let opened = KeySlot::parse(&bytes).unwrap();
-    assert_eq!(
-        opened
-            .unwrap(Some(&Passphrase::new("correct horse")), &repository())
-            .unwrap(),
-        (master(), 3)
-    );
+    let key = opened
+        .try_secret(&crate::keyslot::passphrase("correct horse"))
+        .unwrap();
+    assert_eq!(opened.open(&key).unwrap(), KeyRing::new(master(), 3));
     assert_eq!(opened.id(), slot.id());
-    let plain = KeySlot::plain(&master(), 0, &repository(), "2026-01-02T03:04:05Z", "in clear").unwrap();
+    let ring = KeyRing::new(master(), 0);
+    let plain = KeySlot::plain(&ring, &repository(), "2026-01-02T03:04:05Z", "in clear").unwrap();
     let bytes = golden("key-slot-plain.json", plain.to_bytes());
+    assert_eq!(KeySlot::parse(&bytes).unwrap().open_plain().unwrap(), ring);
+}
+
+/// After a rotation: a slot that a recovery key opens, the key as it is printed, and a commit of the new epoch.
+#[test]
+fn rotated_keys() {
+    let key = crate::keyslot::recovery_key();
+    let text = golden("recovery-key.txt", format!("{}\n", *key.to_text()).as_bytes());
+    let secret = RecoveryKey::parse(std::str::from_utf8(&text).unwrap())
+        .unwrap()
+        .into();
+    let slot = crate::keyslot::key_slot();
+    let opened = KeySlot::parse(&golden("key-slot-recovery.json", slot.to_bytes())).unwrap();
+    let ring = opened.open(&opened.try_secret(&secret).unwrap()).unwrap();
+    assert_eq!(ring, crate::keyslot::rotated());
+    let keys = KeySet::of_ring(ring, &repository());
+    let mut codec = Codec::new(Compression::Disabled).unwrap();
+    let commit = CommitRecord { seq: 8, ..commit() };
+    let sealed = commit.seal(&keys, &mut codec).unwrap().1;
+    let bytes = golden("commit-epoch-1.bin", &sealed);
     assert_eq!(
-        KeySlot::parse(&bytes)
-            .unwrap()
-            .unwrap(None, &repository())
-            .unwrap(),
-        (master(), 0)
+        CommitRecord::open(&keys, &mut codec, 8, &bytes).unwrap().1,
+        commit
     );
 }
 

@@ -131,6 +131,33 @@ sec = op(
 assert sec == master + struct.pack("<I", 3)
 assert base64.b64decode(json.loads(rd("key-slot-plain.json"))["wrapped"]) == master + bytes(4)
 
+# the recovery key, the slot it opens, the commit of epoch 1
+key, digits = bytes(range(0x40, 0x60)), "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+groups = rd("recovery-key.txt").decode().replace("\n", "-").strip("-").split("-")
+for g, text in enumerate(groups, 1):
+    crc = g
+    for byte in b"\0" + key[4 * g - 4 : 4 * g]:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1) & 255 ^ (7 if crc & 128 else 0)
+    value = 0
+    for c in text:
+        value = value << 5 | digits.index(c)
+    assert value.to_bytes(5, "big") == key[4 * g - 4 : 4 * g] + bytes([crc]) and len(text) == 8
+assert len(groups) == 8
+s = json.loads(rd("key-slot-recovery.json"))
+assert s["check"] == b3.blake3(canon(s, ("check",))).hexdigest()
+kek = D(P + "key-slot key", key + base64.b64decode(s["kdf"]["salt"]), 64)
+assert base64.b64decode(s["commitment"]) == D(P + "key-slot commitment", kek + repo, 32)
+ring = op(kek, [repo, b"key-slot", canon(s, ("wrapped", "commitment", "check"))], base64.b64decode(s["wrapped"]))
+assert ring == master + struct.pack("<IIQ", 1, 1, 7) + b"\x77" * 32
+secret = b"\x77" * 32 + repo + struct.pack("<I", 1)
+b = rd("commit-epoch-1.bin")
+assert b[12:16] == struct.pack("<I", 1) and b[32:48] == D(P + "commitment", secret, 16)
+newer = op(D(P + "seal", secret, 64), [b[:64], b"commit"], b[64:])
+older = op(seal, [rd("commit.bin")[:64], b"commit"], rd("commit.bin")[64:])
+assert newer[:3] + b"\x02" + newer[4:] == older, "the same but for its number"
+
 
 def head(b, kind, num):
     h = b[:64]

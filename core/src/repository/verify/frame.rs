@@ -9,6 +9,7 @@ use super::Verifier;
 use crate::error::Result;
 use crate::repository::MAX_JSON_BYTES;
 use crate::repository::objects::format_error;
+use crate::repository::unlock::is_slot;
 
 const PARALLEL_READS: usize = 8;
 
@@ -44,6 +45,9 @@ impl Verifier {
     async fn key_slots(&mut self) -> Result<()> {
         let mut sound = 0;
         for (path, _) in self.shared.objects.list(paths::KEYS, None).await? {
+            if !is_slot(&path) {
+                continue;
+            }
             self.report.objects += 1;
             let parsed = match self.shared.objects.get(&path, MAX_JSON_BYTES).await {
                 Ok(None) => continue,
@@ -114,10 +118,9 @@ impl Verifier {
             hashes.push(found);
         }
         // Damage found when opening may lie behind the view: the newest commits themselves.
-        if let Some(error) = &view.read_only {
-            let path = paths::commit(head + 1);
-            if error.message().starts_with(&path) {
-                self.damaged(&path, error.message());
+        if !view.log_damage.is_empty() {
+            for damage in &view.log_damage {
+                self.damaged(&damage.object, damage.what.as_str());
             }
             let seen = paths::commit(head);
             for seq in self.shared.list_numbers(paths::LOG, Some(&seen)).await? {

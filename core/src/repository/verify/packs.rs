@@ -1,6 +1,6 @@
 //! Packs: each read once, whole. Where its hash is wrong, its blocks tell what is left of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ use crate::repository::shared::Shared;
 
 /// Packs read at once: as many as keep the machine busy without holding many packs in memory.
 const PARALLEL_PACKS: usize = 2;
+/// Bytes read between two notes of how far the verification came.
+const SAVE_EVERY_BYTES: u64 = 1 << 30;
 
 /// What one pack is like.
 struct Condition {
@@ -33,15 +35,19 @@ impl Verifier {
     /// Reads the packs in `only`, or all.
     pub(super) async fn packs(&mut self, only: Option<&HashSet<PackId>>) -> Result<()> {
         let sample = self.sample;
-        let packs: Vec<PackId> = {
+        let done = self.saved.last_pack;
+        let mut packs: Vec<PackId> = {
             let index = self.shared.index();
             index
                 .packs()
                 .map(|(id, _)| id)
                 .filter(|id| only.is_none_or(|only| only.contains(id)))
                 .filter(|id| sample.takes(id.as_bytes()))
+                .filter(|id| done.is_none_or(|done| *id > done))
                 .collect()
         };
+        // One after the other in a fixed order, so that how far this came is one name.
+        packs.sort_unstable();
         let total = packs
             .iter()
             .filter_map(|id| self.shared.index().pack(id))
@@ -57,12 +63,13 @@ impl Verifier {
                 let shared = Arc::clone(&shared);
                 async move { (id, read_pack(&shared, id, open_blocks).await) }
             })
-            .buffer_unordered(PARALLEL_PACKS);
+            .buffered(PARALLEL_PACKS);
         while let Some((id, result)) = reading.next().await {
             self.reporter.check()?;
-            let Some((_, numbers)) = self.shared.index().pack(&id) else {
+            if !self.shared.index().shows_pack(&id) {
+                // It went meanwhile, and nothing needs it any more.
                 continue;
-            };
+            }
             self.report.packs += 1;
             let path = paths::pack(&id);
             match result {
@@ -72,18 +79,31 @@ impl Verifier {
                     self.report.chunks += condition.chunks;
                     self.reporter
                         .update(|progress| progress.bytes_done += condition.bytes);
-                    self.bad_blocks
-                        .extend(condition.bad.iter().map(|block| numbers.start + block));
+                    if self.shared.view().state.damaged_packs().contains_key(&id) {
+                        self.known.read.insert(id);
+                    }
+                    self.unsaved_bytes += condition.bytes;
+                    if !condition.bad.is_empty() {
+                        self.bad(id, condition.bad.into_iter().collect());
+                    }
                     if let Some(wrong) = condition.wrong {
+                        self.known.changed.insert(id);
                         self.damaged(&path, wrong);
                     }
                 }
                 Err(error) => {
                     let what = self.damage_of(error)?;
                     self.damaged(&path, what);
-                    self.bad_blocks.extend(numbers);
+                    self.known.changed.insert(id);
+                    self.bad(id, BTreeSet::new());
                 }
             }
+            self.saved.last_pack = Some(id);
+            if self.unsaved_bytes >= SAVE_EVERY_BYTES {
+                self.save().await;
+            }
+            // Behind it: each call gets on by one pack at least.
+            self.check()?;
         }
         Ok(())
     }
@@ -129,14 +149,15 @@ fn examine(
     };
     let intact = PackId::of(bytes) == indexed.id;
     if intact {
-        match open_pack(&shared.keys, codec, bytes) {
+        match open_pack(&shared.keys(), codec, bytes) {
             Ok((_, directory)) if directory.blocks == indexed.blocks => {}
             Ok(_) => condition.wrong = Some("its directory and the index disagree".to_owned()),
             Err(error) => condition.wrong = Some(error.to_string()),
         }
     }
     if !intact || open_blocks {
-        let header = shared.keys.header_in_epoch(indexed.epoch, ObjectType::Pack, 0);
+        let keys = shared.keys();
+        let header = keys.header_in_epoch(indexed.epoch, ObjectType::Pack, 0);
         for (number, entry) in (0..).zip(&indexed.blocks) {
             let Range { start, end } = entry.range();
             let opened = usize::try_from(start)
@@ -144,7 +165,7 @@ fn examine(
                 .zip(usize::try_from(end).ok())
                 .and_then(|(start, end)| bytes.get(start..end))
                 .ok_or(FormatError::Truncated { what: "block" })
-                .and_then(|sealed| open_block(&shared.keys, codec, &header, entry, sealed));
+                .and_then(|sealed| open_block(&keys, codec, &header.clone()?, entry, sealed));
             if opened.is_err() {
                 condition.bad.push(number);
             }

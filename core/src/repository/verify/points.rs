@@ -1,6 +1,6 @@
 //! Recovery points: every tree node, every part of every item. What points share is read once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -8,10 +8,13 @@ use nakivo_repo_format::record::{ContentPart, ItemRecord};
 use nakivo_repo_format::tree::{Node, TreeEntry};
 use nakivo_repo_format::{Blob, ChunkId, ChunkRef, ItemKey, KeyKind, Manifest, PackId, paths};
 
+use super::Lost;
+use super::containers::Containers;
 use super::{AffectedItem, Verifier};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::repository::content::{read_blob, read_part, segments};
 use crate::repository::objects::{corrupt, format_error};
+use crate::repository::reach::{Reach, short};
 use crate::repository::read::Pattern;
 use crate::repository::shared::Shared;
 use crate::repository::tree::decode_entry;
@@ -37,6 +40,26 @@ struct Listed {
     leaf: ChunkId,
 }
 
+/// A point on its way.
+#[derive(Default)]
+struct PointWalk {
+    /// Where an earlier verification stopped: everything up to this key was looked at.
+    after: Option<Vec<u8>>,
+    /// Lost and not settled yet: the object that is to blame, what is wrong with it, what is lost.
+    losses: Vec<(String, String, Loss)>,
+    /// Read once something was lost.
+    containers: Option<Containers>,
+}
+
+impl PointWalk {
+    fn is_done(&self, key: Option<&[u8]>) -> bool {
+        match (&self.after, key) {
+            (Some(after), Some(key)) => key <= after.as_slice(),
+            _ => false,
+        }
+    }
+}
+
 /// What was found to be unreadable in one point, before it is known where that is.
 enum Loss {
     Item(Box<TreeEntry>),
@@ -45,56 +68,18 @@ enum Loss {
 }
 
 impl Verifier {
-    /// The packs that hold what these points need.
+    /// The packs that hold what these points need. What cannot be read here is told when the points are walked through.
     pub(super) async fn needed_packs(&mut self, scope: &[Manifest]) -> Result<HashSet<PackId>> {
         let mut blocks = HashSet::new();
-        let mut seen = HashSet::new();
+        let shared = Arc::clone(&self.shared);
+        let mut reach = Reach::lenient(&shared);
+        let mut need = |chunk: &ChunkRef| blocks.extend(shared.index().block_numbers(&chunk.id));
         for manifest in scope {
-            let mut open: Vec<ChunkRef> = manifest.root.iter().map(|root| root.chunk).collect();
-            for blob in blobs(manifest) {
-                self.need(blob.1.chunks(), &mut blocks);
-            }
-            while let Some(chunk) = open.pop() {
-                self.reporter.check()?;
-                self.need(&[chunk], &mut blocks);
-                if !seen.insert(chunk.id) {
-                    continue;
-                }
-                // What cannot be read here is told when the points are walked through.
-                let Ok(bytes) = self.shared.read_chunk(&chunk, Pattern::Unknown).await else {
-                    continue;
-                };
-                match Node::decode(&bytes) {
-                    Ok(Node::Inner(children)) => open.extend(children.iter().map(|child| child.chunk)),
-                    Ok(Node::Leaf(entries)) => {
-                        for entry in entries {
-                            let Ok((_, record)) = decode_entry(&entry) else {
-                                continue;
-                            };
-                            for part in &record.parts {
-                                let mut list = segments(&self.shared, &part.segments);
-                                if let nakivo_repo_format::SegmentList::Indirect(blob) = &part.segments {
-                                    self.need(blob.chunks(), &mut blocks);
-                                }
-                                while let Ok(Some(segment)) = list.try_next().await {
-                                    self.need(segment.chunks(), &mut blocks);
-                                }
-                            }
-                        }
-                    }
-                    Err(_) => {}
-                }
-            }
+            self.reporter.check()?;
+            reach.point(manifest, &mut need).await?;
         }
         let index = self.shared.index();
         Ok(blocks.into_iter().map(|block| index.pack_of(block)).collect())
-    }
-
-    fn need(&self, chunks: &[ChunkRef], blocks: &mut HashSet<u32>) {
-        let index = self.shared.index();
-        for chunk in chunks {
-            blocks.extend(index.block_numbers(&chunk.id));
-        }
     }
 
     /// Walks through points.
@@ -104,20 +89,35 @@ impl Verifier {
             .update(|progress| progress.items_total = Some(total));
         let mut sound = Sound::default();
         for manifest in scope {
+            if self.saved.points.contains(&manifest.id) {
+                continue;
+            }
             self.reporter
                 .update(|progress| progress.current = Some(manifest.object.name.clone()));
-            self.report.points += 1;
-            let mut losses = Vec::new();
-            for (name, blob) in blobs(manifest) {
-                if let Err(error) = self.blob(blob).await {
-                    self.lose(error, blob.chunks(), None, Loss::Named(name), &mut losses)
-                        .await?;
+            let mut walk = PointWalk::default();
+            let begun = self
+                .saved
+                .within
+                .clone()
+                .filter(|(point, _)| *point == manifest.id);
+            walk.after = begun.map(|(_, key)| key);
+            if walk.after.is_none() {
+                for (name, blob) in blobs(manifest) {
+                    if let Err(error) = self.blob(blob).await {
+                        self.lose(error, blob.chunks(), None, Loss::Named(name), &mut walk.losses)
+                            .await?;
+                    }
                 }
             }
-            self.tree(manifest, &mut sound, &mut losses).await?;
-            if !losses.is_empty() {
-                self.name_losses(manifest, losses).await?;
+            self.tree(manifest, &mut sound, &mut walk).await?;
+            self.report.points += 1;
+            if !self.known.points.contains_key(&manifest.id) && self.sample.percent >= 100 {
+                self.known.whole.insert(manifest.id);
             }
+            self.saved.points.insert(manifest.id);
+            self.saved.within = None;
+            // Behind it: each call gets on by something.
+            self.check()?;
         }
         let unfinished: Vec<Blob> = {
             let view = self.shared.view();
@@ -148,12 +148,7 @@ impl Verifier {
         Ok(())
     }
 
-    async fn tree(
-        &mut self,
-        manifest: &Manifest,
-        sound: &mut Sound,
-        losses: &mut Vec<(String, Loss)>,
-    ) -> Result<()> {
+    async fn tree(&mut self, manifest: &Manifest, sound: &mut Sound, walk: &mut PointWalk) -> Result<()> {
         let mut open: Vec<Subtree> = Vec::new();
         open.extend(manifest.root.iter().map(|root| Subtree {
             chunk: root.chunk,
@@ -165,7 +160,7 @@ impl Verifier {
         let mut batch = Vec::new();
         while let Some(subtree) = open.pop() {
             self.reporter.check()?;
-            if sound.nodes.contains(&short(&subtree.chunk.id)) {
+            if sound.nodes.contains(&short(&subtree.chunk.id)) || walk.is_done(subtree.last_key.as_deref()) {
                 self.reporter
                     .update(|progress| progress.items_done += subtree.entries);
                 continue;
@@ -177,30 +172,70 @@ impl Verifier {
                     entries: child.entries,
                     last_key: Some(child.last_key),
                 })),
-                Ok(Node::Leaf(entries)) => batch.extend(entries.into_iter().map(|entry| Listed {
-                    entry,
-                    leaf: subtree.chunk.id,
-                })),
+                Ok(Node::Leaf(entries)) => {
+                    let leaf = subtree.chunk.id;
+                    let left = entries
+                        .into_iter()
+                        .filter(|entry| !walk.is_done(Some(&entry.key)));
+                    batch.extend(left.map(|entry| Listed { entry, leaf }));
+                }
                 Err(error) => {
                     let loss = Loss::Listing {
                         entries: subtree.entries,
                         last_key: subtree.last_key,
                     };
-                    self.lose(error, &[subtree.chunk], Some(subtree.chunk.id), loss, losses)
-                        .await?;
+                    self.lose(
+                        error,
+                        &[subtree.chunk],
+                        Some(subtree.chunk.id),
+                        loss,
+                        &mut walk.losses,
+                    )
+                    .await?;
                     continue;
                 }
             }
             visited.push(short(&subtree.chunk.id));
             if batch.len() >= BATCH_ITEMS {
-                self.items(std::mem::take(&mut batch), sound, losses).await?;
+                self.batch(manifest, std::mem::take(&mut batch), sound, walk)
+                    .await?;
+                self.check()?;
             }
         }
-        self.items(batch, sound, losses).await?;
-        if losses.is_empty() {
+        self.batch(manifest, batch, sound, walk).await?;
+        if !self.known.points.contains_key(&manifest.id) && walk.after.is_none() {
             // What later points share of this one need not be looked at again.
             sound.nodes.extend(visited);
         }
+        Ok(())
+    }
+
+    /// Checks a batch of items and settles what was lost so far, so that a later call can go on behind it.
+    async fn batch(
+        &mut self,
+        manifest: &Manifest,
+        batch: Vec<Listed>,
+        sound: &mut Sound,
+        walk: &mut PointWalk,
+    ) -> Result<()> {
+        let last = batch.last().map(|listed| listed.entry.key.clone());
+        self.items(batch, sound, &mut walk.losses).await?;
+        if !walk.losses.is_empty() {
+            let losses = std::mem::take(&mut walk.losses);
+            add_losses(self.known.points.entry(manifest.id).or_default(), &losses);
+            for (_, _, loss) in &losses {
+                if let Loss::Item(entry) = loss {
+                    self.lost.add(manifest.id, fingerprint(entry), entry);
+                }
+            }
+            if walk.containers.is_none() {
+                walk.containers = Some(self.containers(manifest).await);
+            }
+            if let Some(containers) = &walk.containers {
+                self.name_losses(manifest, containers, losses);
+            }
+        }
+        self.saved.within = last.map(|key| (manifest.id, key));
         Ok(())
     }
 
@@ -225,7 +260,7 @@ impl Verifier {
         &mut self,
         entries: Vec<Listed>,
         sound: &mut Sound,
-        losses: &mut Vec<(String, Loss)>,
+        losses: &mut Vec<(String, String, Loss)>,
     ) -> Result<()> {
         let total = entries.len() as u64;
         let mut fresh: Vec<Listed> = entries
@@ -239,14 +274,17 @@ impl Verifier {
             });
         }
         let (shared, sample, hashes) = (Arc::clone(&self.shared), self.sample, self.hashes);
-        let bad_blocks = &self.bad_blocks;
+        let (bad_blocks, only_these) = (&self.bad_blocks, &self.only_these);
         let results: Vec<_> = {
             let reporter = self.reporter.clone();
             stream::iter(fresh)
                 .map(|listed| {
                     let shared = Arc::clone(&shared);
                     let reporter = reporter.clone();
-                    let read = hashes && sample.takes(&listed.entry.value);
+                    let wanted = only_these
+                        .as_ref()
+                        .is_none_or(|these| these.contains(&fingerprint(&listed.entry)));
+                    let read = hashes && wanted && sample.takes(&listed.entry.value);
                     async move {
                         if let Err(cancelled) = reporter.check() {
                             return (listed, Err((cancelled, Vec::new())));
@@ -291,12 +329,15 @@ impl Verifier {
         chunks: &[ChunkRef],
         node: Option<ChunkId>,
         loss: Loss,
-        losses: &mut Vec<(String, Loss)>,
+        losses: &mut Vec<(String, String, Loss)>,
     ) -> Result<()> {
         let what = self.damage_of(error)?;
         let mut object = None;
         for chunk in chunks {
             let block = self.shared.index().find(&chunk.id);
+            if block.is_some() && self.is_unreadable(chunk).await {
+                self.bad_copies(&chunk.id);
+            }
             let Some(place) = block else {
                 object = Some((
                     paths::INDEX.to_owned(),
@@ -324,15 +365,27 @@ impl Verifier {
             };
             (path, what)
         });
-        self.damaged(&path, what);
-        losses.push((path, loss));
+        self.damaged(&path, what.as_str());
+        losses.push((path, what, loss));
         Ok(())
     }
 
+    /// Whether no copy of a chunk can be read. A store that does not answer says nothing about that.
+    async fn is_unreadable(&self, chunk: &ChunkRef) -> bool {
+        match self.shared.read_chunk(chunk, Pattern::Unknown).await {
+            Ok(_) => false,
+            Err(error) => error.kind() == ErrorKind::Corrupt,
+        }
+    }
+
     /// Says what was lost in a point, by its path.
-    async fn name_losses(&mut self, manifest: &Manifest, losses: Vec<(String, Loss)>) -> Result<()> {
-        let containers = self.containers(manifest).await;
-        for (object, loss) in losses {
+    fn name_losses(
+        &mut self,
+        manifest: &Manifest,
+        containers: &Containers,
+        losses: Vec<(String, String, Loss)>,
+    ) {
+        for (object, _, loss) in losses {
             let (path, count) = match loss {
                 Loss::Named(name) => (name.to_owned(), 1),
                 Loss::Item(entry) => {
@@ -357,7 +410,6 @@ impl Verifier {
             };
             self.ledger.affects(&object, item, count);
         }
-        Ok(())
     }
 
     /// The containers of a point, as far as they can be read.
@@ -388,6 +440,18 @@ impl Verifier {
             }
         }
         containers
+    }
+}
+
+/// Adds what a point lost, for the log.
+fn add_losses(lost: &mut Lost, losses: &[(String, String, Loss)]) {
+    for (_, what, loss) in losses {
+        match loss {
+            // An entry that is no record cannot be replaced by reading an item again: nothing is built on such a point.
+            Loss::Item(entry) => lost.add(1, decode_entry(entry).ok().map(|(key, _)| key), what),
+            Loss::Listing { entries, .. } => lost.add(*entries, None, what),
+            Loss::Named(_) => lost.add(1, None, what),
+        }
     }
 }
 
@@ -476,13 +540,6 @@ struct Sound {
     records: HashSet<[u8; 16]>,
 }
 
-/// Enough of a keyed hash to know a node again.
-fn short(id: &ChunkId) -> [u8; 16] {
-    let mut short = [0; 16];
-    short.copy_from_slice(&id.as_bytes()[..16]);
-    short
-}
-
 fn fingerprint(entry: &TreeEntry) -> [u8; 16] {
     let mut short = [0; 16];
     let mut hasher = blake3::Hasher::new();
@@ -493,37 +550,4 @@ fn fingerprint(entry: &TreeEntry) -> [u8; 16] {
     hasher.update(&entry.value);
     short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     short
-}
-
-/// Containers by id: the parent's id and the name.
-#[derive(Default)]
-struct Containers(HashMap<String, (String, String)>);
-
-impl Containers {
-    fn path(&self, container: &str, name: &str) -> String {
-        let mut names = vec![name.to_owned()];
-        let mut at = container.to_owned();
-        // A damaged tree may hold a loop, and no path is this deep.
-        while !at.is_empty() && names.len() < 256 {
-            match self.0.get(&at) {
-                Some((parent, name)) => {
-                    names.push(name.clone());
-                    at.clone_from(parent);
-                }
-                None => {
-                    names.push(format!("[{at}]"));
-                    break;
-                }
-            }
-        }
-        names.reverse();
-        names.join("/")
-    }
-
-    fn path_of_key(&self, key: &[u8]) -> String {
-        match ItemKey::from_bytes(key) {
-            Ok(key) => self.path(key.container(), &format!("[{}]", key.id())),
-            Err(_) => "[?]".to_owned(),
-        }
-    }
 }

@@ -18,7 +18,7 @@ use nakivo_repo_format::pack::{
     BlockInput, BlockRole, FinishedPack, PackWriter, SealedBlock, seal_block, seal_blocks,
 };
 use nakivo_repo_format::tree::EmittedNode;
-use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, PackId, paths};
+use nakivo_repo_format::{ChunkId, ChunkRef, Codec, IndexId, KeySet, PackId, paths};
 use object_store::PutPayload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -163,8 +163,8 @@ pub(crate) struct Packer {
     shared: Arc<Shared>,
     /// The newest commit when this writer began: what was removed later, it may still rely on.
     base: u64,
-    /// Every pack this writer stored, committed or not.
-    stored: Mutex<HashSet<PackId>>,
+    /// Packs that this writer stored, or is storing, and no commit has announced yet.
+    unannounced: Mutex<HashSet<PackId>>,
     queues: Mutex<Queues>,
     packs: [Mutex<Option<OpenPack>>; 2],
     /// Packs of this run that are uploaded and not committed: known to this writer alone, for no other writer may refer to
@@ -204,7 +204,7 @@ impl Packer {
         Self {
             base: shared.view().state.seq(),
             shared,
-            stored: Mutex::default(),
+            unannounced: Mutex::default(),
             queues: Mutex::default(),
             packs: Default::default(),
             own: RwLock::default(),
@@ -223,13 +223,14 @@ impl Packer {
         self.base
     }
 
-    /// Whether this writer stored the pack.
+    /// Whether this writer stored the pack and no commit has announced it yet.
     pub(crate) fn owns(&self, pack: &PackId) -> bool {
-        lock(&self.stored).contains(pack)
+        lock(&self.unannounced).contains(pack)
     }
 
-    /// Takes note of packs that were removed for good. One of this writer's own can only have been taken for a leftover,
-    /// because it was not committed for so long: nothing that needs it may be committed any more.
+    /// Takes note of packs that were removed for good. One that this writer has not committed yet can only have been taken
+    /// for a leftover, because that took so long: nothing that needs it may be committed any more. One that it committed
+    /// belongs to everybody: what the run still needs of it is looked up when it commits.
     pub(crate) fn removed(&self, packs: &[PackId]) {
         if packs.iter().any(|pack| self.owns(pack)) {
             self.fail(
@@ -302,6 +303,18 @@ impl Packer {
         self.put_into_block(role, id, bytes, false)
     }
 
+    /// Whether the repository has a chunk where it can be relied on, or this writer stored it.
+    pub(crate) fn has(&self, id: &ChunkId) -> bool {
+        let queues = lock(&self.queues);
+        self.knows(&queues, id) || self.shared.index().is_reliable(id)
+    }
+
+    /// Whether this writer took a chunk that is not committed yet.
+    fn knows(&self, queues: &Queues, id: &ChunkId) -> bool {
+        let own = || self.own.read().unwrap_or_else(PoisonError::into_inner);
+        queues.pending.contains(id) || own().contains(id)
+    }
+
     /// Puts a chunk into a block if it is new, or new to this writer. Returns whether a group of blocks is ready now.
     fn put_into_block(&self, role: BlockRole, id: ChunkId, bytes: Bytes, copy: bool) -> bool {
         let length = bytes.len();
@@ -309,13 +322,7 @@ impl Packer {
         let limits = lane.limits();
         let mut queues = lock(&self.queues);
         // In this order: a chunk moves from pending to own (both with this lock held) and from own to the shared index.
-        let known = queues.pending.contains(&id)
-            || self
-                .own
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(&id)
-            || (!copy && self.shared.index().contains(&id));
+        let known = self.knows(&queues, &id) || (!copy && self.shared.index().is_reliable(&id));
         if known {
             self.counters.chunks_known.fetch_add(1, Ordering::Relaxed);
             return false;
@@ -405,23 +412,28 @@ impl Packer {
         blocks: &[Block],
         mut space: OwnedSemaphorePermit,
     ) -> Result<Vec<OpenPack>> {
+        let keys = shared.keys();
         let mut full = Vec::new();
-        for sealed in seal_group(shared, codec, blocks)? {
+        for sealed in seal_group(&keys, codec, blocks)? {
             // What compression saved stays in `space`, which gives it back; sealing adds less than the rounding.
             let used = (kib(sealed.bytes().len()) as usize).min(space.num_permits());
             let Some(used) = space.split(used) else {
                 return Err(Error::internal("a block without space"));
             };
             let mut open = lock(&self.packs[lane as usize]);
+            // All blocks of a pack are sealed in one epoch: after a rotation the next pack begins.
             let mut pack = match open.take() {
-                Some(mut pack) => {
+                Some(mut pack) if pack.writer.epoch() == keys.epoch() => {
                     pack.space.merge(used);
                     pack
                 }
-                None => OpenPack {
-                    writer: begin_pack(shared, codec)?,
-                    space: used,
-                },
+                ended => {
+                    full.extend(ended);
+                    OpenPack {
+                        writer: begin_pack(shared, &keys, codec)?,
+                        space: used,
+                    }
+                }
             };
             pack.writer
                 .append(sealed)
@@ -459,7 +471,7 @@ impl Packer {
             })
             .await?;
         let path = paths::pack(&finished.id);
-        lock(&self.stored).insert(finished.id);
+        lock(&self.unannounced).insert(finished.id);
         let indexed = IndexedPack::from(&finished);
         let FinishedPack { size, parts, .. } = finished;
         self.shared
@@ -602,7 +614,7 @@ impl Packer {
                 .unwrap_or_else(PoisonError::into_inner)
                 .contains(&chunk.id)
         };
-        if !self.shared.index().contains(&chunk.id) {
+        if !self.shared.index().is_reliable(&chunk.id) {
             // It may still be in an open block or pack.
             if !own() && lock(&self.queues).pending.contains(&chunk.id) {
                 self.flush().await?;
@@ -618,13 +630,15 @@ impl Packer {
     pub(crate) fn committed(&self, segments: &HashSet<IndexId>) {
         let _queues = lock(&self.queues);
         let mut finished = lock(&self.finished);
-        let before = finished.segments.len();
-        finished
-            .segments
-            .retain(|(segment, _)| !segments.contains(&segment.id));
-        if finished.segments.len() == before {
+        let (announced, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut finished.segments)
+            .into_iter()
+            .partition(|(segment, _)| segments.contains(&segment.id));
+        finished.segments = waiting;
+        if announced.is_empty() {
             return;
         }
+        let announced: HashSet<PackId> = announced.into_iter().flat_map(|(_, packs)| packs).collect();
+        lock(&self.unannounced).retain(|pack| !announced.contains(pack));
         let mut rest = Index::default();
         {
             let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
@@ -660,13 +674,15 @@ pub(crate) async fn store_segment(shared: &Arc<Shared>, packs: Vec<IndexedPack>)
     let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
     let chunks = segment.chunks();
     let sealer = Arc::clone(shared);
-    let (id, bytes) = blocking(move || {
+    let (epoch, (id, bytes)) = blocking(move || {
+        let keys = sealer.keys();
         let mut codec = sealer
             .codecs
             .fresh()
             .map_err(|error| format_error("zstd", error))?;
         segment
-            .seal(&sealer.keys, &mut codec)
+            .seal(&keys, &mut codec)
+            .map(|sealed| (keys.epoch(), sealed))
             .map_err(|error| format_error("new index segment", error))
     })
     .await?;
@@ -682,17 +698,18 @@ pub(crate) async fn store_segment(shared: &Arc<Shared>, packs: Vec<IndexedPack>)
         .create_named_by_content(&path, bytes.into())
         .await?;
     shared.objects.check_kept(&path, reference.size).await?;
+    shared.note_segment(id, epoch);
     Ok(reference)
 }
 
 /// An empty pack but for a chunk of random bytes that nothing refers to: no two packs ever bear the same name, whatever is in
 /// them. So who removes a pack, however late, never removes one that was stored again since.
-fn begin_pack(shared: &Shared, codec: &mut Codec) -> Result<PackWriter> {
+fn begin_pack(shared: &Shared, keys: &KeySet, codec: &mut Codec) -> Result<PackWriter> {
     let name: [u8; 16] = random_bytes(&*shared.env.rng)?;
-    let chunk = shared.keys.chunk_id(&name);
-    let sealed = seal_block(&shared.keys, codec, BlockRole::Other, &[(chunk, &name)])
+    let chunk = keys.chunk_id(&name);
+    let sealed = seal_block(keys, codec, BlockRole::Other, &[(chunk, &name)])
         .map_err(|error| format_error("new block", error))?;
-    let mut writer = PackWriter::new(&shared.keys);
+    let mut writer = PackWriter::new(keys);
     writer
         .append(sealed)
         .map_err(|error| format_error("new pack", error))?;
@@ -700,7 +717,7 @@ fn begin_pack(shared: &Shared, codec: &mut Codec) -> Result<PackWriter> {
 }
 
 /// Compresses and seals blocks side by side.
-fn seal_group(shared: &Shared, codec: &mut Codec, blocks: &[Block]) -> Result<Vec<SealedBlock>> {
+fn seal_group(keys: &KeySet, codec: &mut Codec, blocks: &[Block]) -> Result<Vec<SealedBlock>> {
     let chunks: Vec<Vec<(ChunkId, &[u8])>> = blocks
         .iter()
         .map(|block| block.chunks.iter().map(|(id, bytes)| (*id, &bytes[..])).collect())
@@ -713,7 +730,7 @@ fn seal_group(shared: &Shared, codec: &mut Codec, blocks: &[Block]) -> Result<Ve
             chunks,
         })
         .collect();
-    seal_blocks(&shared.keys, codec, &inputs).map_err(|error| format_error("new block", error))
+    seal_blocks(keys, codec, &inputs).map_err(|error| format_error("new block", error))
 }
 
 /// Whole KiB that so many bytes fill; one more, for what sealing adds.

@@ -7,16 +7,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use nakivo_testkit::crash::{Step, run};
+use nakivo_testkit::crash::{Step, run, run_keys};
+use nakivo_testkit::keys::KeyStep;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [step, directory, operation] = arguments.as_slice() else {
         return ExitCode::from(2);
     };
-    let (Some(step), Ok(operation)) = (Step::parse(step), operation.parse()) else {
+    let Ok(operation) = operation.parse() else {
         return ExitCode::from(2);
     };
+    let directory = PathBuf::from(directory);
+    let key_step = KeyStep::ALL.into_iter().find(|known| known.name() == step);
     // One thread for everything that touches files: strace counts the calls of each thread apart, and only in a single
     // sequence does every one of them have a number.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -27,7 +30,12 @@ fn main() -> ExitCode {
     let Ok(runtime) = runtime else {
         return ExitCode::from(3);
     };
-    match runtime.block_on(run(step, &PathBuf::from(directory), Some(operation))) {
+    let done = match (Step::parse(step), key_step) {
+        (Some(step), _) => runtime.block_on(run(step, &directory, Some(operation))),
+        (_, Some(step)) => runtime.block_on(run_keys(step, &directory, Some(operation))),
+        _ => return ExitCode::from(2),
+    };
+    match done {
         Ok(operations) => {
             nakivo_testkit::random::announce(&operations.to_string());
             ExitCode::SUCCESS

@@ -75,6 +75,8 @@ pub enum Fault {
     Fail(Failure),
     /// Does it and reports this all the same: the ambiguous answer.
     FailAfter(Failure),
+    /// Refuses a put that would replace an object, as a credential does that may only add.
+    RefuseOverwrite,
     /// Lets this much time pass on the store's clock first.
     Delay(Duration),
     /// A put reports success and stores nothing: the lying store.
@@ -187,6 +189,24 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The rules of a credential that may read and add, and neither delete nor replace.
+    #[must_use]
+    pub fn append_only() -> [Self; 3] {
+        let refused = |kind| {
+            let fault = Fault::Fail(Failure::PermissionDenied);
+            Self::new(Matcher::kind(kind), When::Always, fault)
+        };
+        [
+            Self::new(
+                Matcher::kind(OperationKind::Put),
+                When::Always,
+                Fault::RefuseOverwrite,
+            ),
+            refused(OperationKind::Delete),
+            refused(OperationKind::Copy),
+        ]
+    }
+
     /// Applies `fault` to the operations that `matcher` looks at and `when` picks.
     #[must_use]
     pub fn new(matcher: Matcher, when: When, fault: Fault) -> Self {

@@ -18,7 +18,7 @@ use object_store::{
 };
 
 use super::log::{LogEntry, Operation, OperationKind};
-use super::rule::{Fault, Rule, SeededFaults};
+use super::rule::{Failure, Fault, Rule, SeededFaults};
 use crate::clock::TestClock;
 use crate::random::SeededRng;
 
@@ -248,6 +248,9 @@ impl FaultStore {
                 }
                 Fault::Truncate(length) => payload = truncated(&Bytes::from(payload), *length).into(),
                 Fault::FlipBit(bit) => payload = flipped(&Bytes::from(payload), *bit).into(),
+                Fault::RefuseOverwrite if opts.mode != PutMode::Create => {
+                    return Err(Failure::PermissionDenied.error(&begun.path));
+                }
                 Fault::IgnoreCondition => opts.mode = PutMode::Overwrite,
                 _ => {}
             }

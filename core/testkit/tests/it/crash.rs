@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use nakivo_core::ErrorKind;
 use nakivo_core::format::ids::{ObjectId, PointId};
-use nakivo_testkit::crash::{Step, files_of, lab, run, source};
+use nakivo_testkit::crash::{Step, files_of, lab, prepare_copy, run, source};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{all_points, assert_counts, assert_sound, read_point};
 use nakivo_testkit::random::{announce, environment_number};
@@ -91,7 +91,7 @@ fn child(step: Step, directory: &Path, killed: Killed, before: u64) -> Result<u6
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -105,8 +105,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Points and what each holds.
-async fn contents(directory: &Path) -> BTreeMap<PointId, (ObjectId, LogicalContent)> {
-    let repository = lab(directory).await.unwrap().open().await.unwrap();
+async fn contents(step: Step, directory: &Path) -> BTreeMap<PointId, (ObjectId, LogicalContent)> {
+    let repository = lab(step, directory).await.unwrap().open().await.unwrap();
     let mut found = BTreeMap::new();
     for manifest in all_points(&repository) {
         let content = read_point(&repository, &manifest).await.unwrap();
@@ -145,6 +145,7 @@ impl Scenario {
             Step::Create => &[],
             Step::Mailbox(Stage::First) => &[Step::Create],
             Step::Mailbox(Stage::Second) => &[Step::Create, Step::Mailbox(Stage::First)],
+            Step::Copy => &[Step::Create, Step::Mailbox(Stage::First)],
             Step::Files(Stage::First) => {
                 directory(&files_of(&start), Stage::First).unwrap();
                 &[Step::Create]
@@ -160,6 +161,9 @@ impl Scenario {
         if self.step == Step::Files(Stage::Second) {
             directory(&files_of(&start), Stage::Second).unwrap();
         }
+        if self.step == Step::Copy {
+            prepare_copy(&start).await.unwrap();
+        }
         let undisturbed = self.path("undisturbed");
         copy(&start, &undisturbed);
         run(self.step, &undisturbed, None).await.unwrap();
@@ -167,11 +171,11 @@ impl Scenario {
             return LogicalContent::default();
         };
         let before = if before.len() > 1 {
-            contents(&start).await
+            contents(self.step, &start).await
         } else {
             BTreeMap::new()
         };
-        let after = contents(&undisturbed).await;
+        let after = contents(self.step, &undisturbed).await;
         let new: Vec<_> = after.iter().filter(|(id, _)| !before.contains_key(*id)).collect();
         assert_eq!(new.len(), 1, "one step makes one point");
         let (owner, content) = new[0].1;
@@ -186,7 +190,7 @@ impl Scenario {
         whole: &LogicalContent,
         what: &str,
     ) -> bool {
-        let place = lab(directory).await.unwrap();
+        let place = lab(self.step, directory).await.unwrap();
         let repository = match place.open().await {
             Ok(repository) => repository,
             Err(error) if self.step == Step::Create && error.kind() == ErrorKind::RepositoryMissing => {
@@ -227,7 +231,7 @@ async fn enumerate(step: Step, killed: Killed) -> u64 {
     let before = if step == Step::Create {
         BTreeMap::new()
     } else {
-        contents(&start).await
+        contents(step, &start).await
     };
     let only = environment_number("NAKIVO_CRASH_ONLY");
     let (mut kills, mut visible) = (0u64, 0u64);
@@ -254,7 +258,7 @@ async fn enumerate(step: Step, killed: Killed) -> u64 {
             Err(error) if step == Step::Create && error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => panic!("{what}: the repeated step fails: {error:?}"),
         }
-        let repository = lab(&work).await.unwrap().open().await.unwrap();
+        let repository = lab(step, &work).await.unwrap().open().await.unwrap();
         let again = format!("{what}, and repeated");
         assert_sound(&repository, &again).await;
         if let Some((_, object)) = source(step, &work).unwrap() {
@@ -310,6 +314,11 @@ async fn the_first_run_over_files_survives_a_kill_before_every_operation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_incremental_run_over_files_survives_a_kill_before_every_operation() {
     enumerate_store_operations(Step::Files(Stage::Second)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copying_a_point_survives_a_kill_before_every_operation() {
+    enumerate_store_operations(Step::Copy).await;
 }
 
 /// What the crash enumeration compares with is itself the truth.

@@ -26,82 +26,101 @@ struct Golden {
 
 impl Golden {
     async fn new() -> Self {
-        let lab = Lab::memory(77);
-        let repository = lab.create().await.unwrap();
-        let source = ScriptedConnector::new("golden", Settings::default());
-        let rng = SeededRng::new(78);
-        source.edit(&Edit::AddContainer {
-            id: "inbox".into(),
-            parent: String::new(),
-            name: "Inbox".into(),
-        });
-        source.edit(&Edit::AddContainer {
+        let mut making = Making::begin("golden", 77).await;
+        making.source.edit(&Edit::AddContainer {
             id: "sub".into(),
             parent: "inbox".into(),
             name: "Sub".into(),
         });
-        let put = |number: usize, content: Content| Edit::Put {
-            container: ["inbox", "sub"][number % 2].into(),
-            id: format!("m{number:02}"),
-            name: format!("Item {number}"),
-            parts: BTreeMap::from([("mime".to_owned(), content)]),
+        let folder = |number: usize| ["inbox", "sub"][number % 2];
+        let large = Content::Generated {
+            seed: 1,
+            size: 40_000,
         };
-        source.edit(&put(
-            0,
-            Content::Generated {
-                seed: 1,
-                size: 40_000,
-            },
-        ));
-        source.edit(&put(1, mail("attached", "see below", &rng.bytes(9_000))));
+        making.put(folder(0), "m00", large);
+        let attached = mail("attached", "see below", &making.rng.bytes(9_000));
+        making.put(folder(1), "m01", attached);
         for number in 2..8 {
-            source.edit(&put(number, mail("mail", &prose(&rng, 800), b"")));
+            making.put_mail(folder(number), &format!("m{number:02}"), 800);
         }
-        let mut points = BTreeMap::new();
         for number in 0..17 {
-            lab.clock.advance(Duration::from_secs(60));
             if number > 0 {
-                source.edit(&put(7 + number, mail("new", &prose(&rng, 200), b"")));
-                source.edit(&Edit::Remove {
+                making.put_mail(folder(7 + number), &format!("m{:02}", 7 + number), 200);
+                making.source.edit(&Edit::Remove {
                     id: format!("m{:02}", number + 1),
                 });
             }
-            let report = back_up(&repository, &source).await.unwrap();
-            points.insert(report.point, source.truth());
+            making.back_up().await;
         }
-        let image = Image::of(&*lab.store).await.unwrap();
-        Self { image, points }
+        making.end().await
+    }
+
+    /// The smallest repository with every kind of object but a checkpoint: two points, three items.
+    async fn small() -> Self {
+        let mut making = Making::begin("small", 79).await;
+        for round in 0..2 {
+            for number in 0..=1 - round {
+                making.put_mail("inbox", &format!("m{round}{number}"), 300);
+            }
+            making.back_up().await;
+        }
+        making.end().await
     }
 }
 
-impl Golden {
-    /// The smallest repository with every kind of object but a checkpoint: two points, three items.
-    async fn small() -> Self {
-        let lab = Lab::memory(79);
+/// A golden repository that is being made.
+struct Making {
+    lab: Lab,
+    repository: Repository,
+    source: ScriptedConnector,
+    rng: SeededRng,
+    points: BTreeMap<PointId, LogicalContent>,
+}
+
+impl Making {
+    /// A new repository, and a source with one empty folder.
+    async fn begin(name: &str, seed: u64) -> Self {
+        let lab = Lab::memory(seed);
         let repository = lab.create().await.unwrap();
-        let source = ScriptedConnector::new("small", Settings::default());
-        let rng = SeededRng::new(80);
+        let source = ScriptedConnector::new(name, Settings::default());
         source.edit(&Edit::AddContainer {
             id: "inbox".into(),
             parent: String::new(),
             name: "Inbox".into(),
         });
-        let mut points = BTreeMap::new();
-        for round in 0..2 {
-            lab.clock.advance(Duration::from_secs(60));
-            for number in 0..=1 - round {
-                source.edit(&Edit::Put {
-                    container: "inbox".into(),
-                    id: format!("m{round}{number}"),
-                    name: format!("Item {number}"),
-                    parts: BTreeMap::from([("mime".to_owned(), mail("mail", &prose(&rng, 300), b""))]),
-                });
-            }
-            let report = back_up(&repository, &source).await.unwrap();
-            points.insert(report.point, source.truth());
+        Self {
+            lab,
+            repository,
+            source,
+            rng: SeededRng::new(seed + 1),
+            points: BTreeMap::new(),
         }
-        let image = Image::of(&*lab.store).await.unwrap();
-        Self { image, points }
+    }
+
+    fn put(&self, folder: &str, id: &str, content: Content) {
+        self.source.edit(&Edit::Put {
+            container: folder.into(),
+            id: id.into(),
+            name: format!("Item {id}"),
+            parts: BTreeMap::from([("mime".to_owned(), content)]),
+        });
+    }
+
+    fn put_mail(&self, folder: &str, id: &str, length: usize) {
+        self.put(folder, id, mail("mail", &prose(&self.rng, length), b""));
+    }
+
+    async fn back_up(&mut self) {
+        self.lab.clock.advance(Duration::from_secs(60));
+        let report = back_up(&self.repository, &self.source).await.unwrap();
+        self.points.insert(report.point, self.source.truth());
+    }
+
+    async fn end(self) -> Golden {
+        Golden {
+            image: Image::of(&*self.lab.store).await.unwrap(),
+            points: self.points,
+        }
     }
 }
 

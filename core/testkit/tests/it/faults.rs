@@ -16,18 +16,30 @@ use nakivo_testkit::random::announce;
 use nakivo_testkit::scenario::{Stage, mailbox};
 
 /// A kind of fault and, where there is only one right answer, the kind of error it must end in.
-struct Trouble {
-    name: &'static str,
-    kind: OperationKind,
+pub(crate) struct Trouble {
+    pub(crate) name: &'static str,
+    pub(crate) kind: OperationKind,
     fault: Fault,
     /// From the hit operation on, rather than once.
     lasting: bool,
-    ends_in: Option<ErrorKind>,
+    pub(crate) ends_in: Option<ErrorKind>,
     /// Whether the run must complete all the same: the fault passes and one look tells what happened.
-    passes: bool,
+    pub(crate) passes: bool,
 }
 
-fn troubles() -> Vec<Trouble> {
+impl Trouble {
+    /// It strikes at operation `number` of its kind.
+    pub(crate) fn rule(&self, number: u64) -> Rule {
+        let when = if self.lasting {
+            When::From(number)
+        } else {
+            When::Nth(number)
+        };
+        Rule::new(Matcher::kind(self.kind), when, self.fault.clone())
+    }
+}
+
+pub(crate) fn troubles() -> Vec<Trouble> {
     use OperationKind::{Get, Head, List, Put};
     let trouble = |name, kind, fault, lasting: bool, ends_in| {
         let once = matches!(
@@ -209,16 +221,7 @@ impl Start {
         // The head is known from before, as for every run but the very first on a machine.
         lab.open().await.unwrap();
         let faults = FaultStore::new(store.clone());
-        let when = if trouble.lasting {
-            When::From(number)
-        } else {
-            When::Nth(number)
-        };
-        faults.inject(Rule::new(
-            Matcher::kind(trouble.kind),
-            when,
-            trouble.fault.clone(),
-        ));
+        faults.inject(trouble.rule(number));
         lab.store = faults.handle();
         let result = self.run(&lab).await;
         lab.store = store;
@@ -308,16 +311,7 @@ async fn create_disturbed(trouble: &Trouble, number: u64) -> bool {
     let mut lab = Lab::memory(1);
     let plain = lab.store.clone();
     let faults = FaultStore::new(plain.clone());
-    let when = if trouble.lasting {
-        When::From(number)
-    } else {
-        When::Nth(number)
-    };
-    faults.inject(Rule::new(
-        Matcher::kind(trouble.kind),
-        when,
-        trouble.fault.clone(),
-    ));
+    faults.inject(trouble.rule(number));
     lab.store = faults.handle();
     let result = lab.create().await;
     if faults.faults() == 0 {

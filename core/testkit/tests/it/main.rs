@@ -8,13 +8,20 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "the suites report how long they take")]
 
+mod append_only;
 mod architecture;
 mod concurrency;
+mod copy;
 mod crash;
 mod damage;
 mod durable;
 mod faults;
+mod forks;
+mod heal;
 mod histories;
+mod keys;
 mod many;
 mod proportion;
 mod reclaim;
+mod registry;
+mod schedules;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nakivo_core::ErrorKind;
+use nakivo_core::backup::{self, BackupOptions};
 use nakivo_core::format::ids::PointId;
 use nakivo_core::repository::{PointFilter, ReclaimOptions, ReclaimReport, Repository};
 use nakivo_testkit::content::{Content, mail, prose};
@@ -26,7 +27,7 @@ fn at_once() -> ReclaimOptions {
     ReclaimOptions::default().with_grace(Duration::ZERO)
 }
 
-async fn reclaim(repository: &Repository) -> nakivo_core::Result<ReclaimReport> {
+pub(crate) async fn reclaim(repository: &Repository) -> nakivo_core::Result<ReclaimReport> {
     repository.reclaim(at_once()).wait().await
 }
 
@@ -77,14 +78,29 @@ fn source(stage: u8) -> ScriptedConnector {
     source
 }
 
+/// Another mailbox, in which much is equal to what the first has at its third stage.
+pub(crate) fn another() -> ScriptedConnector {
+    let source = ScriptedConnector::new("another", Settings::default());
+    source.edit(&Edit::AddContainer {
+        id: "inbox".into(),
+        parent: String::new(),
+        name: "Inbox".into(),
+    });
+    let contents = contents();
+    for (id, content) in [("x", 1), ("y", 5), ("z", 7)] {
+        source.edit(&put(id, contents[content].clone()));
+    }
+    source
+}
+
 /// A repository whose first point is gone, and with it the only point that needed some of its data.
-struct Start {
-    image: Image,
+pub(crate) struct Start {
+    pub(crate) image: Image,
     points: BTreeMap<PointId, LogicalContent>,
 }
 
 impl Start {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let lab = Lab::memory(41);
         let repository = lab.create().await.unwrap();
         let gone = back_up(&repository, &source(1)).await.unwrap().point;
@@ -102,11 +118,12 @@ impl Start {
     }
 
     /// What the next run finds: among new mail the very bytes that only the deleted point needed.
-    fn next() -> ScriptedConnector {
+    pub(crate) fn next() -> ScriptedConnector {
         source(3)
     }
 
-    async fn check(&self, lab: &Lab, added: Option<PointId>, what: &str) {
+    /// The repository holds the points of the start and those added since, each with its content, and nothing else.
+    async fn check(&self, lab: &Lab, added: &BTreeMap<PointId, LogicalContent>, what: &str) {
         let repository = lab
             .open()
             .await
@@ -115,7 +132,7 @@ impl Start {
         assert!(info.notes.is_empty() && !info.read_only, "{what}: {info:?}");
         assert_sound(&repository, what).await;
         let mut expected = self.points.clone();
-        expected.extend(added.map(|point| (point, Self::next().truth())));
+        expected.extend(added.clone());
         let found = all_points(&repository);
         assert_eq!(
             found.iter().map(|manifest| manifest.id).collect::<BTreeSet<_>>(),
@@ -128,26 +145,41 @@ impl Start {
         }
     }
 
-    /// Whatever happened, the next run and the next reclaim find everything right, and nothing is left behind.
+    /// As [`Start::settle_all`], after a run of [`Start::next`] or none.
     async fn settle(&self, lab: &Lab, added: Option<PointId>, what: &str) {
-        self.check(lab, added, what).await;
+        self.settle_all(lab, Self::added(added), what).await;
+    }
+
+    fn added(point: Option<PointId>) -> BTreeMap<PointId, LogicalContent> {
+        point
+            .into_iter()
+            .map(|point| (point, Self::next().truth()))
+            .collect()
+    }
+
+    /// Whatever happened, the next run and the next reclaim find everything right, and nothing is left behind.
+    pub(crate) async fn settle_all(
+        &self,
+        lab: &Lab,
+        mut added: BTreeMap<PointId, LogicalContent>,
+        what: &str,
+    ) {
+        self.check(lab, &added, what).await;
         let repository = lab.elsewhere(7).open().await.unwrap();
-        let added = match added {
-            Some(point) => point,
-            None => {
-                back_up(&repository, &Self::next())
-                    .await
-                    .unwrap_or_else(|error| panic!("{what}: the repeated run: {error:?}"))
-                    .point
-            }
-        };
+        if added.is_empty() {
+            let point = back_up(&repository, &Self::next())
+                .await
+                .unwrap_or_else(|error| panic!("{what}: the repeated run: {error:?}"))
+                .point;
+            added = Self::added(Some(point));
+        }
         // Twice: the first may find packs that others had tombstoned and delete what it tombstones itself.
         for _ in 0..2 {
             reclaim(&repository)
                 .await
                 .unwrap_or_else(|error| panic!("{what}: the next reclaim: {error:?}"));
         }
-        self.check(lab, Some(added), what).await;
+        self.check(lab, &added, what).await;
         nothing_left_behind(lab, what).await;
     }
 }
@@ -197,11 +229,18 @@ async fn frees_what_nothing_needs_and_nothing_else() {
     );
 
     let report = reclaim(&repository).await.unwrap();
-    let after = repository.info().await.unwrap().stored_bytes;
+    let info = repository.info().await.unwrap();
+    let opened_anew = lab.elsewhere(3).open().await.unwrap().info().await.unwrap();
+    assert_eq!(
+        (info.packs, info.chunks, info.unique_bytes),
+        (opened_anew.packs, opened_anew.chunks, opened_anew.unique_bytes),
+        "figures"
+    );
+    let after = info.stored_bytes;
     assert!(after < before / 2, "{before} bytes became {after}: {report:?}");
     assert!(report.freed_bytes >= before - after, "{report:?}");
     assert_eq!(report.waiting_packs, 0);
-    start.check(&lab, None, "after reclaim").await;
+    start.check(&lab, &Start::added(None), "after reclaim").await;
     nothing_left_behind(&lab, "after reclaim").await;
 
     let idle = reclaim(&repository).await.unwrap();
@@ -221,7 +260,7 @@ async fn the_grace_period_is_waited_out() {
         .unwrap();
     assert!(first.waiting_packs > 0 && first.freed_bytes == 0, "{first:?}");
     assert!(Image::of(&*lab.store).await.unwrap().objects().len() > objects);
-    start.check(&lab, None, "tombstoned").await;
+    start.check(&lab, &Start::added(None), "tombstoned").await;
 
     lab.clock.advance(Duration::from_secs(23 * 3600));
     let early = repository
@@ -237,7 +276,7 @@ async fn the_grace_period_is_waited_out() {
         .await
         .unwrap();
     assert!(late.freed_bytes > 0 && late.waiting_packs == 0, "{late:?}");
-    start.check(&lab, None, "removed").await;
+    start.check(&lab, &Start::added(None), "removed").await;
 }
 
 /// A run that found data and was slow to commit brings it back from the tombstones, instead of being refused.
@@ -279,7 +318,7 @@ async fn a_run_brings_back_what_was_tombstoned_while_it_read() {
         waiting.waiting_packs < buried.load(Ordering::SeqCst),
         "no pack was revived: {waiting:?}"
     );
-    start.check(&lab, Some(point), "revived").await;
+    start.check(&lab, &Start::added(Some(point)), "revived").await;
 }
 
 #[tokio::test]
@@ -321,6 +360,42 @@ async fn what_an_unfinished_run_stored_stays() {
     content.assert_equal(&source.truth(), "resumed");
     reclaim(&repository).await.unwrap();
     assert_sound(&repository, "resumed and reclaimed").await;
+}
+
+/// What a long run has committed as progress belongs to the repository: reclaim may move it to other packs, time and again,
+/// and the run goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_run_goes_on_when_what_it_committed_was_moved() {
+    let lab = Lab::memory(45);
+    let repository = lab.create().await.unwrap();
+    // The same handle: another one would take for leftovers what the run has stored and not committed yet.
+    let other = repository.clone();
+    let source = mailbox(Stage::First);
+    let rewritten = Arc::new(AtomicU64::new(0));
+    let (count, handle) = (rewritten.clone(), tokio::runtime::Handle::current());
+    source.edit_during(move |_, _| {
+        let (other, handle) = (other.clone(), handle.clone());
+        let work = move || {
+            let options = at_once().with_rewrite_below_percent(100);
+            handle.block_on(async { other.reclaim(options).wait().await.unwrap() })
+        };
+        let report = std::thread::spawn(work).join().unwrap();
+        count.fetch_add(report.rewritten_packs, Ordering::SeqCst);
+        Vec::new()
+    });
+    let options = BackupOptions::default().with_progress_items(1);
+    backup::start(&repository, source.handle(), source.object(), options)
+        .wait()
+        .await
+        .unwrap();
+    assert!(
+        rewritten.load(Ordering::SeqCst) > 0,
+        "nothing was moved meanwhile"
+    );
+    assert_sound(&repository, "moved").await;
+    let manifest = all_points(&repository).pop().unwrap();
+    let content = read_point(&repository, &manifest).await.unwrap();
+    content.assert_equal(&source.truth(), "moved");
 }
 
 /// Who was about to delete packs and comes back late does no harm, although their content was stored again since.
@@ -457,7 +532,7 @@ impl Turns {
 
 /// The first actor runs to its operation `i`; the second to its operation `j`; the first to its end; the second to its end.
 /// Returns what both came to, and whether `i` and `j` were reached.
-fn interleave<A: Send, B: Send>(
+pub(crate) fn interleave<A: Send, B: Send>(
     store: &Arc<dyn object_store::ObjectStore>,
     (i, first): (u64, impl AsyncFnOnce(Lab) -> A + Send),
     (j, second): (u64, impl AsyncFnOnce(Lab) -> B + Send),
@@ -550,10 +625,10 @@ impl Outcomes {
     }
 }
 
-/// Interleavings of a run and a reclaim with two changes from one to the other: one in three of them, another third for
+/// Interleavings of a run and a reclaim, from opening the repository on, with two changes from one to the other: one in three of them, another third for
 /// another `NAKIVO_SEED`; all with `NAKIVO_FULL=1`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_and_a_reclaim_in_every_order() {
+async fn a_backup_and_a_reclaim_from_opening_on() {
     let started = Instant::now();
     let all = environment_number("NAKIVO_FULL") == Some(1);
     let third = environment_number("NAKIVO_SEED").unwrap_or(0);

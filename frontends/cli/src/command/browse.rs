@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session, arguments: &Browse) -> Result<Exit> {
     let path = arguments.path.as_deref().unwrap_or("/");
     let place = session.unless_cancelled(view.resolve_path(path)).await?;
     let mut table = Table::new(&["KIND", ">SIZE", "DATE", "FROM", "NAME", "ID"]);
-    let mut listed = 0u64;
+    let (mut listed, mut spoiled) = (0u64, false);
     if place.is_container() {
         let mut after = None;
         loop {
@@ -34,6 +34,10 @@ pub(super) async fn run(session: &Session, arguments: &Browse) -> Result<Exit> {
             for entry in &page.entries {
                 listed += 1;
                 row(session, &mut table, entry);
+            }
+            for error in &page.spoiled {
+                spoiled = true;
+                session.output.warning(&error.to_string());
             }
             if table.len() > 0 {
                 table.print(&session.output);
@@ -48,10 +52,10 @@ pub(super) async fn run(session: &Session, arguments: &Browse) -> Result<Exit> {
         row(session, &mut table, &place);
         table.print(&session.output);
     }
-    if listed == 0 {
+    if listed == 0 && !spoiled {
         session.output.note("The folder is empty.");
     }
-    Ok(Exit::Ok)
+    Ok(if spoiled { Exit::Partial } else { Exit::Ok })
 }
 
 fn row(session: &Session, table: &mut Table, entry: &Entry) {

@@ -1,11 +1,13 @@
 //! `nakivo point show|protect|describe|delete|diff`, `nakivo retention` and `nakivo repo reclaim`.
 
 use futures::TryStreamExt as _;
-use nakivo_core::chrono::TimeDelta;
 use nakivo_core::format::Manifest;
-use nakivo_core::format::ids::PointId;
+use nakivo_core::format::ids::{ObjectId, PointId};
 use nakivo_core::format::manifest::{ObjectRecord, Protection};
-use nakivo_core::repository::{ItemChange, PointFilter, PointSelector, ReclaimOptions, Repository};
+use nakivo_core::registry::Registry;
+use nakivo_core::repository::{
+    ItemChange, PointCriterion, PointFilter, PointSelector, ReclaimOptions, Repository,
+};
 use nakivo_core::retention::{Calendar, PlannedPoint, RetentionPlan, RetentionPolicy};
 use nakivo_core::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -23,41 +25,34 @@ use crate::text;
 /// Shows one point.
 pub(super) async fn show(session: &Session, arguments: &PointArgs) -> Result<Exit> {
     let (repository, manifest) = point::select(session, arguments).await?;
-    let issues = session.unless_cancelled(repository.ledger(&manifest)).await?;
+    let damage = repository.point_damage(&manifest.id);
+    let issues = match session.unless_cancelled(repository.ledger(&manifest)).await {
+        // That it is damaged is what there is to show.
+        Err(error) if damage.is_some() && error.kind() == ErrorKind::Corrupt => Vec::new(),
+        issues => issues?,
+    };
     let output = &session.output;
-    output.record(
-        "point",
-        &json!({
-            "id": manifest.id.to_string(),
-            "object": label(&manifest.object),
-            "object_id": manifest.object.id.to_string(),
-            "time": text::rfc3339_ms(manifest.started_ms),
-            "finished": text::rfc3339_ms(manifest.finished_ms),
-            "outcome": manifest.outcome,
-            "base": manifest.base.map(|base| base.to_string()),
-            "counts": manifest.counts,
-            "bytes_read": manifest.bytes_read,
-            "bytes_stored": manifest.bytes_stored,
-            "requests": manifest.requests,
-            "job": manifest.job,
-            "software": manifest.software,
-            "protection": protection_json(manifest.protection),
-            "description": manifest.description,
-            "issues": issues.iter().map(|issue| json!({
+    let mut fields = point::fields(&manifest, damage.as_ref());
+    fields["issues"] = issues
+        .iter()
+        .map(|issue| {
+            json!({
                 "kind": issue.kind,
                 "path": issue.path,
                 "code": issue.cause.code,
                 "message": issue.cause.message,
                 "retry": issue.retry,
-            })).collect::<Vec<_>>(),
-        }),
-    );
+            })
+        })
+        .collect();
+    output.record("point", &fields);
     let lines = [
         ("point", manifest.id.to_string()),
         ("object", label(&manifest.object)),
         ("time", text::moment_ms(manifest.started_ms)),
         ("finished", text::moment_ms(manifest.finished_ms)),
         ("outcome", manifest.outcome.to_string()),
+        ("damaged", point::damage_words(damage.as_ref())),
         (
             "built on",
             manifest
@@ -86,14 +81,6 @@ pub(super) async fn show(session: &Session, arguments: &PointArgs) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-fn protection_json(protection: Protection) -> serde_json::Value {
-    match protection {
-        Protection::JobRetention => json!({ "kind": "job_retention" }),
-        Protection::Until(time) => json!({ "kind": "until", "until": text::rfc3339_ms(time) }),
-        _ => json!({ "kind": "forever" }),
-    }
-}
-
 fn protection_words(protection: Protection) -> String {
     match protection {
         Protection::JobRetention => "as retention decides".to_owned(),
@@ -115,7 +102,7 @@ pub(super) async fn protect(session: &Session, arguments: &PointProtect) -> Resu
         .await?;
     session.output.record(
         "protected",
-        &json!({ "point": manifest.id.to_string(), "protection": protection_json(protection), "commit": commit }),
+        &json!({ "point": manifest.id.to_string(), "protection": point::protection(protection), "commit": commit }),
     );
     session.output.line(format!(
         "Point {} of {} is kept {}.",
@@ -143,33 +130,53 @@ pub(super) async fn describe(session: &Session, arguments: &PointDescribe) -> Re
     Ok(Exit::Ok)
 }
 
+/// Which points a deletion means.
+fn filter(session: &Session, repository: &Repository, arguments: &PointDelete) -> Result<PointFilter> {
+    let which = &arguments.which;
+    if which.all && arguments.objects.is_empty() && arguments.except_objects.is_empty() {
+        return Err(
+            Error::new(ErrorKind::InvalidInput, "--all: it is not said of which objects")
+                .with_hint("Name them with --object NAME or --except-object NAME."),
+        );
+    }
+    let ids = |names: &[String]| -> Result<Vec<ObjectId>> {
+        let ids = names.iter().map(|name| Ok(repository.find_object(name)?.id));
+        ids.collect()
+    };
+    let mut filter = PointFilter::default();
+    let objects = ids(&arguments.objects)?;
+    if !which.points.is_empty() {
+        let points = which.points.iter().map(|digits| match objects.as_slice() {
+            [object] => repository.point(object, &PointSelector::Id(digits.to_ascii_lowercase())),
+            _ => repository.point_by_id(digits),
+        });
+        let ids: Result<Vec<PointId>> = points.map(|point| Ok(point?.id)).collect();
+        filter = filter.with_points(ids?);
+    }
+    if !objects.is_empty() {
+        filter = filter.with(PointCriterion::Objects(objects));
+    }
+    if !arguments.except_objects.is_empty() {
+        filter = filter.with_not_of(ids(&arguments.except_objects)?);
+    }
+    if let Some(age) = which.older_than {
+        let time = age.before(session.clock().now());
+        filter = filter
+            .with_older_than(time.ok_or_else(|| Error::invalid("age", "too long", "at most 200 years"))?);
+    }
+    if which.all_but.is_some() {
+        filter = filter.with_all_but_latest();
+    }
+    if which.corrupted {
+        filter = filter.with_damaged();
+    }
+    Ok(filter)
+}
+
 /// Deletes points.
 pub(super) async fn delete(session: &Session, arguments: &PointDelete) -> Result<Exit> {
-    if arguments.points.is_empty() && arguments.older_than.is_none() && !arguments.all {
-        return Err(Error::new(ErrorKind::InvalidInput, "it is not said which points")
-            .with_hint("Name them with --point ID or --older-than TIME, or say --all."));
-    }
     let repository = session.open(&arguments.repository).await?;
-    let mut filter = PointFilter::default();
-    if let Some(name) = &arguments.object {
-        filter = filter.with_object(repository.find_object(name)?.id);
-    }
-    if !arguments.points.is_empty() {
-        let mut points = Vec::with_capacity(arguments.points.len());
-        for digits in &arguments.points {
-            let manifest = match &filter.object {
-                Some(object) => repository.point(object, &PointSelector::Id(digits.to_ascii_lowercase()))?,
-                None => repository.point_by_id(digits)?,
-            };
-            points.push(manifest.id);
-        }
-        filter = filter.with_points(points);
-    }
-    if let Some(age) = arguments.older_than {
-        let age =
-            TimeDelta::from_std(age).map_err(|_| Error::invalid("age", "too long", "at most 200 years"))?;
-        filter = filter.with_older_than(session.clock().now() - age);
-    }
+    let filter = filter(session, &repository, arguments)?;
     let manifests = repository.all_points();
     let deletion = repository.delete_points(&filter, "deleted by hand", arguments.preview);
     let deleted = session.unless_cancelled(deletion).await?;
@@ -400,6 +407,13 @@ pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Resul
         .map_err(|error| Error::internal(format!("a report cannot be written as JSON: {error}")))?;
     fields["reclaimable_bytes"] = json!(report.reclaimable_bytes());
     output.record("reclaim", &fields);
+    if report.preview
+        && let Some(entry) = session.known_as(&arguments.url).await?
+    {
+        let registry = Registry::new(&session.environment);
+        let reclaimable = Some(report.reclaimable_bytes());
+        registry.note_space(&entry.name, None, reclaimable).await?;
+    }
     let lines = [
         ("stored", text::size(report.stored_bytes)),
         ("needed", text::size(report.needed_bytes)),
@@ -445,11 +459,7 @@ pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Resul
     } else if report.waiting_packs > 0 {
         format!(
             "{} unused and kept for the grace time; run this again after it to delete them.",
-            text::plural(
-                report.waiting_packs,
-                "1 pack is",
-                &format!("{} packs are", text::count(report.waiting_packs))
-            )
+            text::plural(report.waiting_packs, "pack is", "packs are")
         )
     } else {
         "Nothing is left to free.".to_owned()

@@ -1,8 +1,8 @@
 //! `nakivo find`: search the newest recovery points.
 
 use futures::StreamExt as _;
-use nakivo_core::Result;
 use nakivo_core::recovery::{PointView, Query};
+use nakivo_core::{ErrorKind, Result};
 use serde_json::json;
 
 use super::backup::label;
@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session, arguments: &Find) -> Result<Exit> {
         ),
     }
     let searched = points.len();
-    let mut found = 0u64;
+    let (mut found, mut spoiled) = (0u64, false);
     let mut table = Table::new(&["OBJECT", "DATE", "FROM", ">SIZE", "PATH"]);
     'points: for point in points {
         let object = label(&point.object);
@@ -42,9 +42,18 @@ pub(super) async fn run(session: &Session, arguments: &Find) -> Result<Exit> {
         let view = PointView::open(&repository, point);
         let mut entries = view.find(&query);
         while let Some(entry) = session
-            .unless_cancelled(async { entries.next().await.transpose() })
+            .unless_cancelled(async { Ok(entries.next().await) })
             .await?
         {
+            let entry = match entry {
+                // One entry, or the rest of this point: what else there is, is found.
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::UnsupportedFormat) => {
+                    spoiled = true;
+                    session.output.warning(&format!("{object}, point {id}: {error}"));
+                    continue;
+                }
+                entry => entry?,
+            };
             found += 1;
             let mut record = browse::record(&entry);
             record["object"] = json!(object);
@@ -75,5 +84,5 @@ pub(super) async fn run(session: &Session, arguments: &Find) -> Result<Exit> {
         text::counted(found, "item"),
         text::counted(searched as u64, "recovery point")
     ));
-    Ok(Exit::Ok)
+    Ok(if spoiled { Exit::Partial } else { Exit::Ok })
 }

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use mail_parser::{MessageParser, MimeHeaders as _, PartType};
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::{Encoding, MessageParser, MessagePart, MimeHeaders as _, PartType};
 use nakivo_core::{Error, ErrorKind, Result};
 use nakivo_graph_emulator::Mailbox;
 use serde_json::Value;
@@ -112,10 +114,24 @@ fn attachments(mime: &[u8]) -> Result<Vec<Attachment>> {
             let name = part.attachment_name().unwrap_or_default().to_owned();
             match &part.body {
                 PartType::Message(inner) => (inner.subject().unwrap_or_default().to_owned(), Vec::new()),
-                _ => (name, part.contents().to_vec()),
+                _ => (name, bytes_of(mime, part)),
             }
         })
         .collect();
     found.sort();
     Ok(found)
+}
+
+/// What a part holds after its transfer encoding and nothing else. The parser's text is no measure: it depends on the
+/// character set that the part declares, and Graph keeps an attachment's bytes but not that declaration.
+fn bytes_of(mime: &[u8], part: &MessagePart<'_>) -> Vec<u8> {
+    let raw = mime
+        .get(part.offset_body as usize..part.offset_end as usize)
+        .unwrap_or_default();
+    let decoded = match part.encoding {
+        Encoding::None => None,
+        Encoding::Base64 => base64_decode(raw),
+        Encoding::QuotedPrintable => quoted_printable_decode(raw),
+    };
+    decoded.unwrap_or_else(|| raw.to_vec())
 }

@@ -1,8 +1,75 @@
 //! The commands that care for recovery points and space.
 
 use clap::{Args, Subcommand};
+use nakivo_core::chrono::{DateTime, Months, TimeDelta, Utc};
 
 use super::{PassphraseArgs, PointArgs, RepositoryArgs, StoreArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoVerify {
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Read only this share of the data, chosen at random
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) sample: Option<u8>,
+    /// Only what this protected object's points need
+    #[arg(long, value_name = "NAME")]
+    pub(crate) object: Option<String>,
+    /// Only what this point needs, by the first digits of its id
+    #[arg(long, value_name = "ID")]
+    pub(crate) point: Option<String>,
+    /// Go on where the same verification was stopped before
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Stop after this time, such as 90m, 2h; --resume goes on
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) max_duration: Option<std::time::Duration>,
+    /// Write nothing into the repository: neither mark points as damaged nor take marks away
+    #[arg(long)]
+    pub(crate) no_marks: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoHeal {
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Another repository that protects the same objects
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Option<String>,
+    /// File with the passphrase of the other repository [default: the same as for this one]
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub(crate) from_passphrase_file: Option<std::path::PathBuf>,
+    /// File with a recovery key of the other repository
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "from",
+        conflicts_with = "from_passphrase_file"
+    )]
+    pub(crate) from_key_file: Option<std::path::PathBuf>,
+    /// The folder that the object of --object was read from
+    #[arg(long, value_name = "PATH", requires = "object")]
+    pub(crate) folder: Option<std::path::PathBuf>,
+    /// Name of the protected object of --folder
+    #[arg(long, value_name = "NAME", requires = "folder")]
+    pub(crate) object: Option<String>,
+    /// TOML file that says which organisation mailboxes were read from and how to sign in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) account: Option<std::path::PathBuf>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) preview: bool,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoReclaim {
@@ -60,21 +127,77 @@ pub(crate) struct PointDescribe {
 pub(crate) struct PointDelete {
     #[command(flatten)]
     pub(crate) repository: RepositoryArgs,
-    /// Points of this protected object
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["points", "older_than"])]
-    pub(crate) object: Option<String>,
-    /// This point, by the first digits of its id; may be repeated
-    #[arg(long = "point", value_name = "ID", conflicts_with = "older_than")]
-    pub(crate) points: Vec<String>,
-    /// Points older than this, such as 30d, 12w
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(crate) older_than: Option<std::time::Duration>,
-    /// Every point of the object, the newest included
-    #[arg(long, requires = "object", conflicts_with_all = ["points", "older_than"])]
-    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) which: WhichPoints,
+    /// Points of this protected object; may be repeated
+    #[arg(long = "object", value_name = "NAME")]
+    pub(crate) objects: Vec<String>,
+    /// Points of every protected object but this; may be repeated
+    #[arg(long = "except-object", value_name = "NAME", conflicts_with_all = ["objects", "points"])]
+    pub(crate) except_objects: Vec<String>,
     /// Only list what would be deleted
     #[arg(long)]
     pub(crate) preview: bool,
+}
+
+/// At least one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct WhichPoints {
+    /// This point, by the first digits of its id; may be repeated
+    #[arg(long = "point", value_name = "ID", conflicts_with_all = ["older_than", "all_but", "all"])]
+    pub(crate) points: Vec<String>,
+    /// Points older than this, such as 12h, 30d, 4w, 6m (months), 2y
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub(crate) older_than: Option<Age>,
+    /// All points but the newest of each object and its newest complete one
+    #[arg(long, value_name = "WHICH", value_parser = ["latest"], conflicts_with = "all")]
+    pub(crate) all_but: Option<String>,
+    /// Points that verify marked as damaged
+    #[arg(long, conflicts_with_all = ["points", "all"])]
+    pub(crate) corrupted: bool,
+    /// Every point of the objects that are named, the newest included
+    #[arg(long, conflicts_with = "older_than")]
+    pub(crate) all: bool,
+}
+
+/// An age in the units of a calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    Hours(u32),
+    Months(u32),
+}
+
+impl Age {
+    /// The moment that lies so long before `now`.
+    pub(crate) fn before(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Hours(hours) => now.checked_sub_signed(TimeDelta::hours(hours.into())),
+            Self::Months(months) => now.checked_sub_months(Months::new(months)),
+        }
+    }
+}
+
+/// A number and one of h, d, w, m (months), y.
+fn age(text: &str) -> Result<Age, String> {
+    let wrong = || "a number and h, d, w, m (months) or y, such as 12h, 30d, 4w, 6m, 2y; or 0".to_owned();
+    if text == "0" {
+        return Ok(Age::Hours(0));
+    }
+    let (at, unit) = text.char_indices().last().ok_or_else(wrong)?;
+    let number: u32 = text[..at].parse().map_err(|_| wrong())?;
+    // 200 years.
+    let times = |factor: u32, most: u32| number.checked_mul(factor).filter(|product| *product <= most);
+    let (hours, months) = (200 * 366 * 24, 200 * 12);
+    match unit {
+        'h' => times(1, hours).map(Age::Hours),
+        'd' => times(24, hours).map(Age::Hours),
+        'w' => times(7 * 24, hours).map(Age::Hours),
+        'm' => times(1, months).map(Age::Months),
+        'y' => times(12, months).map(Age::Months),
+        _ => return Err(wrong()),
+    }
+    .ok_or_else(|| "at most 200 years".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -141,7 +264,7 @@ pub(crate) struct RetentionArgs {
 }
 
 /// A span of time: a number and one of m, h, d, w.
-fn duration(text: &str) -> Result<std::time::Duration, String> {
+pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || "a number and m, h, d or w, such as 90m, 24h, 7d, 12w; or 0".to_owned();
     if text == "0" {
         return Ok(std::time::Duration::ZERO);
@@ -209,6 +332,31 @@ mod tests {
             "1é",
         ] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ages_follow_the_calendar() {
+        let now = DateTime::from_timestamp(1_774_958_400, 0).unwrap(); // 2026-03-31 12:00
+        let before = |text| age(text).unwrap().before(now).unwrap().to_rfc3339();
+        assert_eq!(before("0"), "2026-03-31T12:00:00+00:00");
+        assert_eq!(before("12h"), "2026-03-31T00:00:00+00:00");
+        assert_eq!(before("4w"), "2026-03-03T12:00:00+00:00");
+        assert_eq!(before("1m"), "2026-02-28T12:00:00+00:00");
+        assert_eq!(before("2y"), "2024-03-31T12:00:00+00:00");
+        for wrong in [
+            "",
+            "d",
+            "1",
+            "1s",
+            "-1d",
+            "1.5d",
+            "201y",
+            "99999999999d",
+            "4294967295w",
+            "1é",
+        ] {
+            assert!(age(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -98,6 +98,71 @@ fn points_are_shown_protected_described_and_compared() {
 }
 
 #[test]
+fn points_are_deleted_by_criterion_and_protected_ones_are_named() {
+    let place = Place::new();
+    let points = three_points(&place);
+    place.write("other/file", "another object\n");
+    let (_, lines) = place.json(&all(&["backup", "folder", "other", "--name", "orphan"]));
+    let orphan = of_type(&lines, "backup")[0]["point"].as_str().unwrap().to_owned();
+    place
+        .run(&all(&[
+            "point",
+            "protect",
+            "--object",
+            "files",
+            "--point",
+            &points[0],
+            "--forever",
+        ]))
+        .ok();
+    let delete = |tail: &[&str]| {
+        let (code, lines) = place.json(&[&all(&["point", "delete"])[..], tail].concat());
+        assert_eq!(code, 0, "{lines:?}");
+        let list = |name: &str| -> Vec<String> {
+            let list = lines[0][name].as_array().unwrap();
+            list.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+        };
+        (list("deleted"), list("kept"))
+    };
+    let preview = |tail: &[&str]| delete(&[tail, &["--preview"]].concat());
+    // Points that are older than a month: none. Older than now: all, in order, but the protected one.
+    assert_eq!(preview(&["--older-than", "1m"]), (vec![], vec![]));
+    let all_but_first = vec![points[1].clone(), points[2].clone(), orphan.clone()];
+    assert_eq!(
+        preview(&["--older-than", "0"]),
+        (all_but_first, vec![points[0].clone()])
+    );
+    assert_eq!(
+        preview(&["--except-object", "files", "--all"]).0,
+        std::slice::from_ref(&orphan)
+    );
+    assert_eq!(
+        preview(&["--except-object", "files", "--older-than", "30d"]).0,
+        Vec::<String>::new()
+    );
+
+    assert_eq!(
+        delete(&["--all-but", "latest"]),
+        (vec![points[1].clone()], vec![points[0].clone()])
+    );
+    let (_, lines) = place.json(&all(&["point", "list", "--object", "files"]));
+    assert_eq!(ids(&lines), [&points[0], &points[2]]);
+    assert_eq!(delete(&["--object", "orphan", "--all"]).0, [orphan]);
+
+    for nonsense in [
+        &["--all"][..],
+        &["--object", "files"],
+        &["--all-but", "oldest"],
+        &["--older-than", "30s"],
+        &["--point", "abcd", "--all-but", "latest"],
+        &["--object", "files", "--except-object", "files", "--all"],
+    ] {
+        let arguments = [&all(&["point", "delete"])[..], nonsense].concat();
+        fails(&place, &arguments, 2, "invalid_input");
+    }
+}
+
+#[test]
 fn retention_removes_what_nothing_keeps_and_reclaim_frees_its_space() {
     let place = Place::new();
     let points = three_points(&place);

@@ -9,12 +9,16 @@
 )]
 
 mod care;
+mod copy;
 mod damaged;
 mod demo;
 mod errors;
 mod folder;
+mod heal;
 mod help;
+mod keys;
 mod mail;
+mod registry;
 mod stores;
 mod support;
 mod weather;

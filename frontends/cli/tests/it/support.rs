@@ -49,7 +49,10 @@ impl Place {
             .env("HOME", self.path("home"))
             .env("NAKIVO_STATE_DIR", self.path("state"))
             .env_remove("NAKIVO_PASSPHRASE_FILE")
+            .env_remove("NAKIVO_KEY_FILE")
             .env_remove("NAKIVO_STORE_CONFIG")
+            .env_remove("NAKIVO_TO_PASSPHRASE_FILE")
+            .env_remove("NAKIVO_TO_STORE_CONFIG")
             .env_remove("XDG_STATE_HOME")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null());
