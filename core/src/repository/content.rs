@@ -178,20 +178,18 @@ pub(super) fn segments(shared: &Arc<Shared>, list: &SegmentList) -> BoxStream<'s
 }
 
 pub(super) fn read_part(shared: &Arc<Shared>, part: &ContentPart) -> BoxStream<'static, Result<Bytes>> {
-    let few = match &part.segments {
-        SegmentList::Direct(segments) => {
-            segments
-                .iter()
-                .map(|segment| segment.chunks().len())
-                .sum::<usize>()
-                <= 1
-        }
-        SegmentList::Indirect(_) => false,
+    // Only a long run of chunks is known to lie in one piece. What a mail is made of lies here and there: text in shared blocks, an
+    // attachment wherever it was met first.
+    let long = match &part.segments {
+        SegmentList::Direct(segments) => segments
+            .iter()
+            .any(|segment| segment.chunks().len() > PARALLEL_CHUNKS),
+        SegmentList::Indirect(_) => true,
     };
-    let pattern = if few {
-        Pattern::Unknown
-    } else {
+    let pattern = if long {
         Pattern::Sequential
+    } else {
+        Pattern::Unknown
     };
     let reader = Arc::clone(shared);
     let stored = segments(shared, &part.segments)

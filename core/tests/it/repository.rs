@@ -716,7 +716,8 @@ async fn a_large_part_streams_through() {
 async fn dropping_any_future_leaves_a_repository_that_works() {
     let store = memory();
     let repository = new_repository(&store).await;
-    let files = some_files(10, 30, 200_000);
+    // Enough of them that a run waits often: blocks are sealed in groups, and it waits only for those.
+    let files = some_files(10, 120, 200_000);
     // Drop the whole backup after k polls of its future, for growing k, until it comes through.
     let mut polls = 1u32;
     let mut dropped = 0;
