@@ -910,6 +910,13 @@ def printable(value):
     return "".join(c if c.isprintable() else "\\u{%x}" % ord(c) for c in value)
 
 
+def protection(value):
+    kind, *until = value
+    if kind == 2:
+        return {"kind": "until", "until": timestamp(until[0])}
+    return {"kind": ("job_retention", "forever")[kind]}
+
+
 def timestamp(milliseconds):
     if milliseconds is None:
         return None
@@ -955,9 +962,10 @@ def command_list(repo, args):
                     "base": point.base.hex() if point.base else None, "bytes_read": point.bytes_read,
                     "bytes_stored": point.bytes_stored, "counts": dict(sorted(vars(point.counts).items())),
                     "damage": known and {"found": timestamp(known.found), "lost": known.lost, "what": known.what},
-                    "finished": timestamp(point.finished), "id": point.id.hex(),
-                    "object": point.object.address or point.object.name, "object_id": point.object.id,
-                    "outcome": OUTCOMES[point.outcome], "requests": point.requests, "time": timestamp(point.started)})
+                    "description": point.description, "finished": timestamp(point.finished), "id": point.id.hex(),
+                    "job": point.job, "object": point.object.address or point.object.name, "object_id": point.object.id,
+                    "outcome": OUTCOMES[point.outcome], "protection": protection(point.protection),
+                    "requests": point.requests, "software": point.software, "time": timestamp(point.started)})
             else:
                 print("  %s  %s  %-8s  %d items, %d bytes%s" % (
                     point.id.hex(), timestamp(point.started), OUTCOMES[point.outcome], point.counts.items,

