@@ -119,6 +119,18 @@ pub(crate) struct RepositoryArgs {
     pub(crate) passphrase: PassphraseArgs,
 }
 
+/// The repository that is the first argument of a command.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArgs {
+    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
 /// Where endpoint and credential of an object store come from.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
@@ -197,7 +209,7 @@ pub(crate) use care::{
     RetentionArgs,
 };
 pub(crate) use keys::{
-    Key, KeyAdd, KeyPassphrase, KeyPlace, KeyRecovery, KeyReencrypt, KeyRemove, KeyRotate, NewPassphraseArgs,
+    Key, KeyAdd, KeyPassphrase, KeyRecovery, KeyReencrypt, KeyRemove, KeyRotate, NewPassphraseArgs,
 };
 
 mod copy;
@@ -334,13 +346,8 @@ pub(crate) enum CompressionLevel {
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoInfo {
-    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
+    pub(crate) place: PlaceArgs,
     /// Also find out what could be freed; reads the listings of all points
     #[arg(long)]
     pub(crate) reclaimable: bool,

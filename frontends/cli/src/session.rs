@@ -14,7 +14,7 @@ use nakivo_core::{Error, ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
-use crate::grammar::{Global, PassphraseArgs, RepositoryArgs, StoreArgs};
+use crate::grammar::{Global, PassphraseArgs, PlaceArgs, RepositoryArgs, StoreArgs};
 use crate::output::Output;
 use crate::{passphrase, store, watch};
 
@@ -58,7 +58,12 @@ impl Session {
             .await
     }
 
-    /// As [`Session::open`], for commands whose first argument is the repository: its location, or the name it is known by.
+    /// As [`Session::open`], for commands whose first argument is the repository.
+    pub(crate) async fn open_place(&self, place: &PlaceArgs) -> Result<Repository> {
+        self.open_url(&place.url, &place.store, &place.passphrase).await
+    }
+
+    /// Opens a repository by its location, or by the name it is known by.
     pub(crate) async fn open_url(
         &self,
         url: &str,

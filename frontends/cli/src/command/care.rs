@@ -394,9 +394,7 @@ fn render_plan(
 
 /// Frees what nothing needs.
 pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Result<Exit> {
-    let repository: Repository = session
-        .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
-        .await?;
+    let repository: Repository = session.open_place(&arguments.place).await?;
     let options = ReclaimOptions::default()
         .with_preview(arguments.preview)
         .with_grace(arguments.grace)
@@ -408,7 +406,7 @@ pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Resul
     fields["reclaimable_bytes"] = json!(report.reclaimable_bytes());
     output.record("reclaim", &fields);
     if report.preview
-        && let Some(entry) = session.known_as(&arguments.url).await?
+        && let Some(entry) = session.known_as(&arguments.place.url).await?
     {
         let registry = Registry::new(&session.environment);
         let reclaimable = Some(report.reclaimable_bytes());

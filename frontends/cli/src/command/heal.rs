@@ -18,9 +18,7 @@ use crate::text;
 
 /// Heals a repository. What cannot be healed is listed, and the exit code says so.
 pub(super) async fn run(session: &Session, arguments: &RepoHeal) -> Result<Exit> {
-    let repository = session
-        .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
-        .await?;
+    let repository = session.open_place(&arguments.place).await?;
     let mut options = HealOptions::default().with_preview(arguments.preview);
     for source in sources(session, arguments).await? {
         options = options.with_source(source);
@@ -37,8 +35,12 @@ async fn sources(session: &Session, arguments: &RepoHeal) -> Result<Vec<Arc<dyn 
             key_file: arguments.from_key_file.clone(),
         };
         let given = other.file.is_some() || other.key_file.is_some();
-        let secret = if given { &other } else { &arguments.passphrase };
-        let other = session.open_url(url, &arguments.store, secret).await?;
+        let secret = if given {
+            &other
+        } else {
+            &arguments.place.passphrase
+        };
+        let other = session.open_url(url, &arguments.place.store, secret).await?;
         sources.push(Arc::new(RepositorySource::new(other)));
     }
     if let (Some(path), Some(name)) = (&arguments.folder, &arguments.object) {

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::exit::Exit;
 use crate::grammar::{
-    Key, KeyAdd, KeyPassphrase, KeyPlace, KeyRecovery, KeyReencrypt, KeyRemove, KeyRotate, NewPassphraseArgs,
+    Key, KeyAdd, KeyPassphrase, KeyRecovery, KeyReencrypt, KeyRemove, KeyRotate, NewPassphraseArgs, PlaceArgs,
 };
 use crate::session::Session;
 use crate::table::Table;
@@ -36,14 +36,8 @@ pub(super) async fn run(session: &Session, command: &Key) -> Result<Exit> {
     }
 }
 
-async fn open(session: &Session, place: &KeyPlace) -> Result<Repository> {
-    session
-        .open_url(&place.url, &place.store, &place.passphrase)
-        .await
-}
-
-async fn list(session: &Session, place: &KeyPlace) -> Result<Exit> {
-    let repository = open(session, place).await?;
+async fn list(session: &Session, place: &PlaceArgs) -> Result<Exit> {
+    let repository = session.open_place(place).await?;
     let found = session.unless_cancelled(repository.key_slots()).await?;
     let output = &session.output;
     let mut table = Table::new(&["slot", "kind", "label", "created", "cost of a try", ""]);
@@ -104,7 +98,7 @@ fn new_secret(session: &Session, new: &NewPassphraseArgs) -> Result<(Secret, Slo
 
 async fn add(session: &Session, arguments: &KeyAdd) -> Result<Exit> {
     let (secret, options) = new_secret(session, &arguments.new)?;
-    let repository = open(session, &arguments.place).await?;
+    let repository = session.open_place(&arguments.place).await?;
     let slot = session
         .unless_cancelled(repository.add_key_slot(secret, options))
         .await?;
@@ -118,7 +112,7 @@ async fn add(session: &Session, arguments: &KeyAdd) -> Result<Exit> {
 
 async fn change(session: &Session, arguments: &KeyPassphrase) -> Result<Exit> {
     let (secret, options) = new_secret(session, &arguments.new)?;
-    let repository = open(session, &arguments.place).await?;
+    let repository = session.open_place(&arguments.place).await?;
     let slot = session
         .unless_cancelled(repository.change_secret(secret, options))
         .await?;
@@ -132,7 +126,7 @@ async fn change(session: &Session, arguments: &KeyPassphrase) -> Result<Exit> {
 }
 
 async fn remove(session: &Session, arguments: &KeyRemove) -> Result<Exit> {
-    let repository = open(session, &arguments.place).await?;
+    let repository = session.open_place(&arguments.place).await?;
     let found = session.unless_cancelled(repository.key_slots()).await?;
     let wanted = arguments.slot.to_ascii_lowercase();
     let allowed = "4 to 16 hexadecimal digits of its id";
@@ -166,7 +160,7 @@ async fn remove(session: &Session, arguments: &KeyRemove) -> Result<Exit> {
 }
 
 async fn recovery(session: &Session, arguments: &KeyRecovery) -> Result<Exit> {
-    let repository = open(session, &arguments.place).await?;
+    let repository = session.open_place(&arguments.place).await?;
     let key = RecoveryKey::from_random(random_bytes(&*session.environment.rng)?);
     let text = key.to_text();
     // Into the file first: a slot that nobody has the key of is of no use.
@@ -239,7 +233,7 @@ async fn rotate(session: &Session, arguments: &KeyRotate) -> Result<Exit> {
     for path in &arguments.keep_key_file {
         options = options.with_kept(passphrase::read_key(path, output)?);
     }
-    let repository = open(session, &arguments.place).await?;
+    let repository = session.open_place(&arguments.place).await?;
     let report = session
         .unless_cancelled(repository.rotate_keys(options))
         .await
@@ -275,7 +269,7 @@ fn in_words_of_the_command_line(error: Error) -> Error {
 }
 
 async fn reencrypt(session: &Session, arguments: &KeyReencrypt) -> Result<Exit> {
-    let repository = open(session, &arguments.place).await?;
+    let repository = session.open_place(&arguments.place).await?;
     let options = ReclaimOptions::default()
         .with_grace(arguments.grace)
         .with_preview(arguments.preview);

@@ -67,9 +67,7 @@ pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit
 
 /// Shows what a repository holds.
 pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit> {
-    let repository = session
-        .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
-        .await?;
+    let repository = session.open_place(&arguments.place).await?;
     let info = session.unless_cancelled(repository.info()).await?;
     let reclaimable = if arguments.reclaimable {
         let options = ReclaimOptions::default().with_preview(true);
@@ -86,10 +84,10 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
     } else {
         None
     };
-    let known = session.known_as(&arguments.url).await?;
+    let known = session.known_as(&arguments.place.url).await?;
     let location = match &known {
         Some(entry) => entry.url.clone(),
-        None => StoreLocation::parse(&arguments.url)?.to_string(),
+        None => StoreLocation::parse(&arguments.place.url)?.to_string(),
     };
     let output = &session.output;
     output.record(
@@ -195,9 +193,7 @@ struct Located<'a> {
 
 /// Reads and authenticates what the recovery points need. Damage is exit code 1.
 pub(super) async fn verify(session: &Session, arguments: &RepoVerify) -> Result<Exit> {
-    let repository = session
-        .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
-        .await?;
+    let repository = session.open_place(&arguments.place).await?;
     let writable = repository.log_damage().is_empty();
     let mut options = VerifyOptions::default()
         .with_record(!arguments.no_marks && writable)

@@ -3,17 +3,12 @@
 use clap::{Args, Subcommand};
 use nakivo_core::chrono::{DateTime, Months, TimeDelta, Utc};
 
-use super::{PassphraseArgs, PointArgs, RepositoryArgs, StoreArgs};
+use super::{PlaceArgs, PointArgs, RepositoryArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoVerify {
-    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
+    pub(crate) place: PlaceArgs,
     /// Read only this share of the data, chosen at random
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) sample: Option<u8>,
@@ -36,13 +31,8 @@ pub(crate) struct RepoVerify {
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoHeal {
-    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
+    pub(crate) place: PlaceArgs,
     /// Another repository that protects the same objects
     #[arg(long, value_name = "URL")]
     pub(crate) from: Option<String>,
@@ -73,13 +63,8 @@ pub(crate) struct RepoHeal {
 
 #[derive(Debug, Args)]
 pub(crate) struct RepoReclaim {
-    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
+    pub(crate) place: PlaceArgs,
     /// Only say what could be freed
     #[arg(long)]
     pub(crate) preview: bool,

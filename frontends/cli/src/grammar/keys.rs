@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::PlaceArgs;
 use super::care::duration;
-use super::{PassphraseArgs, StoreArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
@@ -62,22 +62,10 @@ Examples:
     Reencrypt(KeyReencrypt),
 }
 
-/// The repository whose keys are cared for.
-#[derive(Debug, Args)]
-pub(crate) struct KeyPlace {
-    /// Where the repository is: file:PATH, s3:BUCKET/PREFIX, az:CONTAINER/PREFIX or gs:BUCKET/PREFIX
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct KeyList {
     #[command(flatten)]
-    pub(crate) place: KeyPlace,
+    pub(crate) place: PlaceArgs,
 }
 
 /// Where a new passphrase comes from.
@@ -94,7 +82,7 @@ pub(crate) struct NewPassphraseArgs {
 #[derive(Debug, Args)]
 pub(crate) struct KeyAdd {
     #[command(flatten)]
-    pub(crate) place: KeyPlace,
+    pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) new: NewPassphraseArgs,
 }
@@ -102,7 +90,7 @@ pub(crate) struct KeyAdd {
 #[derive(Debug, Args)]
 pub(crate) struct KeyPassphrase {
     #[command(flatten)]
-    pub(crate) place: KeyPlace,
+    pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) new: NewPassphraseArgs,
 }
@@ -110,7 +98,7 @@ pub(crate) struct KeyPassphrase {
 #[derive(Debug, Args)]
 pub(crate) struct KeyRemove {
     #[command(flatten)]
-    pub(crate) place: KeyPlace,
+    pub(crate) place: PlaceArgs,
     /// Id of the slot, or its beginning (4 or more digits)
     #[arg(value_name = "SLOT")]
     pub(crate) slot: String,
@@ -119,7 +107,7 @@ pub(crate) struct KeyRemove {
 #[derive(Debug, Args)]
 pub(crate) struct KeyRecovery {
     #[command(flatten)]
-    pub(crate) place: KeyPlace,
+    pub(crate) place: PlaceArgs,
     /// Write the key into this new file, readable by you alone, instead of showing it
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -131,7 +119,7 @@ pub(crate) struct KeyRecovery {
 #[derive(Debug, Args)]
 pub(crate) struct KeyRotate {
     #[command(flatten)]
-    pub(crate) place: KeyPlace,
+    pub(crate) place: PlaceArgs,
     /// File with another passphrase that stays valid; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) keep_passphrase_file: Vec<PathBuf>,
@@ -152,7 +140,7 @@ pub(crate) struct KeyRotate {
 #[derive(Debug, Args)]
 pub(crate) struct KeyReencrypt {
     #[command(flatten)]
-    pub(crate) place: KeyPlace,
+    pub(crate) place: PlaceArgs,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) preview: bool,
