@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::progress::Running;
 use crate::repository::{Repository, WriteStats};
 
+mod containers;
 mod damaged;
 pub(crate) mod edits;
 mod fetch;

@@ -72,6 +72,11 @@ fn id_of(drive: u64, serial: u32) -> String {
     out
 }
 
+/// The precision of `fileSystemInfo`.
+fn whole_second(ms: i64) -> i64 {
+    ms / 1000 * 1000
+}
+
 impl Drive {
     pub(crate) fn new(drive_key: u64, owner: (String, String, String), clock: Clock) -> Self {
         let now = clock.now();
@@ -103,8 +108,8 @@ impl Drive {
             kind,
             created: now,
             modified: now,
-            fs_created: now,
-            fs_modified: now,
+            fs_created: whole_second(now),
+            fs_modified: whole_second(now),
             version: self.version,
             etag: 1,
             ctag: 1,
@@ -344,7 +349,7 @@ impl Drive {
         if versions.len() > MAX_VERSIONS {
             versions.remove(0);
         }
-        (node.fs_modified, node.lies) = (now, Lies::default());
+        (node.fs_modified, node.lies) = (whole_second(now), Lies::default());
         self.touch(serial, true);
         Ok(())
     }
