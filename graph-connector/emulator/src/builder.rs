@@ -101,7 +101,7 @@ pub struct EmulatorBuilder {
     without_mailbox: usize,
     mail: Vec<(Option<String>, PathBuf)>,
     files_per_user: Option<u32>,
-    files: Vec<(String, PathBuf)>,
+    files: Vec<(Option<String>, PathBuf)>,
     clock: Option<ClockSource>,
     listen: SocketAddr,
     outlook_listen: SocketAddr,
@@ -220,7 +220,15 @@ impl EmulatorBuilder {
     /// Loads a tree of files into the drive of `address`; user and drive are added when they are not there.
     #[must_use]
     pub fn files_into(mut self, address: &str, path: impl AsRef<Path>) -> Self {
-        self.files.push((address.to_owned(), path.as_ref().to_owned()));
+        self.files
+            .push((Some(address.to_owned()), path.as_ref().to_owned()));
+        self
+    }
+
+    /// As [`Self::files_into`] for the first user.
+    #[must_use]
+    pub fn files_from(mut self, path: impl AsRef<Path>) -> Self {
+        self.files.push((None, path.as_ref().to_owned()));
         self
     }
 
@@ -357,9 +365,16 @@ impl EmulatorBuilder {
             }
         }
         for (address, path) in &self.files {
-            let user = match world.user(address) {
+            let user = match address {
+                Some(address) => world.user(address),
+                None => world.all_users().first().cloned(),
+            };
+            let user = match user {
                 Some(user) => user,
-                None => load::extra_user(&world, address, address, None),
+                None => {
+                    let address = address.clone().unwrap_or_else(|| format!("user@{domain}"));
+                    load::extra_user(&world, &address, &address, None)
+                }
             };
             load::tree_of_files(&world, &user, path)?;
         }

@@ -313,10 +313,11 @@ async fn every_fault_at_every_request_of_a_recovery() {
             // A connector of its own: what it remembers must not help.
             let connector: std::sync::Arc<dyn nakivo_core::connector::Connector> =
                 std::sync::Arc::new(lab.bench.reconnect());
-            lab.bench
-                .emulator
-                .faults()
-                .add(Fault::new(kind.clone()).path("/").at_request(n));
+            lab.bench.emulator.faults().add(
+                Fault::new(kind.clone())
+                    .path(super::faults::where_of(kind))
+                    .at_request(n),
+            );
             let plan = recovery::plan(
                 &lab.repository,
                 &lab.point(),
