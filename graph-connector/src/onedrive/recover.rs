@@ -7,6 +7,7 @@ use futures::StreamExt;
 use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
 use nakivo_core::format::record::{ItemKind, ItemRecord};
 use nakivo_core::{Error, ErrorKind};
+use reqwest::header::IF_MATCH;
 use serde_json::{Value, json};
 
 use super::download::Download;
@@ -21,6 +22,8 @@ use crate::graph::Graph;
 use crate::json::Fields;
 use crate::request::Operation;
 
+/// Code of a file that is not what was written.
+const DIFFERS: &str = "read_back_differs";
 /// Largest record of an item that is read.
 const MAX_JSON_BYTES: usize = 16 << 20;
 /// Names tried beside one that is taken.
@@ -203,7 +206,17 @@ impl Writing<'_> {
         };
         let id = id_of(&written.raw)?;
         let mut not_carried = missing_times(&written.raw, &upload.times);
-        not_carried.extend(sharing::grant(self.graph, self.drive, &id, &raw).await);
+        match action {
+            RecoverAction::Create => {
+                not_carried.extend(sharing::grant(self.graph, self.drive, &id, &raw).await);
+            }
+            // Who may see the original need not see a copy beside what is there.
+            RecoverAction::CreateRenamed if sharing::has_permissions(&raw) => {
+                not_carried.push("sharing: the copy is its owner's alone".to_owned());
+            }
+            // What is replaced stays shared as it is now.
+            _ => {}
+        }
         let mut names: Vec<&str> = item.path.iter().map(|folder| folder.name.as_str()).collect();
         names.push(&name);
         Ok(Recovered {
@@ -216,10 +229,12 @@ impl Writing<'_> {
     /// Makes a new file and reads it back; what is not equal is removed again.
     async fn create(&self, upload: &Upload<'_>, goal: &Goal<'_>) -> Result<Written, Fault> {
         let written = upload.write(goal).await?;
-        match self.read_back(upload, written).await {
-            Ok(written) => Ok(written),
-            Err((id, fault)) => {
-                self.remove_quietly(&id).await;
+        match self.read_back(upload, &written).await {
+            Ok(raw) => Ok(Written { raw, ..written }),
+            Err(fault) => {
+                if written.made && is_different(&fault) {
+                    self.remove_quietly(&written.raw).await;
+                }
                 Err(fault)
             }
         }
@@ -254,11 +269,11 @@ impl Writing<'_> {
     async fn replace(&self, upload: &Upload<'_>, existing: &str) -> Result<Written, Fault> {
         let before = self.current_version(existing).await?;
         let written = upload.write(&Goal::Version { id: existing }).await?;
-        match self.read_back(upload, written).await {
-            Ok(written) => Ok(written),
-            Err((id, fault)) => {
-                if let Some(before) = before {
-                    self.restore(&id, &before).await?;
+        match self.read_back(upload, &written).await {
+            Ok(raw) => Ok(Written { raw, ..written }),
+            Err(fault) => {
+                if let Some(before) = before.filter(|_| written.made && is_different(&fault)) {
+                    self.restore(existing, &before).await?;
                 }
                 Err(fault)
             }
@@ -287,15 +302,9 @@ impl Writing<'_> {
         self.graph.executor.json(&call).await.map(|_| ())
     }
 
-    /// Reads a written file back and compares length, hash and times. The error names the file.
-    async fn read_back(&self, upload: &Upload<'_>, written: Written) -> Result<Written, (String, Fault)> {
-        let id = id_of(&written.raw).map_err(|fault| (String::new(), fault))?;
-        self.compare(upload, written, &id)
-            .await
-            .map_err(|fault| (id, fault))
-    }
-
-    async fn compare(&self, upload: &Upload<'_>, written: Written, id: &str) -> Result<Written, Fault> {
+    /// Reads a written file back and compares length and hash; returns its record.
+    async fn read_back(&self, upload: &Upload<'_>, written: &Written) -> Result<String, Fault> {
+        let id = &id_of(&written.raw)?;
         let mut backoff = Backoff::new();
         loop {
             let raw = by_id(self.graph, self.drive, id).await?.ok_or(Fault::Protocol {
@@ -318,27 +327,32 @@ impl Writing<'_> {
             };
             if !agreed {
                 return Err(Fault::Protocol {
-                    code: "read_back_differs",
+                    code: DIFFERS,
                     message: "the new file differs from the stored one".into(),
                 });
             }
-            return Ok(Written {
-                raw,
-                hash: written.hash,
-            });
+            return Ok(raw);
         }
     }
 
-    /// Removes a file of our own that is not what it should be.
-    async fn remove_quietly(&self, id: &str) {
+    /// Removes a file of our own that is not what it should be, unless somebody changed it meanwhile.
+    async fn remove_quietly(&self, raw: &str) {
+        let Ok(id) = id_of(raw) else { return };
         let call = self
             .graph
-            .call(&Scope::Files, Operation::DeleteDriveItem, &[self.drive, id], &[]);
-        let Ok(call) = call else { return };
+            .call(&Scope::Files, Operation::DeleteDriveItem, &[self.drive, &id], &[]);
+        let (Ok(mut call), Some(etag)) = (call, Facts::of(raw).and_then(|facts| facts.etag)) else {
+            return;
+        };
+        call = call.header(IF_MATCH, &etag);
         if let Err(fault) = self.graph.executor.json(&call).await {
             tracing::warn!(error = %fault, "an incomplete file could not be removed");
         }
     }
+}
+
+fn is_different(fault: &Fault) -> bool {
+    matches!(fault, Fault::Protocol { code: DIFFERS, .. })
 }
 
 /// Times that the service did not take, for people.

@@ -70,6 +70,13 @@ async fn own(graph: &Graph, drive: &str, id: &str) -> Result<Vec<String>, Fault>
     }
 }
 
+/// Whether the stored JSON of an item says that somebody but its owner may see it.
+pub(crate) fn has_permissions(raw: &str) -> bool {
+    Fields::parse(raw)
+        .and_then(|fields| fields.list(KEY))
+        .is_some_and(|list| !list.is_empty())
+}
+
 /// Grants again what the stored JSON of an item says; returns what could not be, one line each.
 pub(crate) async fn grant(graph: &Graph, drive: &str, id: &str, raw: &str) -> Vec<String> {
     let Some(fields) = Fields::parse(raw) else {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use nakivo_core::connector::{
     ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
 };
@@ -21,6 +22,9 @@ use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::request::Operation;
 
+/// How long a folder that was not there is not asked for again while a plan is made.
+const ABSENT_FOR: TimeDelta = TimeDelta::seconds(60);
+
 /// Folders by drive and path of names, in lower case: names are unique whatever their case.
 type Folders = HashMap<(String, Vec<String>), String>;
 
@@ -30,6 +34,8 @@ pub(crate) struct DriveTarget {
     graph: Arc<Graph>,
     memory: Arc<Memory>,
     folders: Mutex<Folders>,
+    /// Folders that were not there, and until when that is believed: a plan asks for each of their files.
+    absent: Mutex<HashMap<(String, Vec<String>), DateTime<Utc>>>,
     /// Folders made by this target, by drive and id.
     made: Mutex<HashSet<(String, String)>>,
 }
@@ -44,6 +50,7 @@ impl DriveTarget {
             graph,
             memory,
             folders: Mutex::default(),
+            absent: Mutex::default(),
             made: Mutex::default(),
         }
     }
@@ -55,13 +62,21 @@ impl DriveTarget {
         for (depth, folder) in path.iter().enumerate() {
             let key = (drive.to_owned(), names[..=depth].to_vec());
             let cached = lock(&self.folders).get(&key).cloned();
+            let now = self.graph.executor.now();
+            if !create && lock(&self.absent).get(&key).is_some_and(|until| now < *until) {
+                return Ok(None);
+            }
             let id = match cached {
                 Some(id) => id,
                 None => match self.step(drive, &current, folder, create).await? {
                     Some(id) => id,
-                    None => return Ok(None),
+                    None => {
+                        lock(&self.absent).insert(key, now + ABSENT_FOR);
+                        return Ok(None);
+                    }
                 },
             };
+            lock(&self.absent).remove(&key);
             lock(&self.folders).insert(key, id.clone());
             current = id;
         }

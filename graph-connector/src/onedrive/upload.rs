@@ -52,6 +52,8 @@ pub(crate) struct Upload<'a> {
 pub(crate) struct Written {
     pub(crate) raw: String,
     pub(crate) hash: String,
+    /// The service said that it was made by this call; else it was found, and may be somebody else's.
+    pub(crate) made: bool,
 }
 
 /// How one session ended.
@@ -145,7 +147,11 @@ impl Upload<'_> {
         };
         let same =
             |raw: &String| Facts::of(raw).and_then(|facts| facts.agree(self.length, &hash)) == Some(true);
-        Ok(raw.filter(same).map(|raw| Written { raw, hash }))
+        Ok(raw.filter(same).map(|raw| Written {
+            raw,
+            hash,
+            made: false,
+        }))
     }
 
     /// A session cannot hold nothing (contract 6.2): an empty file goes in one request, its times in another.
@@ -166,7 +172,11 @@ impl Upload<'_> {
         let mut call = call.repeatable();
         call.body = Some(("application/octet-stream", Bytes::new()));
         let written = match self.graph.executor.json(&call).await {
-            Ok(raw) => Written { raw, hash },
+            Ok(raw) => Written {
+                raw,
+                hash,
+                made: true,
+            },
             Err(fault) => match self.find(goal, hash).await? {
                 Some(written) => written,
                 None => return Err(fault),
@@ -263,7 +273,11 @@ impl Upload<'_> {
             let next = match self.graph.executor.json(&call).await {
                 Ok(raw) if last && id_of(&raw).is_ok() => {
                     let hash = fragments.hash.finish();
-                    return Ok(End::Done(Written { raw, hash }));
+                    return Ok(End::Done(Written {
+                        raw,
+                        hash,
+                        made: true,
+                    }));
                 }
                 Ok(text) => next_range(&text).unwrap_or(to),
                 Err(fault) if fault.refused_as(|refusal| matches!(refusal.status, 404 | 409 | 410)) => {

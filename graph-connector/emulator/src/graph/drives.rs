@@ -194,6 +194,7 @@ pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
         ("GET", ["versions", _, "content"]) => versions::content(call, &found, address),
         ("POST", ["versions", _, "restoreversion"]) => versions::restore(call, &found, address),
         ("GET", ["permissions"]) => sharing::list(call, &found, address),
+        ("PATCH", ["permissions", _]) => sharing::update(call, &found, address),
         ("DELETE", ["permissions", _]) => sharing::delete(call, &found, address),
         ("POST", ["invite"]) => sharing::invite(call, &found, address),
         ("POST", ["createlink"]) => sharing::link(call, &found, address),

@@ -60,6 +60,25 @@ pub(crate) fn grant(drive: &mut Drive, serial: u32, mut permission: Value) -> Re
     Ok(permission)
 }
 
+/// `PATCH .../permissions/{id}`: other roles.
+pub(crate) fn update(call: &Call<'_>, found: &Found, address: &Address) -> Answer {
+    let body = Value::Object(folders::body(call)?);
+    let roles = roles(&body)?;
+    let id = address.action.get(1).cloned().unwrap_or_default();
+    let mut drive = found.lock()?;
+    let serial = item_of(&drive, address)?;
+    let node = drive.edit(serial).ok_or_else(not_found)?;
+    let permission = node
+        .permissions
+        .iter_mut()
+        .find(|permission| permission["id"] == id.as_str())
+        .ok_or_else(not_found)?;
+    permission["roles"] = roles;
+    let changed = permission.clone();
+    drive.touch(serial, false);
+    Ok(Reply::json(200, changed))
+}
+
 /// `DELETE .../permissions/{id}`.
 pub(crate) fn delete(_: &Call<'_>, found: &Found, address: &Address) -> Answer {
     let id = address.action.get(1).cloned().unwrap_or_default();
