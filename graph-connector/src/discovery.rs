@@ -539,7 +539,7 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
                 yield user.drive_object(account, &drive)?;
             }
         }
-        for (service, error) in refused {
+        if let Some((service, error)) = refused.into_iter().next() {
             Err(error.context(format!("{service} are left out")))?;
         }
     }
