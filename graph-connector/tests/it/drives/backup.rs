@@ -200,27 +200,28 @@ async fn a_file_that_changes_between_listing_and_reading_is_read_as_it_is_then()
 
 #[tokio::test]
 async fn a_file_that_changes_while_it_is_read_is_never_a_mixture() {
-    let lab = Lab::new(10).await;
-    let large = lab.drive.add_file("large.bin", vec![1u8; 9 << 20]).unwrap();
-    let drive = lab.drive.clone();
-    // The download breaks, and when it goes on the file is another one.
-    lab.bench.emulator.faults().add(
-        nakivo_graph_emulator::Fault::new(nakivo_graph_emulator::Action::Damage(
-            nakivo_graph_emulator::Damage::CutAt(6 << 20),
-        ))
-        .path("/personal/")
-        .times(1),
-    );
-    let mut order = lab.drive.items();
-    order.retain(|item| !item.folder);
-    lab.bench
-        .emulator
-        .faults()
-        .on_request("/personal/", order.len() as u64 + 1, move || {
-            drive.write(&large, vec![2u8; 9 << 20]).unwrap();
+    for length in [3usize << 20, 9 << 20] {
+        let lab = Lab::new(0).await;
+        let id = lab.drive.add_file("changing.bin", vec![1u8; length]).unwrap();
+        let drive = lab.drive.clone();
+        // The download breaks, and when it goes on the file is another one.
+        let cut = nakivo_graph_emulator::Damage::CutAt(length / 2);
+        lab.bench.emulator.faults().add(
+            nakivo_graph_emulator::Fault::new(nakivo_graph_emulator::Action::Damage(cut))
+                .path("/personal/")
+                .at_request(1),
+        );
+        lab.bench.emulator.faults().on_request("/personal/", 2, move || {
+            drive.write(&id, vec![2u8; length]).unwrap();
         });
-    lab.back_up().await.unwrap();
-    lab.back_up_and_compare().await;
+        lab.back_up_and_compare().await;
+        let reads = lab
+            .bench
+            .emulator
+            .requests()
+            .matching(|record| record.target.starts_with("/personal/"));
+        assert_eq!(reads.len(), 3, "begun, continued, and read anew as a whole");
+    }
 }
 
 #[tokio::test]
