@@ -331,9 +331,7 @@ impl Shared {
             .copied()
             .collect();
         self.add_segments(&added).await?;
-        if record.locked_ms.is_none() {
-            self.objects.retention.forget();
-        }
+        self.objects.retention.learn(&view.state, record.locked_ms);
         let mut last_removal = view.last_removal;
         for operation in &record.operations {
             match operation {

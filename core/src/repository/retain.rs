@@ -63,6 +63,9 @@ struct State {
     since: DateTime<Utc>,
     /// Until when everything is locked, as found by the last renewal of this handle.
     claimed_ms: Option<i64>,
+    /// Until when everything is locked, as found by the last renewal of anybody else: what this handle stored since then is
+    /// locked for longer.
+    renewed_ms: Option<i64>,
     /// When clocks were last compared, on the monotonic clock.
     compared: Option<Duration>,
 }
@@ -74,6 +77,7 @@ impl Retention {
                 promise: None,
                 since: now,
                 claimed_ms: None,
+                renewed_ms: None,
                 compared: None,
             }),
         }
@@ -99,15 +103,23 @@ impl Retention {
         state.claimed_ms = Some(until.timestamp_millis());
     }
 
-    /// Somebody committed without a word about locks, so nothing is known of them any more.
-    pub(crate) fn forget(&self) {
-        self.state().claimed_ms = None;
+    /// What a commit after this state says about locks. Later than before: somebody renewed all locks, also those of what
+    /// this handle stored. Not a word: nothing is known of them any more.
+    pub(crate) fn learn(&self, before: &RepositoryState, locked_ms: Option<i64>) {
+        let mut state = self.state();
+        if locked_ms.is_none() {
+            state.claimed_ms = None;
+            state.renewed_ms = None;
+        } else if before.seq() > 0 && locked_ms > before.locked_ms() {
+            state.renewed_ms = state.renewed_ms.max(locked_ms);
+        }
     }
 
     /// What the commit after this state may say about locks.
     pub(crate) fn locked_after(&self, before: &RepositoryState, operations: &[Operation]) -> Option<i64> {
         let state = self.state();
         let own = (state.since + state.promise?.lock_length()).timestamp_millis();
+        let own = state.renewed_ms.map_or(own, |renewed| own.max(renewed));
         // Renewals leave out what is about to be removed.
         let revives = |operation: &Operation| matches!(operation, Operation::Revive { .. });
         if operations.iter().any(revives) {

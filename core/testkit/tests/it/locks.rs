@@ -152,7 +152,7 @@ async fn wherever_a_backup_ends_the_next_one_leaves_everything_locked() {
         bucket.locks.operations() - before
     };
     println!("operations of a backup that renews all locks: {whole}");
-    assert!(whole > 40, "{whole}");
+    assert!(whole > 25, "{whole}");
     for end in 0..whole {
         let (bucket, source, first) = aged().await;
         bucket.locks.end_after(Some(end));
@@ -305,14 +305,15 @@ async fn reclaim_leaves_what_is_locked_counts_it_and_frees_it_afterwards() {
     assert_eq!((report.deleted_objects, report.freed_bytes), (0, 0), "{report:?}");
     assert!(bucket.locks.stored_bytes() >= stored);
     let head = repository.info().await.unwrap().head;
-    let again = repository.reclaim(at_once).wait().await.unwrap();
+    let only_unused = at_once.with_rewrite_below_percent(0);
+    let again = repository.reclaim(only_unused).wait().await.unwrap();
     assert_eq!(again.locked_objects, report.locked_objects, "{again:?}");
     assert_eq!(repository.info().await.unwrap().head, head, "nothing is tried in vain");
     assert_sound(&repository, "locked").await;
 
     bucket.clock.advance(DAY * DAYS * 2);
     let before = bucket.locks.stored_bytes();
-    let freed = repository.reclaim(at_once).wait().await.unwrap();
+    let freed = repository.reclaim(only_unused).wait().await.unwrap();
     assert!(freed.deleted_objects > 0, "{freed:?}");
     assert_eq!(freed.locked_objects, 0, "{freed:?}");
     assert!(before - bucket.locks.stored_bytes() >= freed.freed_bytes / 2, "versions are gone");
@@ -426,7 +427,7 @@ async fn an_interrupted_renewal_goes_on_where_it_was() {
     bucket.state.put(&key, saved.clone().into()).await.unwrap();
     let rest = repository.renew_locks(true).wait().await.unwrap();
     assert!(rest.resumed, "{rest:?}");
-    assert_eq!(rest.renewed, all.renewed, "one pack less, one commit more: {rest:?}");
+    assert_eq!(rest.renewed + 1, all.renewed, "{rest:?}");
     // One that is too old is not gone on with.
     bucket.state.put(&key, saved.into()).await.unwrap();
     bucket.clock.advance(DAY * 4);
