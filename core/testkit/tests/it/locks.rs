@@ -49,6 +49,7 @@ impl Bucket {
             clock: Arc::new(self.clock.clone()),
             rng: Arc::new(SeededRng::new(seed)),
             state: Arc::clone(&self.state),
+            ..Environment::default()
         }
     }
 
