@@ -54,14 +54,14 @@ pub use criteria::{PointCriterion, PointFilter};
 pub use destroy::{DestroyReport, destroy, identify};
 pub use epoch::EpochUsage;
 pub use heal::{ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted};
-pub use lock::{Immutability, LockReport, PointLock, RenewReport, ShortLock};
 pub use keys::{KeySlotKind, KeySlotSummary, KeySlots, RotateOptions, RotateReport, SlotOptions};
+pub use lock::{Immutability, LockReport, PointLock, RenewReport, ShortLock};
 pub(crate) use log::removed_meanwhile;
 pub use points::DeletedPoints;
 pub use reclaim::{ReclaimOptions, ReclaimReport};
-pub use unhide::{UnhideOptions, UnhideReport, unhide};
 pub use tree::{ItemChange, ScanRange};
 pub(crate) use tree::{RawChange, Spoiled, decode_each};
+pub use unhide::{UnhideOptions, UnhideReport, unhide};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
 pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};
@@ -296,11 +296,7 @@ impl Repository {
     /// `RepositoryMissing`; `WrongPassphrase`, also when a secret is needed and none is given or the other way round;
     /// `UnsupportedFormat` for a newer format; `Corrupt`, naming the object, where damage cannot be worked around;
     /// `HistoryRewound` if the store shows another history than the one seen before; those of the store.
-    pub async fn open(
-        store: impl Into<Store>,
-        options: OpenOptions,
-        env: Environment,
-    ) -> Result<Repository> {
+    pub async fn open(store: impl Into<Store>, options: OpenOptions, env: Environment) -> Result<Repository> {
         let objects = Objects::new(store, env.clone());
         let Some(bytes) = objects.get(paths::FORMAT, MAX_JSON_BYTES).await? else {
             if unhide::is_format_hidden(&objects).await {

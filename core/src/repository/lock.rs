@@ -185,7 +185,8 @@ impl Repository {
         match self.keep_locked(false, reporter).await {
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
             Err(error) => {
-                self.shared.note(format!("locks that end soon were not renewed: {error}"));
+                self.shared
+                    .note(format!("locks that end soon were not renewed: {error}"));
                 Ok(())
             }
             Ok(_) => Ok(()),
@@ -293,7 +294,10 @@ async fn packs(shared: &Arc<Shared>, after: Option<&str>) -> Result<Vec<String>>
         .into_iter()
         .map(|(path, _)| path)
         .filter(|path| {
-            let name = path.rsplit('/').next().and_then(|name| name.parse::<PackId>().ok());
+            let name = path
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.parse::<PackId>().ok());
             name.is_some_and(|pack| !view.state.tombstones().contains_key(&pack))
         })
         .collect())
@@ -339,7 +343,10 @@ async fn check(shared: &Arc<Shared>, reporter: &Reporter) -> Result<LockReport> 
     let mut all = frame(shared).await?;
     // What no commit announced is nobody's promise.
     let indexed = |path: &String| {
-        let name = path.rsplit('/').next().and_then(|name| name.parse::<PackId>().ok());
+        let name = path
+            .rsplit('/')
+            .next()
+            .and_then(|name| name.parse::<PackId>().ok());
         name.is_some_and(|pack| shared.index().shows_pack(&pack))
     };
     all.extend(packs(shared, None).await?.into_iter().filter(indexed));
@@ -388,7 +395,9 @@ async fn save(shared: &Shared, promise: Promise, began: DateTime<Utc>, through: 
         days: promise.days(),
         through,
     };
-    let Ok(bytes) = serde_json::to_vec(&saved) else { return };
+    let Ok(bytes) = serde_json::to_vec(&saved) else {
+        return;
+    };
     if let Err(error) = shared.env.state.put(&key(shared), bytes.into()).await {
         tracing::debug!(%error, "how far the renewal of locks came could not be remembered");
     }
@@ -415,8 +424,9 @@ pub(super) async fn prove(objects: &Objects, env: &Environment) -> Result<()> {
     match locks.is_enabled().await {
         Ok(true) => {}
         Ok(false) => {
-            return Err(unproven("the bucket was made without object lock")
-                .with_hint("Make a bucket with object lock, which also keeps versions, and no retention of its own."));
+            return Err(unproven("the bucket was made without object lock").with_hint(
+                "Make a bucket with object lock, which also keeps versions, and no retention of its own.",
+            ));
         }
         Err(error) => {
             return Err(Error::new(
@@ -457,7 +467,10 @@ async fn try_to_break(objects: &Objects, path: &str, until: DateTime<Utc>) -> Re
         return Err(unproven("a lock could be made shorter"));
     }
     let versions = objects.versions(path).await?;
-    let Some(version) = versions.iter().find(|version| version.path == path && !version.marker) else {
+    let Some(version) = versions
+        .iter()
+        .find(|version| version.path == path && !version.marker)
+    else {
         return Err(unproven("the bucket does not list the versions of objects"));
     };
     if objects.remove_version(path, &version.id).await? {

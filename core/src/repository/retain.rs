@@ -128,7 +128,10 @@ impl Retention {
         if before.seq() == 0 {
             return Some(own);
         }
-        before.locked_ms().max(state.claimed_ms).map(|known| known.min(own))
+        before
+            .locked_ms()
+            .max(state.claimed_ms)
+            .map(|known| known.min(own))
     }
 }
 
@@ -176,9 +179,14 @@ impl Objects {
             return Err(Error::invalid(
                 "this machine's clock",
                 shown(here),
-                &format!("at most 5 minutes from the store's clock, which shows {}", shown(there)),
+                &format!(
+                    "at most 5 minutes from the store's clock, which shows {}",
+                    shown(there)
+                ),
             )
-            .with_hint("Set the clock; locks for a wrong time cannot be taken back, so nothing was stored."));
+            .with_hint(
+                "Set the clock; locks for a wrong time cannot be taken back, so nothing was stored.",
+            ));
         }
         self.retention.state().compared = Some(monotonic);
         Ok(())
@@ -223,8 +231,9 @@ impl Objects {
                 match self.locked_until(path).await {
                     Ok(Some(Some(found))) if found >= until => Ok(true),
                     Ok(None) => Ok(false),
-                    _ => Err(error
-                        .with_hint("Give this user the right to read and set the retention of objects there.")),
+                    _ => Err(error.with_hint(
+                        "Give this user the right to read and set the retention of objects there.",
+                    )),
                 }
             }
             Err(error) => Err(error),

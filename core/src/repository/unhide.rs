@@ -134,14 +134,7 @@ impl Repository {
                 .filter_map(|path| view.state.segments().get(&id(path)?).copied())
                 .collect();
             report.overwritten.extend(segments.overwritten);
-            lift(
-                &shared.objects,
-                segments.hidden,
-                options,
-                &mut report,
-                &reporter,
-            )
-            .await?;
+            lift(&shared.objects, segments.hidden, options, &mut report, &reporter).await?;
             if !options.preview && !again.is_empty() && report.refused.is_empty() {
                 shared.load_segments(&again).await?;
             }

@@ -10,8 +10,8 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::{Host, Url};
 
 use super::http::Http;
-use super::settings::{Secret, StoreSettings};
 use super::locks::ObjectLocks;
+use super::settings::{Secret, StoreSettings};
 use super::{FOLDER, Service, describe, io_error, service_kind};
 use crate::error::{Error, ErrorKind, Result};
 

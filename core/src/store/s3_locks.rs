@@ -65,7 +65,10 @@ impl Signer {
         if !request.headers().contains_key(HASH) {
             signer.try_authorize(request, None)?;
         }
-        let hash = request.headers().get(HASH).and_then(|hash| unhex(hash.as_bytes()));
+        let hash = request
+            .headers()
+            .get(HASH)
+            .and_then(|hash| unhex(hash.as_bytes()));
         if let Some(hash) = &hash {
             let checksum = base64::engine::general_purpose::STANDARD.encode(hash);
             request.headers_mut().insert(CHECKSUM, value(&checksum)?);
@@ -194,7 +197,11 @@ struct Answer {
 #[async_trait]
 impl ObjectLocks for S3Locks {
     async fn now(&self) -> Result<DateTime<Utc>> {
-        let query = [("list-type", "2"), ("max-keys", "1"), ("prefix", self.prefix.as_str())];
+        let query = [
+            ("list-type", "2"),
+            ("max-keys", "1"),
+            ("prefix", self.prefix.as_str()),
+        ];
         let answer = self
             .ask(Method::GET, self.bucket.clone(), &query, Bytes::new())
             .await?;
@@ -230,9 +237,7 @@ impl ObjectLocks for S3Locks {
         {
             Ok(answer) => answer,
             Err(Error::NotFound { source, .. })
-                if source
-                    .to_string()
-                    .contains("NoSuchObjectLockConfiguration") =>
+                if source.to_string().contains("NoSuchObjectLockConfiguration") =>
             {
                 return Ok(None);
             }
@@ -396,7 +401,15 @@ mod tests {
         assert_eq!(locks.page(text, &mut found), Some(("k".into(), String::new())));
         let seen: Vec<_> = found
             .iter()
-            .map(|one| (one.path.as_str(), one.id.as_str(), one.newest, one.marker, one.size))
+            .map(|one| {
+                (
+                    one.path.as_str(),
+                    one.id.as_str(),
+                    one.newest,
+                    one.marker,
+                    one.size,
+                )
+            })
             .collect();
         assert_eq!(seen, [("x", "2", true, true, 0), ("x", "1", false, false, 7)]);
         assert_eq!(

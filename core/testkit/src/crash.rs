@@ -80,7 +80,10 @@ pub async fn lab(step: Step, directory: &Path) -> Result<Lab> {
 
 async fn store(step: Step, directory: &Path) -> Result<Arc<dyn object_store::ObjectStore>> {
     let name = if step == Step::Copy { "copy" } else { "repository" };
-    StoreLocation::directory(directory.join(name)).create().await.map(Into::into)
+    StoreLocation::directory(directory.join(name))
+        .create()
+        .await
+        .map(Into::into)
 }
 
 /// Makes the empty repository that [`Step::Copy`] copies into.

@@ -116,12 +116,22 @@ async fn a_repository_lives_locked_on_radosgw() {
         assert!(until > Some(promised), "{name} is locked until {until:?}");
         let version = locks.versions(name).await.unwrap();
         assert_eq!(version.len(), 1, "{version:?}");
-        assert!(version[0].newest && !version[0].marker && version[0].size > 0, "{version:?}");
+        assert!(
+            version[0].newest && !version[0].marker && version[0].size > 0,
+            "{version:?}"
+        );
         locks.remove_version(name, &version[0].id).await.unwrap_err();
-        locks.retain(name, promised - TimeDelta::days(10)).await.unwrap_err();
+        locks
+            .retain(name, promised - TimeDelta::days(10))
+            .await
+            .unwrap_err();
     }
     let checked = repository.check_locks().wait().await.unwrap();
-    assert_eq!((checked.short, checked.objects), (0, all.len() as u64), "{checked:?}");
+    assert_eq!(
+        (checked.short, checked.objects),
+        (0, all.len() as u64),
+        "{checked:?}"
+    );
     let renewed = repository.renew_locks(true).wait().await.unwrap();
     assert_eq!(renewed.missing, 0, "{renewed:?}");
     assert!(renewed.renewed >= all.len() as u64, "{renewed:?}");
@@ -129,7 +139,10 @@ async fn a_repository_lives_locked_on_radosgw() {
 
     // What would go stays and is counted; the repository as a whole stays, too.
     let filter = PointFilter::default().with_points(vec![first.point]);
-    let error = repository.delete_points(&filter, "test", false).await.unwrap_err();
+    let error = repository
+        .delete_points(&filter, "test", false)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Immutable, "{error:?}");
     let error = repository::destroy(store.clone(), repository.id(), Environment::default())
         .wait()
@@ -140,7 +153,10 @@ async fn a_repository_lives_locked_on_radosgw() {
         .with_grace(Duration::ZERO)
         .with_rewrite_below_percent(100);
     let report = repository.reclaim(at_once).wait().await.unwrap();
-    assert!(report.locked_objects > 0 && report.locked_until_ms.is_some(), "{report:?}");
+    assert!(
+        report.locked_objects > 0 && report.locked_until_ms.is_some(),
+        "{report:?}"
+    );
     assert_eq!(report.deleted_objects, 0, "{report:?}");
     let verified = repository.verify(VerifyOptions::default()).wait().await.unwrap();
     assert!(verified.is_clean(), "{verified:?}");
@@ -201,7 +217,11 @@ async fn what_cannot_lock_is_refused() {
         let store = store(scheme, variable, bucket).await;
         let error = create(&store, 5, Environment::default()).await.unwrap_err();
         println!("{variable} {bucket}: {error:?}");
-        assert_eq!(error.kind(), ErrorKind::Protocol, "{variable} {bucket}: {error:?}");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Protocol,
+            "{variable} {bucket}: {error:?}"
+        );
         assert_eq!(names(&store).await, Vec::<String>::new(), "{variable} {bucket}");
     }
 }

@@ -67,7 +67,10 @@ impl Bucket {
         let newest = all_points(repository).iter().map(|point| point.finished_ms).max();
         let promised = newest.unwrap() + i64::from(DAYS) * 86_400_000;
         for (path, _) in objects(&self.locks).await {
-            let until = self.locks.locked_until(&path).map(|until| until.timestamp_millis());
+            let until = self
+                .locks
+                .locked_until(&path)
+                .map(|until| until.timestamp_millis());
             assert!(
                 until.is_some_and(|until| until >= promised),
                 "{when}: {path} is locked until {until:?}, not {promised}"
@@ -139,7 +142,10 @@ async fn every_object_is_locked_for_as_long_as_the_newest_point_at_few_requests(
     println!("renewals on days, with requests: {renewals:?}");
     assert!((9..=13).contains(&renewals.len()), "{renewals:?}");
     let there = objects(&bucket.locks).await.len() as u64;
-    assert!(renewals.iter().all(|(_, requests)| *requests <= there + 2), "{renewals:?}");
+    assert!(
+        renewals.iter().all(|(_, requests)| *requests <= there + 2),
+        "{renewals:?}"
+    );
     let info = repository.info().await.unwrap();
     assert_eq!(info.immutable.unwrap().days, DAYS);
 }
@@ -168,7 +174,9 @@ async fn wherever_a_backup_ends_the_next_one_leaves_everything_locked() {
         }
         let report = touch(&repository, &source, 5).await;
         assert!(report.lock.unwrap().problem.is_none());
-        bucket.assert_locked(&repository, &format!("ended at {end}")).await;
+        bucket
+            .assert_locked(&repository, &format!("ended at {end}"))
+            .await;
     }
 }
 
@@ -228,7 +236,11 @@ async fn a_clock_that_is_wrong_locks_nothing() {
     let repository = bucket.create().await.unwrap();
     let source = mailbox(Stage::First);
     back_up(&repository, &source).await.unwrap();
-    for skew in [TimeDelta::days(3650), -TimeDelta::days(400), TimeDelta::minutes(6)] {
+    for skew in [
+        TimeDelta::days(3650),
+        -TimeDelta::days(400),
+        TimeDelta::minutes(6),
+    ] {
         let wrong = TestClock::new();
         wrong.jump(skew);
         let env = Environment {
@@ -236,7 +248,9 @@ async fn a_clock_that_is_wrong_locks_nothing() {
             ..bucket.env(9)
         };
         let store = bucket.locks.store();
-        let repository = Repository::open(store, OpenOptions::default(), env).await.unwrap();
+        let repository = Repository::open(store, OpenOptions::default(), env)
+            .await
+            .unwrap();
         let before = objects(&bucket.locks).await;
         source.edit(&Edit::Touch { id: "m01".to_owned() });
         let error = back_up(&repository, &source).await.unwrap_err();
@@ -273,7 +287,11 @@ async fn append_only_rights_are_enough_and_without_retention_the_point_says_so()
     bucket.locks.set_rights(Rights::NoRetention);
     bucket.clock.advance(DAY * 6);
     let report = touch(&repository, &source, 30).await;
-    let problem = report.lock.unwrap().problem.expect("locks are due and may not be renewed");
+    let problem = report
+        .lock
+        .unwrap()
+        .problem
+        .expect("locks are due and may not be renewed");
     assert_eq!(problem.kind(), ErrorKind::PermissionMissing, "{problem:?}");
     let short = repository.check_locks().wait().await.unwrap();
     assert!(short.short > 3 && !short.short_locks.is_empty(), "{short:?}");
@@ -309,7 +327,11 @@ async fn reclaim_leaves_what_is_locked_counts_it_and_frees_it_afterwards() {
     let only_unused = at_once.with_rewrite_below_percent(0);
     let again = repository.reclaim(only_unused).wait().await.unwrap();
     assert_eq!(again.locked_objects, report.locked_objects, "{again:?}");
-    assert_eq!(repository.info().await.unwrap().head, head, "nothing is tried in vain");
+    assert_eq!(
+        repository.info().await.unwrap().head,
+        head,
+        "nothing is tried in vain"
+    );
     assert_sound(&repository, "locked").await;
 
     bucket.clock.advance(DAY * DAYS * 2);
@@ -317,7 +339,10 @@ async fn reclaim_leaves_what_is_locked_counts_it_and_frees_it_afterwards() {
     let freed = repository.reclaim(only_unused).wait().await.unwrap();
     assert!(freed.deleted_objects > 0, "{freed:?}");
     assert_eq!(freed.locked_objects, 0, "{freed:?}");
-    assert!(before - bucket.locks.stored_bytes() >= freed.freed_bytes / 2, "versions are gone");
+    assert!(
+        before - bucket.locks.stored_bytes() >= freed.freed_bytes / 2,
+        "versions are gone"
+    );
     assert_sound(&repository, "freed").await;
 }
 
@@ -355,22 +380,34 @@ async fn what_somebody_deleted_is_noticed_and_comes_back() {
         bucket.locks.delete(&Path::from(path.as_str())).await.unwrap();
     }
     // One of them is written over as well.
-    let pack = before.iter().find(|(path, _)| path.starts_with("packs/")).unwrap();
+    let pack = before
+        .iter()
+        .find(|(path, _)| path.starts_with("packs/"))
+        .unwrap();
     let error = bucket.open(4).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
     assert!(error.message().contains("format.json"), "{error:?}");
 
     let unhide = |options| repository::unhide(bucket.locks.store(), options, bucket.env(5)).wait();
     let preview = unhide(UnhideOptions::default().with_preview(true)).await.unwrap();
-    assert!(preview.lifted.len() >= 4 && preview.hidden_keys == 1, "{preview:?}");
+    assert!(
+        preview.lifted.len() >= 4 && preview.hidden_keys == 1,
+        "{preview:?}"
+    );
     assert_eq!(objects(&bucket.locks).await, [], "a preview changes nothing");
     bucket.locks.set_rights(Rights::AppendOnly);
     let refused = unhide(UnhideOptions::default()).await.unwrap();
-    assert_eq!((refused.lifted.len(), refused.refused.len()), (0, preview.lifted.len()));
+    assert_eq!(
+        (refused.lifted.len(), refused.refused.len()),
+        (0, preview.lifted.len())
+    );
     bucket.locks.set_rights(Rights::All);
     let lifted = unhide(UnhideOptions::default()).await.unwrap();
     assert_eq!(lifted.lifted, preview.lifted);
-    assert!(bucket.open(4).await.is_err(), "the key slot is not brought back unasked");
+    assert!(
+        bucket.open(4).await.is_err(),
+        "the key slot is not brought back unasked"
+    );
     unhide(UnhideOptions::default().with_keys(true)).await.unwrap();
     let repository = bucket.open(4).await.unwrap();
     let rest = repository.unhide(UnhideOptions::default()).wait().await.unwrap();
@@ -455,12 +492,24 @@ async fn days_can_be_set_later_and_a_replaced_configuration_is_noticed() {
     assert!(bucket.locks.locked_until("format.json").unwrap() >= until);
     // Shorter: what is locked stays so.
     plain.set_immutable_days(1).wait().await.unwrap();
-    let pack = objects(&bucket.locks).await.into_iter().find(|(path, _)| path.starts_with("packs/"));
+    let pack = objects(&bucket.locks)
+        .await
+        .into_iter()
+        .find(|(path, _)| path.starts_with("packs/"));
     assert!(bucket.locks.locked_until(&pack.unwrap().0).unwrap() >= until);
 
     // Somebody takes the promise out of the configuration.
-    let config = plain.config().clone().with_immutable_days(None).to_bytes().unwrap();
-    bucket.locks.put(&Path::from("format.json"), config.into()).await.unwrap();
+    let config = plain
+        .config()
+        .clone()
+        .with_immutable_days(None)
+        .to_bytes()
+        .unwrap();
+    bucket
+        .locks
+        .put(&Path::from("format.json"), config.into())
+        .await
+        .unwrap();
     let opened = bucket.open(2).await.unwrap();
     source.edit(&Edit::Touch { id: "m01".to_owned() });
     let error = back_up(&opened, &source).await.unwrap_err();
@@ -478,7 +527,14 @@ async fn without_locks_a_copy_of_the_objects_can_be_read_and_not_written() {
     let lab = Lab::memory(3);
     let listed: Vec<_> = bucket.locks.list(None).try_collect().await.unwrap();
     for meta in listed {
-        let bytes = bucket.locks.get(&meta.location).await.unwrap().bytes().await.unwrap();
+        let bytes = bucket
+            .locks
+            .get(&meta.location)
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
         lab.store.put(&meta.location, bytes.into()).await.unwrap();
     }
     let copy = lab.open().await.unwrap();
@@ -492,10 +548,7 @@ async fn without_locks_a_copy_of_the_objects_can_be_read_and_not_written() {
 async fn faults_of_the_store_leave_no_object_without_a_lock() {
     let bucket = Bucket::new();
     bucket.create().await.unwrap();
-    let faults = FaultStore::with_clock(
-        Arc::new(bucket.locks.clone()),
-        Arc::new(bucket.clock.clone()),
-    );
+    let faults = FaultStore::with_clock(Arc::new(bucket.locks.clone()), Arc::new(bucket.clock.clone()));
     for number in (0..40).step_by(3) {
         faults.inject(Rule::new(
             Matcher::kind(OperationKind::Put),
@@ -504,7 +557,9 @@ async fn faults_of_the_store_leave_no_object_without_a_lock() {
         ));
     }
     let store = Store::from(faults.handle()).with_locks(Arc::new(bucket.locks.clone()));
-    let repository = Repository::open(store, OpenOptions::default(), bucket.env(8)).await.unwrap();
+    let repository = Repository::open(store, OpenOptions::default(), bucket.env(8))
+        .await
+        .unwrap();
     let source = mailbox(Stage::First);
     for number in 0..5 {
         touch(&repository, &source, number).await;

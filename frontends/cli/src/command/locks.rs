@@ -56,9 +56,7 @@ pub(super) fn render_renewal(session: &Session, report: &RenewReport) -> Result<
 pub(super) async fn unhide(session: &Session, arguments: &RepoUnhide) -> Result<Exit> {
     let (url, store_args) = session.whereabouts(&arguments.place).await?;
     let (location, settings) = store::locate(&url, &store_args, &session.output)?;
-    let store = session
-        .unless_cancelled(location.open_with(&settings))
-        .await?;
+    let store = session.unless_cancelled(location.open_with(&settings)).await?;
     let options = UnhideOptions::default()
         .with_keys(arguments.keys)
         .with_preview(arguments.preview);
@@ -119,9 +117,7 @@ fn render_unhidden(
 
 fn names(session: &Session, label: &str, paths: &[String]) {
     for path in paths.iter().take(MAX_SHOWN) {
-        session
-            .output
-            .line(format!("{label:<14} {}", text::escape(path)));
+        session.output.line(format!("{label:<14} {}", text::escape(path)));
     }
     let more = paths.len().saturating_sub(MAX_SHOWN);
     if more > 0 {
