@@ -210,7 +210,7 @@ async fn what_cannot_lock_is_refused() {
         // No object lock in this bucket.
         ("s3", "NAKIVO_TEST_S3_RADOSGW", "nakivo-test"),
         ("s3", "NAKIVO_TEST_S3_MOTO", "nakivo-test"),
-        // It has, and lets locks be made shorter.
+        // It has, and neither keeps locks nor always answers when asked for one.
         ("s3", "NAKIVO_TEST_S3_MOTO", "nakivo-locked"),
         ("az", "NAKIVO_TEST_AZURE", "nakivo-test"),
     ] {
