@@ -60,6 +60,7 @@ pub struct RepositoryState {
     damaged_packs: BTreeMap<PackId, Arc<DamagedPack>>,
     damaged_points: BTreeMap<PointId, Arc<PointDamage>>,
     boundary: u64,
+    locked_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +145,12 @@ impl RepositoryState {
         self.boundary
     }
 
+    /// Until when the store's locks hold on everything that this state needs, at least, as the last commit says.
+    #[must_use]
+    pub fn locked_ms(&self) -> Option<i64> {
+        self.locked_ms
+    }
+
     /// Whether `commit` could be applied. Writers ask before they put.
     ///
     /// # Errors
@@ -184,6 +191,7 @@ impl RepositoryState {
         merge(&mut self.damaged_points, changes.damaged_points);
         self.removed
             .extend(changes.removed.into_iter().map(|id| (id, commit.seq)));
+        self.locked_ms = commit.locked_ms;
         self.seq = commit.seq;
         self.head = Head(hash);
         Ok(())
@@ -227,6 +235,7 @@ impl RepositoryState {
             boundary: boundary.max(self.boundary),
             damaged_packs: listed(&self.damaged_packs),
             damaged_points: listed(&self.damaged_points),
+            locked_ms: self.locked_ms,
         }
     }
 
@@ -246,6 +255,7 @@ impl RepositoryState {
             seq: checkpoint.seq,
             head: Head(checkpoint.commit_hash),
             boundary: checkpoint.boundary,
+            locked_ms: checkpoint.locked_ms,
             ..Self::default()
         };
         for manifest in checkpoint.points {

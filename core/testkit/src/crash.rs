@@ -80,7 +80,10 @@ pub async fn lab(step: Step, directory: &Path) -> Result<Lab> {
 
 async fn store(step: Step, directory: &Path) -> Result<Arc<dyn object_store::ObjectStore>> {
     let name = if step == Step::Copy { "copy" } else { "repository" };
-    StoreLocation::directory(directory.join(name)).create().await
+    StoreLocation::directory(directory.join(name))
+        .create()
+        .await
+        .map(Into::into)
 }
 
 /// Makes the empty repository that [`Step::Copy`] copies into.
@@ -166,7 +169,8 @@ pub async fn run(step: Step, directory: &Path, interruption: Option<Interruption
 pub async fn run_keys(step: KeyStep, directory: &Path, interruption: Option<Interruption>) -> Result<u64> {
     let store = StoreLocation::directory(directory.join("repository"))
         .create()
-        .await?;
+        .await?
+        .into();
     let (faults, lab) = watched(store, directory, interruption);
     keys::perform(step, &lab).await?;
     Ok(faults.operations())

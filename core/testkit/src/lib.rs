@@ -17,6 +17,7 @@ pub mod fault;
 pub mod image;
 pub mod keys;
 pub mod lab;
+pub mod locks;
 pub mod logical;
 pub mod oracle;
 pub mod random;

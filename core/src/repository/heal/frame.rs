@@ -62,6 +62,8 @@ pub(super) async fn log(shared: &Arc<Shared>, preview: bool, report: &mut HealRe
         seq: last,
         commit_hash: head,
         boundary: last,
+        // Not known of what was lost and may come back.
+        locked_ms: None,
         ..view.checkpoint(0)
     };
     let state = RepositoryState::from_checkpoint(checkpoint.clone())

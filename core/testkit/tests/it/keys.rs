@@ -326,6 +326,7 @@ async fn who_was_locked_out_reads_nothing_new_and_forges_nothing() {
             points: start.points.keys().copied().collect(),
             reason: "forged".into(),
         }],
+        locked_ms: None,
     };
     let (_, bytes) = forged.seal(&old, &mut codec).unwrap();
     let spoiled = after.with(&log(head + 1), bytes);

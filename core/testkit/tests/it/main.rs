@@ -20,6 +20,7 @@ mod forks;
 mod heal;
 mod histories;
 mod keys;
+mod locks;
 mod many;
 mod proportion;
 mod reclaim;
