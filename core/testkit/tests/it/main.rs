@@ -10,6 +10,7 @@
 
 mod append_only;
 mod architecture;
+mod bits;
 mod concurrency;
 mod copy;
 mod crash;
@@ -21,8 +22,10 @@ mod heal;
 mod histories;
 mod keys;
 mod many;
+mod power;
 mod proportion;
 mod reclaim;
 mod registry;
 mod schedules;
 mod stopped;
+mod years;
