@@ -37,7 +37,7 @@ impl<'p> Named<'p> {
         let number = paths::parse_seq(name);
         match (path.split('/').next().unwrap_or_default(), number) {
             (paths::FORMAT, _) => Self::Format,
-            (paths::KEYS, _) => Self::KeySlot(name),
+            (paths::KEYS, _) if !name.contains('.') => Self::KeySlot(name),
             (paths::LOG, Some(number)) => Self::Commit(number),
             (paths::CHECKPOINT, Some(number)) => Self::Checkpoint(number),
             (paths::INDEX, _) => Self::Index(name),
@@ -52,7 +52,7 @@ fn id<T: std::str::FromStr>(name: &str) -> Result<T, FormatError> {
 }
 
 impl Opener {
-    /// Takes the keys from the first slot that opens: with this secret, or without one.
+    /// Takes the keys from the slot that opens, with this secret or without one, and knows the newest epoch.
     ///
     /// # Panics
     /// If none opens.
@@ -67,14 +67,20 @@ impl Opener {
             Some(KeySet::of_ring(ring, slot.repository()))
         };
         let slots = image.objects().iter().filter(|(path, _)| path.as_ref().starts_with("keys/"));
-        let keys = slots.filter_map(|(_, bytes)| ring(bytes)).next();
+        let keys = slots.filter_map(|(_, bytes)| ring(bytes)).max_by_key(KeySet::epoch);
         Self {
             keys: keys.expect("a key slot opens"),
             codec: Codec::new(Compression::Fast).expect("a codec"),
         }
     }
 
-    /// Opens an object in full.
+    /// Whether the format has a place for an object of this name.
+    #[must_use]
+    pub fn knows(path: &str) -> bool {
+        Named::of(path) != Named::Other
+    }
+
+    /// Opens an object in full; one that has no place in the format is not looked at.
     ///
     /// # Errors
     /// What its decoder says.

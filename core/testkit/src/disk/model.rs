@@ -16,6 +16,8 @@ pub enum Flushes {
     Honoured,
     /// Nothing but flushing the directory its name is in.
     OnlyDirectories,
+    /// Flushing the file; and flushing a directory does nothing. No disk is so: what a suite must not find whole.
+    OnlyFiles,
 }
 
 /// How much of a file that was not flushed is there.
@@ -90,6 +92,8 @@ pub struct Disk {
     start: BTreeMap<u32, u32>,
     changes: Vec<Planned>,
     moments: usize,
+    /// What lay on the blocks of any file before.
+    stale: Vec<u8>,
 }
 
 /// The disk at one moment.
@@ -113,6 +117,7 @@ impl Disk {
             start: BTreeMap::new(),
             changes: Vec::new(),
             moments: recording.moments,
+            stale: Vec::new(),
         };
         let mut known = Known::default();
         for (path, bytes) in recording.start.objects() {
@@ -124,6 +129,8 @@ impl Disk {
             let planned = known.plan(&mut disk, change);
             disk.changes.push(planned);
         }
+        let longest = disk.files.iter().map(Bytes::len).max().unwrap_or_default();
+        disk.stale = SeededRng::new(longest as u64).bytes(longest);
         disk
     }
 
@@ -195,6 +202,7 @@ impl Disk {
             }
             Call::RemoveStaged => become_(change.staged, None),
             Call::Remove => become_(change.name, None),
+            Call::FlushDirectory if self.flushes == Flushes::OnlyFiles => {}
             Call::FlushDirectory => {
                 let directory = &self.names[change.name as usize].directory;
                 for (name, entry) in entries.iter_mut() {
@@ -338,7 +346,8 @@ impl Moment<'_> {
                 let now = match (call, self.disk.flushes) {
                     (Call::Open, _) => Written::Nothing,
                     (Call::Write, _) => Written::Unflushed,
-                    (Call::FlushFile, Flushes::Honoured) | (Call::FlushDirectory, _) => Written::Flushed,
+                    (Call::FlushFile, Flushes::Honoured | Flushes::OnlyFiles) => Written::Flushed,
+                    (Call::FlushDirectory, _) => Written::Flushed,
                     _ => continue,
                 };
                 written.insert(change.staged, now);
@@ -441,7 +450,7 @@ impl Disk {
             }
             Tear::Stale(at) => {
                 let mut torn = bytes[..index(at)].to_vec();
-                torn.extend_from_slice(&SeededRng::new(u64::from(at)).bytes(bytes.len() - index(at)));
+                torn.extend_from_slice(&self.stale[index(at)..bytes.len()]);
                 torn.into()
             }
         }

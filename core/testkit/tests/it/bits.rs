@@ -36,8 +36,8 @@ async fn repository(bytes: u64) -> Image {
         if image.bytes() >= bytes {
             return image;
         }
-        let body = Content::Bytes(Bytes::from(rng.bytes(5000)));
-        for (name, content) in [("file", body), ("mail", mail("bits", "see below", &rng.bytes(1000)))] {
+        let body = Content::Bytes(Bytes::from(rng.bytes(2500)));
+        for (name, content) in [("file", body), ("mail", mail("bits", "see below", &rng.bytes(500)))] {
             source.edit(&Edit::Put {
                 container: "inbox".into(),
                 id: format!("{name}{run}"),

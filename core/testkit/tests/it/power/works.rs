@@ -19,12 +19,13 @@ use nakivo_testkit::keys::{self, Holder, KeyStep};
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{all_points, assert_sound, read_point, survey_point};
-use nakivo_testkit::random::SeededRng;
+use nakivo_testkit::random::{SeededRng, mix};
 use nakivo_testkit::scripted::{Edit, ScriptedConnector, Settings};
+use nakivo_testkit::stored::Opener;
 use object_store::path::Path;
 
-/// The source at one of its stages, from 1. Always the same, including its cursors.
-fn source(stage: u64) -> ScriptedConnector {
+/// The source at one of its stages, from 1. Always the same for a variant, including its cursors.
+fn source(variant: u64, stage: u64) -> ScriptedConnector {
     let settings = Settings {
         // What a run stores, and in which order, does not depend on how busy the machine is.
         fetch_concurrency: 1,
@@ -36,12 +37,12 @@ fn source(stage: u64) -> ScriptedConnector {
         parent: String::new(),
         name: "Inbox".into(),
     });
-    let rng = SeededRng::new(71);
+    let rng = SeededRng::new(mix(71 + variant));
     for stage in 1..=stage {
-        let items = if stage == 1 { 6 } else { 3 };
+        let items = if stage == 1 { 5 + variant % 4 } else { 3 };
         for number in 0..items {
-            let attached = if number == 0 { rng.bytes(1500) } else { Vec::new() };
-            let content = mail(&format!("{stage}-{number}"), &prose(&rng, 300), &attached);
+            let attached = if number == 0 { rng.bytes(12_000) } else { Vec::new() };
+            let content = mail(&format!("{stage}-{number}"), &prose(&rng, 200 + rng.index(400)), &attached);
             source.edit(&Edit::Put {
                 container: "inbox".into(),
                 id: format!("m{stage}{number}"),
@@ -110,28 +111,34 @@ impl Work {
 
 /// A piece of work, recorded without disturbance, and everything it needs.
 pub(super) struct World {
-    pub(super) work: Work,
+    work: Work,
+    variant: u64,
     pub(super) recording: Recording,
     /// Every point there is before or after, with what it holds.
     known: BTreeMap<PointId, LogicalContent>,
+    /// The store after the work.
+    after: Image,
     /// The repository beside it, which copies come from and lost data comes back from.
     other: Image,
 }
 
 impl World {
-    pub(super) async fn record(work: Work) -> Self {
-        let lab = Lab::memory(81);
+    pub(super) async fn record(work: Work, variant: u64) -> Self {
+        let lab = Lab::memory(mix(81 + variant));
         let mut world = Self {
             work,
+            variant,
             recording: Recording::default(),
             known: BTreeMap::new(),
-            other: two_points().await,
+            after: Image::default(),
+            other: two_points(variant).await,
         };
         world.prepare(&lab).await;
         let start = Image::of(&*lab.store).await.unwrap();
         let recorder = Recorder::new(&start).await;
         world.perform(&Lab::over(recorder.handle(), 82)).await.unwrap();
-        for image in [&start, &Image::of(&*recorder.handle()).await.unwrap()] {
+        world.after = Image::of(&*recorder.handle()).await.unwrap();
+        for image in [&start, &world.after.clone()] {
             if image.objects().keys().all(|path| path.as_ref() != "format.json") {
                 continue;
             }
@@ -146,10 +153,23 @@ impl World {
         world
     }
 
+    fn source(&self, stage: u64) -> ScriptedConnector {
+        source(self.variant, stage)
+    }
+
+    /// Opens objects with the keys that there are after the work.
+    pub(super) fn opener(&self) -> Opener {
+        let secret = match self.work {
+            Work::ChangeKey => Some(Holder::New.secret()),
+            work => work.key_step().map(|_| Holder::First.secret()),
+        };
+        Opener::new(&self.after, secret.as_ref())
+    }
+
     /// Does what comes before the work.
     async fn prepare(&self, lab: &Lab) {
         if let Some(step) = self.work.key_step() {
-            keys::create_of(lab.store.clone(), lab.env.clone(), &[source(1), source(2)])
+            keys::create_of(lab.store.clone(), lab.env.clone(), &[self.source(1), self.source(2)])
                 .await
                 .unwrap();
             if step == KeyStep::Reencrypt {
@@ -168,7 +188,7 @@ impl World {
             _ => 0,
         };
         for stage in 1..=stages {
-            run(&repository, stage).await.unwrap();
+            run(&repository, self.variant, stage).await.unwrap();
             lab.clock.advance(Duration::from_secs(86_400));
         }
         if self.work == Work::Reclaim {
@@ -196,9 +216,9 @@ impl World {
         }
         let repository = lab.open().await?;
         match self.work {
-            Work::First => run(&repository, 1).await,
-            Work::Incremental => run(&repository, 2).await,
-            Work::Retention => retain(&repository).await,
+            Work::First => run(&repository, self.variant, 1).await,
+            Work::Incremental => run(&repository, self.variant, 2).await,
+            Work::Retention => retain(&repository, &self.source(1)).await,
             Work::Reclaim => {
                 for _ in 0..2 {
                     let options = ReclaimOptions::default().with_grace(Duration::ZERO);
@@ -311,7 +331,7 @@ impl World {
             .await
             .unwrap_or_else(|error| panic!("{what}: {error:?}"));
         self.listed_after(&repository, &what).await;
-        let next = source(self.work.stage() + 1);
+        let next = self.source(self.work.stage() + 1);
         let run = back_up(&repository, &next).await;
         run.unwrap_or_else(|error| panic!("{what}: the next run: {error:?}"));
         let latest = repository.point(&next.object().id, &PointSelector::Latest).unwrap();
@@ -327,7 +347,7 @@ impl World {
             let content = content.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             match self.known.get(&manifest.id) {
                 Some(expected) => content.assert_equal(expected, what),
-                None => content.assert_equal(&source(self.work.stage()).truth(), what),
+                None => content.assert_equal(&self.source(self.work.stage()).truth(), what),
             }
         }
     }
@@ -337,15 +357,15 @@ fn group_of_one(step: KeyStep, holder: Holder) -> bool {
     step.always().iter().any(|group| *group == [holder])
 }
 
-async fn run(repository: &Repository, stage: u64) -> Result<()> {
-    let source = source(stage);
-    let options = BackupOptions::default().with_progress_items(2);
+async fn run(repository: &Repository, variant: u64, stage: u64) -> Result<()> {
+    let source = source(variant, stage);
+    let options = BackupOptions::default().with_progress_items(2 + variant % 2);
     let run = backup::start(repository, source.handle(), source.object(), options);
     run.wait().await.map(drop)
 }
 
-async fn retain(repository: &Repository) -> Result<()> {
-    let object = source(1).object().id;
+async fn retain(repository: &Repository, source: &ScriptedConnector) -> Result<()> {
+    let object = source.object().id;
     let points = repository.points(&object);
     repository.protect_point(points[0].id, Protection::Forever).await?;
     let policy = RetentionPolicy {
@@ -358,11 +378,11 @@ async fn retain(repository: &Repository) -> Result<()> {
     Ok(())
 }
 
-async fn two_points() -> Image {
+async fn two_points(variant: u64) -> Image {
     let lab = Lab::memory(88);
     let repository = lab.create().await.unwrap();
     for stage in [1, 2] {
-        run(&repository, stage).await.unwrap();
+        run(&repository, variant, stage).await.unwrap();
         lab.clock.advance(Duration::from_secs(86_400));
     }
     Image::of(&*lab.store).await.unwrap()
