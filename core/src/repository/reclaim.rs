@@ -694,7 +694,11 @@ impl Reclaim<'_> {
     /// square of time; the log still has every commit.
     async fn thin_checkpoints(&mut self) -> Result<()> {
         let numbers = self.shared.list_numbers(paths::CHECKPOINT, None).await?;
-        let Some(surplus) = numbers.len().checked_sub(KEPT_CHECKPOINTS).filter(|surplus| *surplus > 0) else {
+        let Some(surplus) = numbers
+            .len()
+            .checked_sub(KEPT_CHECKPOINTS)
+            .filter(|surplus| *surplus > 0)
+        else {
             return Ok(());
         };
         let kept = &numbers[surplus..];
@@ -706,7 +710,13 @@ impl Reclaim<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.delete(numbers[..surplus].iter().map(|seq| paths::checkpoint(*seq)).collect()).await
+        self.delete(
+            numbers[..surplus]
+                .iter()
+                .map(|seq| paths::checkpoint(*seq))
+                .collect(),
+        )
+        .await
     }
 
     /// Tombstoned packs whose grace period is over.

@@ -38,7 +38,11 @@ pub async fn each_change(directory: &std::path::Path) -> Result<()> {
     let failed = |error: object_store::Error| nakivo_core::Error::internal(error.to_string());
     let put = |path: &'static str, mode: PutMode| {
         let (store, path) = (store.clone(), Path::from(path));
-        async move { store.put_opts(&path, PutPayload::from_static(b"bytes"), mode.into()).await }
+        async move {
+            store
+                .put_opts(&path, PutPayload::from_static(b"bytes"), mode.into())
+                .await
+        }
     };
     // Its directory is made by the first object in it.
     put("log/before", PutMode::Create).await.map_err(failed)?;

@@ -7,7 +7,8 @@ use nakivo_core::format::index::IndexSegment;
 use nakivo_core::format::log::{Checkpoint, CommitRecord};
 use nakivo_core::format::pack::{Directory, PackFooter, open_block, open_directory, verify_pack};
 use nakivo_core::format::{
-    Codec, Compression, FormatError, KeySet, KeySlot, ObjectHeader, ObjectType, RepositoryConfig, Secret, paths,
+    Codec, Compression, FormatError, KeySet, KeySlot, ObjectHeader, ObjectType, RepositoryConfig, Secret,
+    paths,
 };
 
 use crate::image::Image;
@@ -66,8 +67,13 @@ impl Opener {
             };
             Some(KeySet::of_ring(ring, slot.repository()))
         };
-        let slots = image.objects().iter().filter(|(path, _)| path.as_ref().starts_with("keys/"));
-        let keys = slots.filter_map(|(_, bytes)| ring(bytes)).max_by_key(KeySet::epoch);
+        let slots = image
+            .objects()
+            .iter()
+            .filter(|(path, _)| path.as_ref().starts_with("keys/"));
+        let keys = slots
+            .filter_map(|(_, bytes)| ring(bytes))
+            .max_by_key(KeySet::epoch);
         Self {
             keys: keys.expect("a key slot opens"),
             codec: Codec::new(Compression::Fast).expect("a codec"),
@@ -123,7 +129,13 @@ impl Opener {
     ///
     /// # Errors
     /// What the decoder says.
-    pub fn open_at(&mut self, path: &str, bytes: &[u8], layout: &Layout, at: usize) -> Result<(), FormatError> {
+    pub fn open_at(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+        layout: &Layout,
+        at: usize,
+    ) -> Result<(), FormatError> {
         let Some((header, directory, tail)) = &layout.pack else {
             return self.open(path, bytes);
         };
@@ -136,7 +148,14 @@ impl Opener {
         }
         let changed = ObjectHeader::decode(bytes)?;
         self.keys.check_header(&changed, ObjectType::Pack)?;
-        open_directory(&self.keys, &mut self.codec, &changed, bytes.len() as u64, &bytes[*tail..]).map(drop)
+        open_directory(
+            &self.keys,
+            &mut self.codec,
+            &changed,
+            bytes.len() as u64,
+            &bytes[*tail..],
+        )
+        .map(drop)
     }
 }
 

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use nakivo_testkit::crash::{Interruption, Step, run, run_keys};
+use nakivo_testkit::crash::{Interruption, Step, run, run_heal, run_keys};
 use nakivo_testkit::disk::each_change;
 use nakivo_testkit::keys::KeyStep;
 
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         _ => return ExitCode::from(2),
     };
     let directory = PathBuf::from(directory);
-    let store_calls = step == "store-calls";
+    let named = step.as_str();
     let key_step = KeyStep::ALL.into_iter().find(|known| known.name() == step);
     // One thread for everything that touches files: strace counts the calls of each thread apart, and only in a single
     // sequence does every one of them have a number.
@@ -39,7 +39,8 @@ fn main() -> ExitCode {
         return ExitCode::from(3);
     };
     let done = match (Step::parse(step), key_step) {
-        _ if store_calls => runtime.block_on(each_change(&directory)).map(|()| 0),
+        _ if named == "store-calls" => runtime.block_on(each_change(&directory)).map(|()| 0),
+        _ if named == "heal" => runtime.block_on(run_heal(&directory, Some(interruption))),
         (Some(step), _) => runtime.block_on(run(step, &directory, Some(interruption))),
         (_, Some(step)) => runtime.block_on(run_keys(step, &directory, Some(interruption))),
         _ => return ExitCode::from(2),

@@ -54,6 +54,8 @@ pub struct Freedom {
     pub under_way: usize,
     /// Directory entries that were changed and not flushed.
     pub entries: usize,
+    /// Bytes that changes under way write.
+    pub bytes: usize,
 }
 
 /// The versions of a directory entry that may be on the disk.
@@ -154,8 +156,16 @@ impl Disk {
             durable: Some(*file),
             since: Vec::new(),
         };
-        let mut entries: BTreeMap<u32, Entry> = self.start.iter().map(|(name, file)| (*name, entry(file))).collect();
-        let mut done: Vec<&Planned> = self.changes.iter().filter(|change| change.ended < moment).collect();
+        let mut entries: BTreeMap<u32, Entry> = self
+            .start
+            .iter()
+            .map(|(name, file)| (*name, entry(file)))
+            .collect();
+        let mut done: Vec<&Planned> = self
+            .changes
+            .iter()
+            .filter(|change| change.ended < moment)
+            .collect();
         done.sort_by_key(|change| change.ended);
         for change in done {
             for call in change.calls {
@@ -166,7 +176,9 @@ impl Disk {
             if change.began < moment && change.ended >= moment {
                 at.under_way.push(number);
                 for name in [change.name, change.staged] {
-                    at.open.entry(name).or_insert_with(|| entries.remove(&name).unwrap_or_default());
+                    at.open
+                        .entry(name)
+                        .or_insert_with(|| entries.remove(&name).unwrap_or_default());
                 }
             }
         }
@@ -183,6 +195,11 @@ impl Disk {
             }
         }
         at
+    }
+
+    fn written(&self, change: usize) -> usize {
+        let file = usize::try_from(self.changes[change].file).unwrap_or(usize::MAX);
+        self.files.get(file).map_or(0, Bytes::len)
     }
 
     /// Does one call. A flush counts for what others did only if that was done before this change began: when in
@@ -250,7 +267,10 @@ impl Known {
     fn number(&mut self, disk: &mut Disk, text: &str, object: Option<&Path>) -> u32 {
         *self.names.entry(text.to_owned()).or_insert_with(|| {
             disk.names.push(Name {
-                directory: text.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned(),
+                directory: text
+                    .rsplit_once('/')
+                    .map_or("", |(directory, _)| directory)
+                    .to_owned(),
                 object: object.cloned(),
             });
             count(disk.names.len())
@@ -301,6 +321,11 @@ impl Moment<'_> {
         Freedom {
             under_way: self.under_way.len(),
             entries: self.open.values().filter(|entry| !entry.since.is_empty()).count(),
+            bytes: self
+                .under_way
+                .iter()
+                .map(|number| self.disk.written(*number))
+                .sum(),
         }
     }
 
@@ -308,7 +333,11 @@ impl Moment<'_> {
     /// under way had been done, too.
     #[must_use]
     pub fn settled(&self, done: bool) -> State {
-        self.state(|_, calls| if done { calls } else { 0 }, |versions| versions - 1, |_| Tear::Whole)
+        self.state(
+            |_, calls| if done { calls } else { 0 },
+            |versions| versions - 1,
+            |_| Tear::Whole,
+        )
     }
 
     /// One of the states that a crash at this moment may leave.
@@ -371,11 +400,17 @@ impl Moment<'_> {
         };
         for (name, entry) in &entries {
             let pick = version(entry.since.len() + 1);
-            let file = if pick == 0 { entry.durable } else { entry.since[pick - 1].0 };
+            let file = if pick == 0 {
+                entry.durable
+            } else {
+                entry.since[pick - 1].0
+            };
             let Some(file) = file else { continue };
             let fresh = pick > 0 && of_file.contains_key(&file);
             let torn = if fresh {
-                *tears.entry(file).or_insert_with(|| self.tear(file, of_file[&file], &tear))
+                *tears
+                    .entry(file)
+                    .or_insert_with(|| self.tear(file, of_file[&file], &tear))
             } else {
                 Tear::Whole
             };
@@ -414,7 +449,10 @@ impl Moment<'_> {
     #[must_use]
     pub fn image(&self, state: &State) -> Image {
         let mut image = Image::default();
-        let settled = self.settled.iter().map(|(name, file)| (*name, *file, Tear::Whole));
+        let settled = self
+            .settled
+            .iter()
+            .map(|(name, file)| (*name, *file, Tear::Whole));
         for (name, file, tear) in settled.chain(state.chosen.iter().copied()) {
             if let Some(object) = &self.disk.names[name as usize].object {
                 image = image.with(object, self.disk.content(file, tear));

@@ -37,7 +37,10 @@ async fn repository(bytes: u64) -> Image {
             return image;
         }
         let body = Content::Bytes(Bytes::from(rng.bytes(2500)));
-        for (name, content) in [("file", body), ("mail", mail("bits", "see below", &rng.bytes(500)))] {
+        for (name, content) in [
+            ("file", body),
+            ("mail", mail("bits", "see below", &rng.bytes(500))),
+        ] {
             source.edit(&Edit::Put {
                 container: "inbox".into(),
                 id: format!("{name}{run}"),
@@ -61,10 +64,18 @@ async fn repository(bytes: u64) -> Image {
 fn every_bit_is_authenticated() {
     let started = Instant::now();
     let kib = environment_number("NAKIVO_BITS_KIB").unwrap_or(256);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let image = Arc::new(runtime.block_on(repository(kib << 10)));
-    let objects: Arc<Vec<(Path, Bytes)>> =
-        Arc::new(image.objects().iter().map(|(path, bytes)| (path.clone(), bytes.clone())).collect());
+    let objects: Arc<Vec<(Path, Bytes)>> = Arc::new(
+        image
+            .objects()
+            .iter()
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect(),
+    );
     let flipped = Arc::new(AtomicU64::new(0));
     let next = Arc::new(AtomicU64::new(0));
     let threads: Vec<_> = (0..2)
@@ -75,7 +86,9 @@ fn every_bit_is_authenticated() {
                 let mut opener = Opener::new(&image, None);
                 loop {
                     let number = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap();
-                    let Some((path, bytes)) = objects.get(number) else { break };
+                    let Some((path, bytes)) = objects.get(number) else {
+                        break;
+                    };
                     flipped.fetch_add(flip(&mut opener, path, bytes), Ordering::Relaxed);
                 }
             })
@@ -107,7 +120,10 @@ fn flip(opener: &mut Opener, path: &Path, bytes: &Bytes) -> u64 {
             changed[at] ^= 1 << bit;
         }
     }
-    assert!(opener.open(path.as_ref(), &changed).is_ok(), "{path}: it is as it was");
+    assert!(
+        opener.open(path.as_ref(), &changed).is_ok(),
+        "{path}: it is as it was"
+    );
     bytes.len() as u64 * 8
 }
 
@@ -122,7 +138,10 @@ async fn no_object_passes_for_another() {
         for (other, bytes) in image.objects() {
             if other != path && folder(other) == folder(path) {
                 swaps += 1;
-                assert!(opener.open(path.as_ref(), bytes).is_err(), "{path} holds {other} and opens");
+                assert!(
+                    opener.open(path.as_ref(), bytes).is_err(),
+                    "{path} holds {other} and opens"
+                );
             }
         }
     }

@@ -27,7 +27,7 @@ use works::{Work, World};
 /// Whole repositories that one kind of work is checked in at most; a state beyond is not counted.
 const MAX_CHECKED: usize = 400;
 /// Draws for each state that is wanted, before there are not so many.
-const MAX_DRAWS: usize = 3;
+const MAX_DRAWS: usize = 2;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Figures {
@@ -108,16 +108,18 @@ fn draw(world: &World, flushes: Flushes, seed: u64, wanted: usize) -> (usize, Me
             met.take(moment, end, bounds[at], at);
         }
     }
-    let is_free = |at: &usize| {
-        let freedom = moments[*at].freedom();
-        freedom.under_way + freedom.entries > 0
+    // A moment has its turn the more often, the more it leaves open.
+    let turns = |at: usize| {
+        let freedom = moments[at].freedom();
+        let turns = freedom.under_way + freedom.entries + freedom.bytes / 256;
+        std::iter::repeat_n(at, turns)
     };
-    let free: Vec<usize> = (0..moments.len()).filter(is_free).collect();
+    let turns: Vec<usize> = (0..moments.len()).flat_map(turns).collect();
     for draw in 0..wanted * MAX_DRAWS {
         if met.disk.len() >= wanted {
             break;
         }
-        let at = free[draw % free.len()];
+        let at = turns[draw % turns.len()];
         met.take(&moments[at], &moments[at].draw(&rng), bounds[at], at);
     }
     (moments.len(), met)
@@ -135,7 +137,13 @@ struct Plan {
 
 /// Checks the states of one kind of work. Returns what failed, too.
 async fn lose_power(plan: Plan) -> (Figures, Failures) {
-    let Plan { work, variant, flushes, seed, wanted } = plan;
+    let Plan {
+        work,
+        variant,
+        flushes,
+        seed,
+        wanted,
+    } = plan;
     let world = Arc::new(World::record(work, variant).await);
     let (moments, met) = draw(&world, flushes, mix(seed ^ variant), wanted);
     let figures = Figures {
@@ -148,7 +156,10 @@ async fn lose_power(plan: Plan) -> (Figures, Failures) {
     let failures = Arc::new(Failures::default());
     let checks = met.cases.into_iter().map(|(class, case)| {
         let (world, failures) = (Arc::clone(&world), Arc::clone(&failures));
-        let what = format!("NAKIVO_SEED={seed} {work:?} variant {variant}, {flushes:?}: {}", case.what);
+        let what = format!(
+            "NAKIVO_SEED={seed} {work:?} variant {variant}, {flushes:?}: {}",
+            case.what
+        );
         tokio::spawn(async move {
             let listed = failures.attempt(world.check(case.image, &case.torn, &what)).await;
             (class, case.bounds, listed, what)
@@ -166,7 +177,9 @@ async fn lose_power(plan: Plan) -> (Figures, Failures) {
     // What was acknowledged is there: the points are those before the commit under way, or those after it.
     for (class, bounds, _, what) in &checked {
         let fits = |end: &u64| listed.get(end) == listed.get(class);
-        let wrong = bounds.iter().find(|(before, after)| !fits(before) && !fits(after));
+        let wrong = bounds
+            .iter()
+            .find(|(before, after)| !fits(before) && !fits(after));
         let check = async { assert!(wrong.is_none(), "{what}: listed are {:?}", listed.get(class)) };
         failures.attempt(check).await;
     }
@@ -186,7 +199,13 @@ async fn what_a_power_failure_leaves_is_whole() {
     while sum.disk < states {
         for flushes in [Flushes::Honoured, Flushes::OnlyDirectories] {
             for work in Work::ALL {
-                let plan = Plan { work, variant: variants, flushes, seed, wanted: WANTED };
+                let plan = Plan {
+                    work,
+                    variant: variants,
+                    flushes,
+                    seed,
+                    wanted: WANTED,
+                };
                 let (figures, failures) = lose_power(plan).await;
                 announce(&format!(
                     "power, {work:?} variant {variants}, {flushes:?}: {figures:?}; {:.1} s",
@@ -235,18 +254,28 @@ async fn a_flush_that_is_left_out_is_found() {
 /// The model does what the store does: the calls that change or flush, as the kernel sees them.
 #[test]
 fn the_model_makes_the_calls_of_the_local_store() {
-    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+    if Command::new("strace")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
         announce("SKIPPED: strace is not installed");
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let trace = directory.path().join("trace");
-    let calls = "trace=openat,write,pwrite64,fsync,fdatasync,link,linkat,rename,renameat,renameat2,unlink,unlinkat";
+    let calls =
+        "trace=openat,write,pwrite64,fsync,fdatasync,link,linkat,rename,renameat,renameat2,unlink,unlinkat";
     let status = Command::new("strace")
         .args(["-f", "-qq", "-y", "-e", calls, "-o"])
         .arg(&trace)
         .arg(env!("CARGO_BIN_EXE_crash_child"))
-        .args(["store-calls", directory.path().join("store").to_str().unwrap(), "0"])
+        .args([
+            "store-calls",
+            directory.path().join("store").to_str().unwrap(),
+            "0",
+        ])
         .stdout(Stdio::null())
         .status()
         .unwrap();

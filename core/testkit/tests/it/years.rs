@@ -131,7 +131,10 @@ impl Life {
             let any = rng.pick(&items).cloned();
             let edit = match (any, rng.below(10)) {
                 (Some(id), 0..=1) if items.len() > ITEMS / 2 => Edit::Remove { id },
-                (Some(id), 2) => Edit::Move { id, to: folder.into() },
+                (Some(id), 2) => Edit::Move {
+                    id,
+                    to: folder.into(),
+                },
                 (Some(id), 3) => Edit::Touch { id },
                 (Some(id), _) if items.len() > ITEMS => Edit::Remove { id },
                 _ => {
@@ -164,7 +167,11 @@ impl Life {
             disturbed = true;
             self.store.inject(if self.rng.chance(50) {
                 let from = self.rng.below(30);
-                Rule::new(Matcher::any(), When::From(from), Fault::Fail(Failure::PermissionDenied))
+                Rule::new(
+                    Matcher::any(),
+                    When::From(from),
+                    Fault::Fail(Failure::PermissionDenied),
+                )
             } else {
                 let nth = self.rng.below(4);
                 let put = Matcher::kind(OperationKind::Put);
@@ -177,7 +184,8 @@ impl Life {
         match ended {
             Ok(report) => {
                 assert_ledger(&report, &what);
-                self.made(&source, report.point, report.outcome == Outcome::Complete, &what).await;
+                self.made(&source, report.point, report.outcome == Outcome::Complete, &what)
+                    .await;
             }
             Err(error) => {
                 assert!(disturbed, "{what}: {error:?}");
@@ -201,7 +209,10 @@ impl Life {
             self.truth.insert(point, truth);
             return;
         }
-        let manifest = self.repository.point(&source.object().id, &PointSelector::Latest).unwrap();
+        let manifest = self
+            .repository
+            .point(&source.object().id, &PointSelector::Latest)
+            .unwrap();
         assert_eq!(manifest.id, point, "{what}");
         let content = read_point(&self.repository, &manifest).await.unwrap();
         if manifest.outcome == nakivo_core::format::manifest::Outcome::Complete {
@@ -225,9 +236,16 @@ impl Life {
                 .rev()
                 .find(|point| point.outcome == nakivo_core::format::manifest::Outcome::Complete);
             let newest = newest.map(|point| point.id);
-            let applied = self.repository.apply_retention(&object, &policy(), calendar).await.unwrap();
+            let applied = self
+                .repository
+                .apply_retention(&object, &policy(), calendar)
+                .await
+                .unwrap();
             for point in applied.plan.removed() {
-                assert!(self.truth.remove(point).is_some(), "{what}: {point} was not there");
+                assert!(
+                    self.truth.remove(point).is_some(),
+                    "{what}: {point} was not there"
+                );
                 assert_ne!(Some(*point), newest, "{what}: the newest complete point goes");
                 self.figures.removed += 1;
             }
@@ -292,7 +310,8 @@ impl Life {
         if day % 5 == 0 {
             self.restore_any().await;
         }
-        if day % 90 == 89 {
+        // Reads the whole log, so not too often.
+        if day % DAYS_A_YEAR == 89 {
             let what = self.what();
             assert_sound(&self.repository, &what).await;
             self.figures.verifications += 1;
@@ -347,7 +366,11 @@ fn assert_bounded(years: &[Year], runs: u64, removed: u64) {
     for folder in ["packs", "index", "checkpoint", "keys"] {
         let (then, now) = (full.size(folder), last.size(folder));
         // A checkpoint names every point that was ever removed.
-        let named = if folder == "checkpoint" { now.objects * removed * 32 } else { 0 };
+        let named = if folder == "checkpoint" {
+            now.objects * removed * 32
+        } else {
+            0
+        };
         assert!(
             now.objects <= 2 * then.objects + 20 && now.bytes <= 2 * then.bytes + 100_000 + named,
             "{folder}: {then:?} after three years, {now:?} after {}",

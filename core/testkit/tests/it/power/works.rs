@@ -8,7 +8,7 @@ use nakivo_core::copy::{self, CopyOptions};
 use nakivo_core::format::ids::PointId;
 use nakivo_core::format::manifest::Protection;
 use nakivo_core::repository::{
-    HealOptions, HealReport, PointFilter, PointSelector, ReclaimOptions, Repository, RepositorySource,
+    Damage, HealOptions, HealReport, PointFilter, PointSelector, ReclaimOptions, Repository, RepositorySource,
 };
 use nakivo_core::retention::{Calendar, RetentionPolicy};
 use nakivo_core::{ErrorKind, Result};
@@ -18,7 +18,7 @@ use nakivo_testkit::image::Image;
 use nakivo_testkit::keys::{self, Holder, KeyStep};
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
-use nakivo_testkit::oracle::{all_points, assert_sound, read_point, survey_point};
+use nakivo_testkit::oracle::{all_points, read_point, survey_point, verify};
 use nakivo_testkit::random::{SeededRng, mix};
 use nakivo_testkit::scripted::{Edit, ScriptedConnector, Settings};
 use nakivo_testkit::stored::Opener;
@@ -41,8 +41,16 @@ fn source(variant: u64, stage: u64) -> ScriptedConnector {
     for stage in 1..=stage {
         let items = if stage == 1 { 5 + variant % 4 } else { 3 };
         for number in 0..items {
-            let attached = if number == 0 { rng.bytes(12_000) } else { Vec::new() };
-            let content = mail(&format!("{stage}-{number}"), &prose(&rng, 200 + rng.index(400)), &attached);
+            let attached = if number == 0 {
+                rng.bytes(30_000)
+            } else {
+                Vec::new()
+            };
+            let content = mail(
+                &format!("{stage}-{number}"),
+                &prose(&rng, 200 + rng.index(400)),
+                &attached,
+            );
             source.edit(&Edit::Put {
                 container: "inbox".into(),
                 id: format!("m{stage}{number}"),
@@ -169,9 +177,13 @@ impl World {
     /// Does what comes before the work.
     async fn prepare(&self, lab: &Lab) {
         if let Some(step) = self.work.key_step() {
-            keys::create_of(lab.store.clone(), lab.env.clone(), &[self.source(1), self.source(2)])
-                .await
-                .unwrap();
+            keys::create_of(
+                lab.store.clone(),
+                lab.env.clone(),
+                &[self.source(1), self.source(2)],
+            )
+            .await
+            .unwrap();
             if step == KeyStep::Reencrypt {
                 keys::perform(KeyStep::Rotate, lab).await.unwrap();
             }
@@ -193,7 +205,10 @@ impl World {
         }
         if self.work == Work::Reclaim {
             let newest = all_points(&repository).pop().unwrap().id;
-            let mut points: Vec<PointId> = all_points(&repository).into_iter().map(|point| point.id).collect();
+            let mut points: Vec<PointId> = all_points(&repository)
+                .into_iter()
+                .map(|point| point.id)
+                .collect();
             points.retain(|point| *point != newest);
             let filter = PointFilter::default().with_points(points);
             repository.delete_points(&filter, "test", false).await.unwrap();
@@ -263,11 +278,15 @@ impl World {
             Err(error) if self.work == Work::Create => {
                 if torn.is_empty() {
                     assert_eq!(error.kind(), ErrorKind::RepositoryMissing, "{what}: {error:?}");
-                    self.finish(&lab, what).await;
+                    self.finish(&lab, torn, what).await;
                 } else {
                     // Nobody was told of a repository. That there is half of one is said by name, and it is not replaced: it
                     // might be a damaged one.
-                    let clear = [ErrorKind::RepositoryMissing, ErrorKind::Corrupt, ErrorKind::WrongPassphrase];
+                    let clear = [
+                        ErrorKind::RepositoryMissing,
+                        ErrorKind::Corrupt,
+                        ErrorKind::WrongPassphrase,
+                    ];
                     assert!(clear.contains(&error.kind()), "{what}: {error:?}");
                 }
                 return BTreeSet::new();
@@ -275,7 +294,10 @@ impl World {
             Err(error) => panic!("{what}: it does not open: {error:?}"),
         };
         let info = repository.info().await.unwrap();
-        let noted = |note: &String| torn.iter().any(|path| note.contains(path.filename().unwrap_or_default()));
+        let noted = |note: &String| {
+            torn.iter()
+                .any(|path| note.contains(path.filename().unwrap_or_default()))
+        };
         let clean = info.notes.iter().all(noted) && (!info.read_only || !torn.is_empty());
         assert!(clean || self.work == Work::Heal, "{what}: {info:?}");
         let listed = self.listed(&repository, what).await;
@@ -293,7 +315,7 @@ impl World {
             let report = report.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             assert!(!report.lost_history.is_empty(), "{what}: {report:?}");
         }
-        self.finish(&lab.elsewhere(87), what).await;
+        self.finish(&lab.elsewhere(87), torn, what).await;
         listed
     }
 
@@ -320,8 +342,8 @@ impl World {
         listed
     }
 
-    /// Does the work once more, and the next run; then everything is there and sound.
-    async fn finish(&self, lab: &Lab, what: &str) {
+    /// Does the work once more, and the next run; then everything is there and sound. What is `torn` may stay, and is named.
+    async fn finish(&self, lab: &Lab, torn: &[Path], what: &str) {
         let what = format!("{what}, and repeated");
         self.perform(lab)
             .await
@@ -334,10 +356,21 @@ impl World {
         let next = self.source(self.work.stage() + 1);
         let run = back_up(&repository, &next).await;
         run.unwrap_or_else(|error| panic!("{what}: the next run: {error:?}"));
-        let latest = repository.point(&next.object().id, &PointSelector::Latest).unwrap();
+        let latest = repository
+            .point(&next.object().id, &PointSelector::Latest)
+            .unwrap();
         let content = read_point(&repository, &latest).await.unwrap();
         content.assert_equal(&next.truth(), &what);
-        assert_sound(&repository, &what).await;
+        let report = verify(&repository).await.unwrap();
+        let named = |damage: &Damage| torn.iter().any(|path| damage.object.contains(path.as_ref()));
+        assert!(
+            report.complete && report.damage.iter().all(named),
+            "{what}: {report:?}"
+        );
+        for manifest in all_points(&repository) {
+            let content = read_point(&repository, &manifest).await;
+            content.unwrap_or_else(|error| panic!("{what}: point {}: {error:?}", manifest.id));
+        }
     }
 
     /// After the work: every point that is known holds what it held; one that is not is a repeated run's.
@@ -367,12 +400,16 @@ async fn run(repository: &Repository, variant: u64, stage: u64) -> Result<()> {
 async fn retain(repository: &Repository, source: &ScriptedConnector) -> Result<()> {
     let object = source.object().id;
     let points = repository.points(&object);
-    repository.protect_point(points[0].id, Protection::Forever).await?;
+    repository
+        .protect_point(points[0].id, Protection::Forever)
+        .await?;
     let policy = RetentionPolicy {
         last: Some(2),
         ..RetentionPolicy::none()
     };
-    repository.apply_retention(&object, &policy, &Calendar::default()).await?;
+    repository
+        .apply_retention(&object, &policy, &Calendar::default())
+        .await?;
     let newest = points[points.len() - 1].id;
     repository.describe_point(newest, Some("kept".to_owned())).await?;
     Ok(())
