@@ -334,18 +334,29 @@ impl Moment<'_> {
     #[must_use]
     pub fn settled(&self, done: bool) -> State {
         self.state(
-            |_, calls| if done { calls } else { 0 },
+            |calls| if done { calls.len() } else { 0 },
             |versions| versions - 1,
             |_| Tear::Whole,
         )
     }
 
-    /// One of the states that a crash at this moment may leave.
+    /// One of the states that a crash at this moment may leave. Files that were written and not flushed, and the newest entries
+    /// of directories, are more likely than their share: they leave the most open.
     #[must_use]
     pub fn draw(&self, rng: &SeededRng) -> State {
+        let written = |calls: &[Call]| calls.iter().position(|call| *call == Call::FlushFile);
         self.state(
-            |_, calls| rng.index(calls + 1),
-            |versions| rng.index(versions),
+            |calls| match written(calls) {
+                Some(written) if rng.chance(60) => written,
+                _ => rng.index(calls.len() + 1),
+            },
+            |versions| {
+                if rng.chance(60) {
+                    versions - 1
+                } else {
+                    rng.index(versions)
+                }
+            },
             |length| {
                 let at = u32::try_from(rng.below(u64::from(length) + 1)).unwrap_or(0);
                 match rng.below(3) {
@@ -357,11 +368,11 @@ impl Moment<'_> {
         )
     }
 
-    /// `progress`: of how many calls which change under way did how many. `version`: which of so many. `tear`: how a file of
+    /// `progress`: how many of its calls a change under way did. `version`: which of so many. `tear`: how a file of
     /// this length is torn.
     fn state(
         &self,
-        progress: impl Fn(usize, usize) -> usize,
+        progress: impl Fn(&[Call]) -> usize,
         version: impl Fn(usize) -> usize,
         tear: impl Fn(u32) -> Tear,
     ) -> State {
@@ -369,7 +380,7 @@ impl Moment<'_> {
         let mut written: BTreeMap<u32, Written> = BTreeMap::new();
         for number in &self.under_way {
             let change = &self.disk.changes[*number];
-            let done = progress(*number, change.calls.len());
+            let done = progress(change.calls);
             for call in &change.calls[..done] {
                 self.disk.apply(&mut entries, change, *call);
                 let now = match (call, self.disk.flushes) {

@@ -25,7 +25,7 @@ mod works;
 use works::{Work, World};
 
 /// Whole repositories that one kind of work is checked in at most; a state beyond is not counted.
-const MAX_CHECKED: usize = 400;
+const MAX_CHECKED: usize = 250;
 /// Draws for each state that is wanted, before there are not so many.
 const MAX_DRAWS: usize = 2;
 
