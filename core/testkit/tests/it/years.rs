@@ -307,7 +307,7 @@ impl Life {
         if day % 7 == 5 {
             self.reclaim().await;
         }
-        if day % 5 == 0 {
+        if day.is_multiple_of(5) {
             self.restore_any().await;
         }
         // Reads the whole log, so not too often.
