@@ -12,7 +12,6 @@ use nakivo_repo_format::manifest::{LedgerEntry, ObjectRecord};
 use serde::Serialize;
 
 use crate::connector::{Connector, Usage};
-use crate::error::{Error, Result};
 use crate::progress::Running;
 use crate::repository::{Repository, WriteStats};
 
@@ -24,35 +23,22 @@ mod ledger;
 mod pace;
 mod relied_on;
 mod run;
+pub(crate) mod save;
 mod vanished;
 mod whereabouts;
 
 pub use ledger::RunCounts;
 pub(crate) use pace::Pace;
+pub use pace::ProgressLimits;
 
 /// Settings of one run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackupOptions {
     /// Stop at the first failed item instead of recording it. Default: `false`.
     pub fail_fast: bool,
-    /// Longest time after which an interrupted run must be able to resume. Default: 15 s; 1 s to 1 h.
-    pub progress_interval: Duration,
-    /// Bytes stored after which an interrupted run must be able to resume. Default: 64 MiB; at least 1 MiB.
-    pub progress_bytes: u64,
-    /// Items stored after which an interrupted run must be able to resume. Default: 50,000; at least 1.
-    pub progress_items: u64,
-}
-
-impl Default for BackupOptions {
-    fn default() -> Self {
-        Self {
-            fail_fast: false,
-            progress_interval: Duration::from_secs(15),
-            progress_bytes: 64 << 20,
-            progress_items: 50_000,
-        }
-    }
+    /// What an interruption may cost.
+    pub progress: ProgressLimits,
 }
 
 impl BackupOptions {
@@ -63,48 +49,11 @@ impl BackupOptions {
         self
     }
 
-    /// Sets [`BackupOptions::progress_interval`].
+    /// Sets [`BackupOptions::progress`].
     #[must_use]
-    pub fn with_progress_interval(mut self, interval: Duration) -> Self {
-        self.progress_interval = interval;
+    pub fn with_progress(mut self, progress: ProgressLimits) -> Self {
+        self.progress = progress;
         self
-    }
-
-    /// Sets [`BackupOptions::progress_bytes`].
-    #[must_use]
-    pub fn with_progress_bytes(mut self, bytes: u64) -> Self {
-        self.progress_bytes = bytes;
-        self
-    }
-
-    /// Sets [`BackupOptions::progress_items`].
-    #[must_use]
-    pub fn with_progress_items(mut self, items: u64) -> Self {
-        self.progress_items = items;
-        self
-    }
-
-    fn validate(&self) -> Result<()> {
-        if self.progress_interval < Duration::from_secs(1)
-            || self.progress_interval > Duration::from_secs(3600)
-        {
-            return Err(Error::invalid(
-                "progress_interval",
-                format!("{} s", self.progress_interval.as_secs_f64()),
-                "1 s to 1 h",
-            ));
-        }
-        if self.progress_bytes < 1 << 20 {
-            return Err(Error::invalid(
-                "progress_bytes",
-                self.progress_bytes,
-                "1048576 (1 MiB) or more",
-            ));
-        }
-        if self.progress_items == 0 {
-            return Err(Error::invalid("progress_items", self.progress_items, "1 or more"));
-        }
-        Ok(())
     }
 }
 
@@ -168,7 +117,7 @@ pub fn start(
 ) -> Running<BackupReport> {
     let repository = repository.clone();
     Running::start(move |reporter| async move {
-        options.validate()?;
+        options.progress.validate()?;
         run::run(repository, connector, object, options, reporter).await
     })
 }

@@ -14,7 +14,7 @@ use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{Blob, Manifest, ObjectId, PointId, RunId};
 use serde::Serialize;
 
-pub use crate::backup::Outcome;
+pub use crate::backup::{Outcome, ProgressLimits};
 use crate::error::{Error, Result};
 use crate::progress::{Reporter, Running};
 use crate::repository::{LogDamage, Repository, WriteStats};
@@ -25,7 +25,7 @@ mod plan;
 mod point;
 
 /// Which points are copied, and how much work an interruption may cost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CopyOptions {
     /// Only points of these objects. Default: of all.
@@ -35,26 +35,8 @@ pub struct CopyOptions {
     /// Also copy points of which the target holds a later one of the same object. They count as the newest there, because
     /// the order of commits says which point is. Default: `false`.
     pub late: bool,
-    /// Longest time after which an interrupted copy must be able to go on. Default: 15 s.
-    pub progress_interval: Duration,
-    /// Bytes stored after which an interrupted copy must be able to go on. Default: 64 MiB.
-    pub progress_bytes: u64,
-    /// Items stored after which an interrupted copy must be able to go on. Default: 50,000.
-    pub progress_items: u64,
-}
-
-impl Default for CopyOptions {
-    fn default() -> Self {
-        let backup = crate::backup::BackupOptions::default();
-        Self {
-            objects: Vec::new(),
-            points: Vec::new(),
-            late: false,
-            progress_interval: backup.progress_interval,
-            progress_bytes: backup.progress_bytes,
-            progress_items: backup.progress_items,
-        }
-    }
+    /// What an interruption may cost.
+    pub progress: ProgressLimits,
 }
 
 impl CopyOptions {
@@ -79,24 +61,10 @@ impl CopyOptions {
         self
     }
 
-    /// Sets [`CopyOptions::progress_interval`].
+    /// Sets [`CopyOptions::progress`].
     #[must_use]
-    pub fn with_progress_interval(mut self, interval: Duration) -> Self {
-        self.progress_interval = interval;
-        self
-    }
-
-    /// Sets [`CopyOptions::progress_bytes`].
-    #[must_use]
-    pub fn with_progress_bytes(mut self, bytes: u64) -> Self {
-        self.progress_bytes = bytes;
-        self
-    }
-
-    /// Sets [`CopyOptions::progress_items`].
-    #[must_use]
-    pub fn with_progress_items(mut self, items: u64) -> Self {
-        self.progress_items = items;
+    pub fn with_progress(mut self, progress: ProgressLimits) -> Self {
+        self.progress = progress;
         self
     }
 }
@@ -192,7 +160,7 @@ pub struct CopyReport {
 /// Says what becomes of each point. Writes nothing.
 ///
 /// # Errors
-/// `InvalidInput` if both are the same repository; `NotFound` for an object or a point that the source does not have;
+/// `InvalidInput` if both are the same repository or an option is out of range; `NotFound` for an object or a point that the source does not have;
 /// those of [`Repository::refresh`].
 pub async fn plan(
     source: &Repository,

@@ -41,6 +41,9 @@ pub struct Registration {
     pub url: String,
     /// The file that holds its passphrase.
     pub passphrase_file: Option<PathBuf>,
+    /// The file that holds a recovery key of it. It goes before the passphrase, because it opens faster.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
     /// The file with endpoint and credential of its store.
     pub store_config: Option<PathBuf>,
     /// What people note about it.
@@ -132,6 +135,8 @@ pub struct Access {
     pub url: String,
     /// The file that holds its passphrase.
     pub passphrase_file: Option<PathBuf>,
+    /// The file that holds a recovery key of it. It goes before the passphrase, because it opens faster.
+    pub key_file: Option<PathBuf>,
     /// The file with endpoint and credential of its store.
     pub store_config: Option<PathBuf>,
 }
@@ -242,6 +247,7 @@ impl Registry {
             id,
             url: access.url,
             passphrase_file: access.passphrase_file,
+            key_file: access.key_file,
             store_config: access.store_config,
             description: None,
             attached: true,

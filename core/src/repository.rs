@@ -63,7 +63,7 @@ pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
 use objects::{Objects, Put, format_error};
-use shared::{CodecPool, Shared, View, blocking};
+use shared::{CodecPool, Shared, View};
 use unlock::{Unlocked, unlock};
 
 /// Largest `format.json` or key slot that is read.
@@ -214,24 +214,26 @@ impl Repository {
         let config = RepositoryConfig::new(id, created.clone())
             .with_encrypted(options.secret.is_some())
             .with_compression(options.compression);
-        let (slot, unlocked) = blocking(move || {
-            let ring = KeyRing::new(master, 0);
-            let refused = |error: FormatError| {
-                Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
-            };
-            let key = match &options.secret {
-                Some(secret) => Some(SlotKey::new(secret, options.kdf, salt).map_err(refused)?),
-                None => None,
-            };
-            let slot = match &key {
-                Some(key) => KeySlot::wrap(&ring, key, &id, &created, &options.description),
-                None => KeySlot::plain(&ring, &id, &created, &options.description),
-            };
-            let slot = slot.map_err(refused)?;
-            let opened = vec![(slot.clone(), ring.clone())];
-            Ok((slot, Unlocked { ring, key, opened }))
-        })
-        .await?;
+        let (slot, unlocked) = env
+            .computing
+            .run(move || {
+                let ring = KeyRing::new(master, 0);
+                let refused = |error: FormatError| {
+                    Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
+                };
+                let key = match &options.secret {
+                    Some(secret) => Some(SlotKey::new(secret, options.kdf, salt).map_err(refused)?),
+                    None => None,
+                };
+                let slot = match &key {
+                    Some(key) => KeySlot::wrap(&ring, key, &id, &created, &options.description),
+                    None => KeySlot::plain(&ring, &id, &created, &options.description),
+                };
+                let slot = slot.map_err(refused)?;
+                let opened = vec![(slot.clone(), ring.clone())];
+                Ok((slot, Unlocked { ring, key, opened }))
+            })
+            .await?;
         let slot_path = paths::key_slot(&slot.id());
         let slot_bytes = Bytes::from(slot.to_bytes().to_vec());
         objects.create_kept(&slot_path, &slot_bytes).await?;
@@ -290,7 +292,7 @@ impl Repository {
             .with_hint("Check the location."),
             error => format_error(paths::FORMAT, error),
         })?;
-        let unlocked = unlock(&objects, &config, options.secret).await?;
+        let unlocked = unlock(&objects, &config, options.secret, env.computing).await?;
         let repository = Self::assemble(objects, env, config, unlocked, options.cache_bytes)?;
         repository.shared.load(options.accept_history).await?;
         Ok(repository)

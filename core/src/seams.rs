@@ -106,7 +106,37 @@ impl Rng for SystemRng {
     }
 }
 
-/// What every component is given besides its own settings: clock, randomness and the state kept outside repositories.
+/// Where hashing, compressing and sealing take place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Computing {
+    /// On threads that may block, as many at once as the machine has cores, while the task that asked waits.
+    #[default]
+    Threads,
+    /// In the task that asks. On a runtime of one thread, everything then happens in the same order each time, however fast
+    /// the machine is: for tests that repeat an order. Nothing else of that thread goes on meanwhile.
+    InPlace,
+}
+
+impl Computing {
+    /// Runs `work`, which may block.
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match self {
+            Self::Threads => tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+                Err(Error::internal(format!(
+                    "a computation ended abnormally: {error}"
+                )))
+            }),
+            Self::InPlace => work(),
+        }
+    }
+}
+
+/// What every component is given besides its own settings: clock, randomness, the state kept outside repositories and where
+/// computations take place.
 #[derive(Debug, Clone)]
 pub struct Environment {
     /// Time.
@@ -115,6 +145,8 @@ pub struct Environment {
     pub rng: Arc<dyn Rng>,
     /// What is remembered outside the repository, such as the newest commit seen.
     pub state: Arc<dyn StateStore>,
+    /// Where computations take place.
+    pub computing: Computing,
 }
 
 impl Environment {
@@ -125,6 +157,7 @@ impl Environment {
             clock: Arc::new(SystemClock::new()),
             rng: Arc::new(SystemRng),
             state,
+            computing: Computing::default(),
         }
     }
 }

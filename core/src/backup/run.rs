@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::StreamExt;
-use nakivo_repo_format::RepositoryState;
 use nakivo_repo_format::ids::{PointId, RunId};
-use nakivo_repo_format::log::{IndexRef, Operation};
-use nakivo_repo_format::manifest::{LedgerKind, Manifest, ObjectRecord, PointCounts, RunProgress};
+use nakivo_repo_format::log::Operation;
+use nakivo_repo_format::manifest::{LedgerKind, Manifest, ObjectRecord, PointCounts};
 use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord};
 use nakivo_repo_format::tree::{Edit, ItemKey, KeyKind, TreeRoot};
 
@@ -17,6 +16,7 @@ use super::fetch::FetchOutcome;
 use super::fetches::{Fetches, Outcomes};
 use super::ledger::Ledger;
 use super::relied_on::ReliedOn;
+use super::save::{Unfinished, save};
 use super::whereabouts::{IdHash, Whereabouts};
 use super::{BackupOptions, BackupReport, Outcome, Pace};
 use crate::connector::{Change, ChangesRequest, Connector, Cursor, ItemHead, ItemRef, Usage};
@@ -65,12 +65,7 @@ pub(super) async fn run(
         container_delta: 0,
         consecutive_failures: 0,
         cursor: None,
-        pace: Pace::new(
-            started,
-            options.progress_interval,
-            options.progress_bytes,
-            options.progress_items,
-        ),
+        pace: Pace::new(started, options.progress),
         run,
         started_ms,
         repository,
@@ -560,34 +555,18 @@ impl Run {
 
     /// Commits what is stored so far as progress of this run, without making a point.
     async fn save_progress(&mut self) -> Result<()> {
-        if self.edits.is_empty() {
-            return Ok(());
-        }
-        let spills = self.edits.store(&self.writer).await?;
-        let segments = self.writer.flush().await?;
-        let stats = self.writer.stats();
-        let progress = RunProgress {
+        let unfinished = Unfinished {
             run: self.run,
-            object: self.object.id.clone(),
+            object: &self.object.id,
             base: self.base.as_ref().map(|base| base.id),
             started_ms: self.started_ms,
-            spills,
             state: None,
-            bytes_read: stats.bytes_read,
-            bytes_stored: stats.bytes_stored,
         };
-        self.repository
-            .commit(|state| {
-                let mut operations = Vec::new();
-                operations.extend(add_index(&segments, state));
-                operations.push(Operation::Progress {
-                    progress: Box::new(progress.clone()),
-                });
-                Ok(operations)
-            })
-            .await?;
-        let now = self.repository.environment().clock.monotonic();
-        self.pace.note(now, self.ledger.counts.stored, stats.bytes_stored);
+        let edits = &mut self.edits;
+        if let Some(stats) = save(&self.repository, &self.writer, edits, unfinished, |_| Ok(())).await? {
+            let now = self.repository.environment().clock.monotonic();
+            self.pace.note(now, self.ledger.counts.stored, stats.bytes_stored);
+        }
         Ok(())
     }
 
@@ -661,11 +640,14 @@ impl Run {
         let finished_runs = self.resumed_from.clone();
         self.repository
             .commit(|state| {
-                let mut operations = Vec::new();
-                operations.extend(add_index(&segments, state));
-                operations.push(Operation::AddPoint {
-                    manifest: Box::new(manifest.clone()),
-                });
+                let mut operations = vec![
+                    Operation::AddIndex {
+                        segments: segments.clone(),
+                    },
+                    Operation::AddPoint {
+                        manifest: Box::new(manifest.clone()),
+                    },
+                ];
                 operations.extend(damage.clone());
                 // The point ends the progress of its own run by itself.
                 for run in finished_runs
@@ -703,17 +685,6 @@ fn since(now: Usage, before: Usage) -> Usage {
         now.bytes_received.saturating_sub(before.bytes_received),
         now.bytes_sent.saturating_sub(before.bytes_sent),
     )
-}
-
-/// The operation that adds these segments. Sealing is deterministic: another run that stored the same content at the same
-/// time made the very same segment, and may have committed it first.
-fn add_index(segments: &[IndexRef], state: &RepositoryState) -> Option<Operation> {
-    let new: Vec<_> = segments
-        .iter()
-        .filter(|segment| !state.segments().contains_key(&segment.id))
-        .cloned()
-        .collect();
-    (!new.is_empty()).then_some(Operation::AddIndex { segments: new })
 }
 
 /// The key of an item.

@@ -18,6 +18,7 @@ pub(super) fn points(
         return Err(same_repository());
     }
     let ours = source.all_points();
+    options.progress.validate()?;
     check_selection(&ours, options)?;
     let known = Known::new(&ours, target);
     // Copying in order never makes one of the selected points late.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use nakivo_repo_format::log::Operation;
-use nakivo_repo_format::manifest::{LedgerEntry, Outcome, RunProgress};
+use nakivo_repo_format::manifest::{LedgerEntry, Outcome};
 use nakivo_repo_format::record::{ItemKind, ItemRecord};
+use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::tree::{Edit, TreeChange, TreeEntry, TreeRoot};
 use nakivo_repo_format::{Blob, ItemKey, Manifest};
 use tokio::task::JoinSet;
@@ -15,6 +16,7 @@ use super::losses::{Loss, Losses};
 use super::{CopyOptions, CopyState, plan};
 use crate::backup::Pace;
 use crate::backup::edits::EditLog;
+use crate::backup::save::{Unfinished, save};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Reporter;
 use crate::repository::{RawChange, Repository, WriteStats, Writer, decode_each};
@@ -48,12 +50,7 @@ pub(super) async fn copy(
         edits: EditLog::new(),
         losses: Losses::default(),
         base: plan::base_of(source, target, manifest),
-        pace: Pace::new(
-            target.environment().clock.monotonic(),
-            options.progress_interval,
-            options.progress_bytes,
-            options.progress_items,
-        ),
+        pace: Pace::new(target.environment().clock.monotonic(), options.progress),
         done: 0,
         source,
         target,
@@ -291,39 +288,22 @@ impl Copying<'_> {
 
     /// Commits what is stored so far as progress of the run that made the point: the next call goes on from there.
     async fn save_progress(&mut self) -> Result<()> {
-        if self.edits.is_empty() {
-            return Ok(());
-        }
-        let spills = self.edits.store(&self.writer).await?;
-        let segments = self.writer.flush().await?;
-        let stats = self.writer.stats();
-        let progress = RunProgress {
+        let unfinished = Unfinished {
             run: self.manifest.run,
-            object: self.manifest.object.id.clone(),
+            object: &self.manifest.object.id,
             base: self.base.as_ref().map(|(_, copy)| copy.id),
             started_ms: self.manifest.started_ms,
-            spills,
             state: Some(Blob::Inline(super::mark(self.source))),
-            bytes_read: stats.bytes_read,
-            bytes_stored: stats.bytes_stored,
         };
-        self.target
-            .commit(|state| {
-                if state.point(&self.manifest.id).is_some() {
-                    return Err(there_already());
-                }
-                Ok(vec![
-                    Operation::AddIndex {
-                        segments: segments.clone(),
-                    },
-                    Operation::Progress {
-                        progress: Box::new(progress.clone()),
-                    },
-                ])
-            })
-            .await?;
-        let now = self.target.environment().clock.monotonic();
-        self.pace.note(now, self.done, stats.bytes_stored);
+        let absent = |state: &RepositoryState| match state.point(&self.manifest.id) {
+            Some(_) => Err(there_already()),
+            None => Ok(()),
+        };
+        let edits = &mut self.edits;
+        if let Some(stats) = save(self.target, &self.writer, edits, unfinished, absent).await? {
+            let now = self.target.environment().clock.monotonic();
+            self.pace.note(now, self.done, stats.bytes_stored);
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use nakivo_repo_format::{Codec, FormatError, IndexId, KeyRing, KeySet, ObjectHea
 use serde::Serialize;
 
 use super::objects::format_error;
-use super::shared::{Shared, blocking};
+use super::shared::Shared;
 use super::unlock::Slots;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -40,7 +40,7 @@ impl Shared {
         let mut reloaded = false;
         loop {
             let (shared, open) = (Arc::clone(self), Arc::clone(&open));
-            let opened = blocking(move || {
+            let opened = self.env.computing.run(move || {
                 let mut codec = match shared.codecs.fresh() {
                     Ok(codec) => codec,
                     Err(error) => return Ok(Err(error)),

@@ -8,7 +8,7 @@ use nakivo_repo_format::{KdfParams, KeyRing, KeySlot, Secret, SlotId, SlotKey, S
 use serde::Serialize;
 
 use super::objects::{Put, corrupt, format_error};
-use super::shared::{Shared, blocking};
+use super::shared::Shared;
 use super::unlock::{Slots, Unlocked};
 use super::{MAX_JSON_BYTES, Repository};
 use crate::error::{Error, ErrorKind, Result};
@@ -182,7 +182,7 @@ impl Repository {
             _ => options,
         };
         // There already: an earlier call did not come to its end, and what is left is to remove the old one.
-        let (slot, key) = match slots.unlock(&secret).await? {
+        let (slot, key) = match slots.unlock(&secret, self.shared.env.computing).await? {
             Some(Unlocked {
                 key: Some(key),
                 mut opened,
@@ -204,7 +204,7 @@ impl Repository {
         let shared = &self.shared;
         self.refresh().await?;
         let mut slots = Slots::read(&shared.objects, &shared.config).await?;
-        if let Some(known) = slots.unlock(secret).await? {
+        if let Some(known) = slots.unlock(secret, shared.env.computing).await? {
             let id = known.opened.first().map(|(slot, _)| slot.id());
             let id = id.map(|id| id.to_string()).unwrap_or_default();
             return Err(Error::new(
@@ -215,11 +215,15 @@ impl Repository {
         }
         let salt = random_bytes(&*shared.env.rng)?;
         let (secret, kdf) = (secret.clone(), options.kdf);
-        let key = blocking(move || {
-            SlotKey::new(&secret, kdf, salt)
-                .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error))
-        })
-        .await?;
+        let key = shared
+            .env
+            .computing
+            .run(move || {
+                SlotKey::new(&secret, kdf, salt).map_err(|error| {
+                    Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
+                })
+            })
+            .await?;
         let created = shared
             .env
             .clock

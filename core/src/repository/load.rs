@@ -17,7 +17,7 @@ use nakivo_repo_format::{Codec, CommitHash, KeySet, PackId, paths};
 
 use super::history::{self, Head};
 use super::objects::{corrupt, format_error, without_path};
-use super::shared::{Ranks, Shared, View, blocking};
+use super::shared::{Ranks, Shared, View};
 use super::view::LogDamage;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -393,19 +393,22 @@ impl Shared {
                 .ok_or_else(missing)?;
         }
         let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error(&path, error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            let header = ObjectHeader::decode(&head).map_err(fail)?;
-            let directory = open_directory(&shared.keys(), &mut codec, &header, size, &tail).map_err(fail)?;
-            Ok(IndexedPack {
-                id: pack,
-                size,
-                epoch: header.epoch,
-                blocks: directory.blocks,
+        self.env
+            .computing
+            .run(move || {
+                let fail = |error| format_error(&path, error);
+                let mut codec = shared.codecs.fresh().map_err(fail)?;
+                let header = ObjectHeader::decode(&head).map_err(fail)?;
+                let directory =
+                    open_directory(&shared.keys(), &mut codec, &header, size, &tail).map_err(fail)?;
+                Ok(IndexedPack {
+                    id: pack,
+                    size,
+                    epoch: header.epoch,
+                    blocks: directory.blocks,
+                })
             })
-        })
-        .await
+            .await
     }
 }
 

@@ -15,7 +15,7 @@ use super::load;
 use super::objects::{Put, corrupt, format_error};
 use super::reach::Reach;
 use super::read::lock;
-use super::shared::{Shared, View, blocking};
+use super::shared::{Shared, View};
 use super::write::Packer;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -197,20 +197,23 @@ impl Shared {
         // What the state refuses must not reach the store.
         let mut after = view.state.clone();
         let (shared, keys) = (Arc::clone(self), keys.cloned());
-        let (hash, bytes, record) = blocking(move || {
-            let fail = |error| format_error("new commit", error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            let keys = keys.unwrap_or_else(|| shared.keys());
-            let (hash, bytes) = record.seal(&keys, &mut codec).map_err(fail)?;
-            after.apply(hash, &record).map_err(|error| {
-                Error::new(
-                    ErrorKind::Conflict,
-                    format!("the change no longer fits the repository: {error}"),
-                )
-            })?;
-            Ok((hash, bytes, record))
-        })
-        .await?;
+        let (hash, bytes, record) = self
+            .env
+            .computing
+            .run(move || {
+                let fail = |error| format_error("new commit", error);
+                let mut codec = shared.codecs.fresh().map_err(fail)?;
+                let keys = keys.unwrap_or_else(|| shared.keys());
+                let (hash, bytes) = record.seal(&keys, &mut codec).map_err(fail)?;
+                after.apply(hash, &record).map_err(|error| {
+                    Error::new(
+                        ErrorKind::Conflict,
+                        format!("the change no longer fits the repository: {error}"),
+                    )
+                })?;
+                Ok((hash, bytes, record))
+            })
+            .await?;
         let seq = record.seq;
         let bytes = Bytes::from(bytes);
         let committed = self.put_commit(&record, bytes.clone()).await?;
@@ -531,15 +534,17 @@ impl Shared {
 
     pub(crate) async fn seal_checkpoint(self: &Arc<Self>, checkpoint: Checkpoint) -> Result<Bytes> {
         let shared = Arc::clone(self);
-        blocking(move || {
-            let fail = |error| format_error("new checkpoint", error);
-            let mut codec = shared.codecs.fresh().map_err(fail)?;
-            checkpoint
-                .seal(&shared.keys(), &mut codec)
-                .map(Bytes::from)
-                .map_err(fail)
-        })
-        .await
+        self.env
+            .computing
+            .run(move || {
+                let fail = |error| format_error("new checkpoint", error);
+                let mut codec = shared.codecs.fresh().map_err(fail)?;
+                checkpoint
+                    .seal(&shared.keys(), &mut codec)
+                    .map(Bytes::from)
+                    .map_err(fail)
+            })
+            .await
     }
 
     /// Writes the state as a checkpoint. It only saves work, so a failure is a note.

@@ -193,7 +193,10 @@ impl Shared {
             .await
             .map_err(|_| Error::internal("the repository is closed"))?;
         let shared = Arc::clone(self);
-        blocking(move || shared.with_codec(|codec| work(&shared, codec))).await
+        let computing = self.env.computing;
+        computing
+            .run(move || shared.with_codec(|codec| work(&shared, codec)))
+            .await
     }
 
     /// Borrows a codec.
@@ -202,18 +205,6 @@ impl Shared {
         let result = work(&mut codec);
         self.codecs.give_back(codec);
         result
-    }
-}
-
-/// Runs `work` on a thread that may block.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Error::internal(format!(
-            "a computation ended abnormally: {error}"
-        ))),
     }
 }
 

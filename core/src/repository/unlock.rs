@@ -8,8 +8,8 @@ use nakivo_repo_format::{
 
 use super::MAX_JSON_BYTES;
 use super::objects::{Objects, corrupt, format_error};
-use super::shared::blocking;
 use crate::error::{Error, ErrorKind, Result};
+use crate::seams::Computing;
 
 /// What the mark of a slot that is being removed adds to its name.
 pub(crate) const MARK: &str = ".removing";
@@ -119,10 +119,10 @@ impl Slots {
     }
 
     /// Tries a secret on every slot. `None`: it opens none.
-    pub(crate) async fn unlock(&mut self, secret: &Secret) -> Result<Option<Unlocked>> {
+    pub(crate) async fn unlock(&mut self, secret: &Secret, computing: Computing) -> Result<Option<Unlocked>> {
         for (_, slot) in self.sound.clone() {
             let secret = secret.clone();
-            let tried = blocking(move || Ok(slot.try_secret(&secret))).await?;
+            let tried = computing.run(move || Ok(slot.try_secret(&secret))).await?;
             if let Ok(key) = tried
                 && let Some(unlocked) = self.open(Some(&key))
             {
@@ -153,6 +153,7 @@ pub(crate) async fn unlock(
     objects: &Objects,
     config: &RepositoryConfig,
     secret: Option<Secret>,
+    computing: Computing,
 ) -> Result<Unlocked> {
     if config.encrypted && secret.is_none() {
         return Err(Error::new(
@@ -163,7 +164,7 @@ pub(crate) async fn unlock(
     }
     let mut slots = Slots::read(objects, config).await?;
     let unlocked = match &secret {
-        Some(secret) => slots.unlock(secret).await?,
+        Some(secret) => slots.unlock(secret, computing).await?,
         None => slots.open(None),
     };
     if let Some(unlocked) = unlocked {

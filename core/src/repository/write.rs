@@ -18,7 +18,7 @@ use nakivo_repo_format::{
 use serde::Serialize;
 
 use super::objects::format_error;
-use super::shared::{Shared, blocking};
+use super::shared::Shared;
 use super::tree;
 use crate::error::Result;
 
@@ -199,7 +199,12 @@ impl Writer {
         if length <= INLINE_BATCH_BYTES {
             return Ok(part.digest(&batch, last));
         }
-        blocking(move || Ok(part.digest(&batch, last))).await
+        self.packer
+            .shared()
+            .env
+            .computing
+            .run(move || Ok(part.digest(&batch, last)))
+            .await
     }
 
     async fn store(&self, builder: &mut SegmentsBuilder, pieces: Vec<Piece>) -> Result<()> {

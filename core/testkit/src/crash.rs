@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nakivo_core::connector::Connector;
-use nakivo_core::copy::{self, CopyOptions};
+use nakivo_core::copy::{self, CopyOptions, ProgressLimits};
 use nakivo_core::folder::FolderConnector;
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::repository::{HealOptions, PointSelector, RepositorySource};
@@ -98,7 +98,7 @@ async fn copy_newest(directory: &Path, target: &Lab) -> Result<()> {
     let target = target.open().await?;
     let options = CopyOptions::default()
         .with_points(vec![newest.id])
-        .with_progress_items(3);
+        .with_progress(ProgressLimits::default().with_items(3));
     copy::start(&source, &target, options).wait().await.map(drop)
 }
 

@@ -6,7 +6,7 @@ use nakivo_core::backup::{self, BackupOptions, BackupReport};
 use nakivo_core::connector::Connector;
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::repository::{CreateOptions, OpenOptions, Repository};
-use nakivo_core::seams::Environment;
+use nakivo_core::seams::{Computing, Environment};
 use nakivo_core::state::{MemoryState, StateStore};
 use nakivo_core::{Error, Result};
 use object_store::ObjectStore;
@@ -48,8 +48,16 @@ impl Lab {
             clock: Arc::new(clock.clone()),
             rng: Arc::new(SeededRng::new(seed)),
             state,
+            computing: Computing::Threads,
         };
         Self { store, clock, env }
+    }
+
+    /// Everything happens in the same order each time, if the runtime has one thread; see [`Computing::InPlace`].
+    #[must_use]
+    pub fn in_place(mut self) -> Self {
+        self.env.computing = Computing::InPlace;
+        self
     }
 
     /// The same store seen by another machine: own state, own randomness.

@@ -5,6 +5,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nakivo_core::Result;
 use nakivo_core::seams::Rng;
 
+/// The seeds of a suite of random histories: `NAKIVO_SEED` alone where it is set, else as many as `NAKIVO_HISTORIES` says, by
+/// default `default`. Prints which.
+#[must_use]
+pub fn history_seeds(suite: &str, default: u64) -> Vec<u64> {
+    let seeds: Vec<u64> = match environment_number("NAKIVO_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..environment_number("NAKIVO_HISTORIES").unwrap_or(default)).collect(),
+    };
+    announce(&format!(
+        "{suite}: seeds {:?}..={:?}",
+        seeds.first(),
+        seeds.last()
+    ));
+    seeds
+}
+
 /// A seeded generator (SplitMix64); clones share their state.
 ///
 /// Good enough to drive tests and to make distinct ids; its bytes are no secret.

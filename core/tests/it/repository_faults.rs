@@ -57,6 +57,7 @@ fn hurry() -> Environment {
         clock: Arc::new(Hurry::default()),
         rng: Arc::new(SystemRng),
         state: Arc::new(MemoryState::default()),
+        ..Environment::default()
     }
 }
 

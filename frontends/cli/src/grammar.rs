@@ -140,7 +140,7 @@ pub(crate) struct StoreArgs {
 }
 
 /// Where the passphrase or the key comes from.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PassphraseArgs {
     /// File with the passphrase in its first line [default: the one in $NAKIVO_PASSPHRASE_FILE]
     #[arg(long = "passphrase-file", value_name = "FILE")]
@@ -148,6 +148,13 @@ pub(crate) struct PassphraseArgs {
     /// File with a recovery key instead of a passphrase; opens faster [default: the one in $NAKIVO_KEY_FILE]
     #[arg(long = "key-file", value_name = "FILE", conflicts_with = "file")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+impl PassphraseArgs {
+    /// Whether a file is named.
+    pub(crate) fn is_given(&self) -> bool {
+        self.file.is_some() || self.key_file.is_some()
+    }
 }
 
 const DEMO_HELP: &str = "\

@@ -26,18 +26,22 @@ const MAX_BYTES: u64 = 4096;
 /// `NotFound`, `PermissionMissing` or `Unavailable` if the file cannot be read; `InvalidInput` if its first line is empty,
 /// too long or not UTF-8, or if it holds no recovery key.
 pub(crate) fn read(arguments: &PassphraseArgs, output: &Output) -> Result<Option<Secret>> {
-    if let Some(path) = &arguments.key_file {
-        return read_key(path, output).map(|key| Some(key.into()));
+    let named = named(arguments);
+    match (&named.key_file, &named.file) {
+        (Some(path), _) => read_key(path, output).map(|key| Some(key.into())),
+        (None, Some(path)) => read_file(path, output).map(|passphrase| Some(passphrase.into())),
+        (None, None) => Ok(None),
     }
-    if let Some(path) = &arguments.file {
-        return read_file(path, output).map(|passphrase| Some(passphrase.into()));
+}
+
+/// The files that are named on the command line or, if none is, by the environment.
+pub(crate) fn named(arguments: &PassphraseArgs) -> PassphraseArgs {
+    if arguments.is_given() {
+        return arguments.clone();
     }
-    if let Some(path) = named_in(KEY_VARIABLE) {
-        return read_key(&path, output).map(|key| Some(key.into()));
-    }
-    match named_in(VARIABLE) {
-        Some(path) => read_file(&path, output).map(|passphrase| Some(passphrase.into())),
-        None => Ok(None),
+    PassphraseArgs {
+        key_file: named_in(KEY_VARIABLE),
+        file: named_in(VARIABLE),
     }
 }
 

@@ -108,11 +108,15 @@ impl Session {
         let store = StoreArgs {
             store_config: store.store_config.clone().or(entry.store_config),
         };
-        let named = PassphraseArgs {
-            file: passphrase.file.clone().or(entry.passphrase_file),
-            key_file: passphrase.key_file.clone(),
+        let named = if passphrase.is_given() {
+            passphrase.clone()
+        } else {
+            PassphraseArgs {
+                file: entry.passphrase_file,
+                key_file: entry.key_file,
+            }
         };
-        let secret = if named.file.is_some() || named.key_file.is_some() {
+        let secret = if named.is_given() {
             passphrase::read(&named, &self.output)?
         } else {
             None

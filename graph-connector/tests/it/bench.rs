@@ -153,6 +153,7 @@ pub(crate) fn environment(clock: &Arc<JumpClock>) -> Environment {
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         rng: Arc::new(TestRng::new(7)),
         state: Arc::new(MemoryState::default()),
+        ..Environment::default()
     }
 }
 

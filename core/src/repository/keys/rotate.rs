@@ -131,7 +131,7 @@ impl Repository {
         let mut unlocked: Vec<Unlocked> = Vec::new();
         unlocked.extend(slots.open(shared.slot_key().as_ref()));
         for (number, secret) in (1..).zip(&options.keep) {
-            match slots.unlock(secret).await? {
+            match slots.unlock(secret, shared.env.computing).await? {
                 Some(opened) => unlocked.push(opened),
                 None => {
                     return Err(Error::new(

@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::index::Index;
 use crate::repository::objects::format_error;
 use crate::repository::read::Pattern;
-use crate::repository::shared::{Shared, blocking, parallelism};
+use crate::repository::shared::{Shared, parallelism};
 use crate::seams::random_bytes;
 
 /// Packs that are being uploaded, or wait for it, at once.
@@ -674,18 +674,21 @@ pub(crate) async fn store_segment(shared: &Arc<Shared>, packs: Vec<IndexedPack>)
     let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
     let chunks = segment.chunks();
     let sealer = Arc::clone(shared);
-    let (epoch, (id, bytes)) = blocking(move || {
-        let keys = sealer.keys();
-        let mut codec = sealer
-            .codecs
-            .fresh()
-            .map_err(|error| format_error("zstd", error))?;
-        segment
-            .seal(&keys, &mut codec)
-            .map(|sealed| (keys.epoch(), sealed))
-            .map_err(|error| format_error("new index segment", error))
-    })
-    .await?;
+    let (epoch, (id, bytes)) = shared
+        .env
+        .computing
+        .run(move || {
+            let keys = sealer.keys();
+            let mut codec = sealer
+                .codecs
+                .fresh()
+                .map_err(|error| format_error("zstd", error))?;
+            segment
+                .seal(&keys, &mut codec)
+                .map(|sealed| (keys.epoch(), sealed))
+                .map_err(|error| format_error("new index segment", error))
+        })
+        .await?;
     let reference = IndexRef {
         id,
         size: bytes.len() as u64,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nakivo_core::backup::Outcome;
-use nakivo_core::copy::{self, CopyOptions};
+use nakivo_core::copy::{self, CopyOptions, ProgressLimits};
 use nakivo_core::recovery::{Destination, ExportOptions, Selection, export};
 use nakivo_core::repository::{PointFilter, ReclaimOptions};
 use nakivo_core::{Error, ErrorKind};
@@ -77,7 +77,7 @@ async fn nothing_but_reclaim_needs_to_delete_or_overwrite() {
     copy::start(
         &repository,
         &target,
-        CopyOptions::default().with_progress_items(3),
+        CopyOptions::default().with_progress(ProgressLimits::default().with_items(3)),
     )
     .wait()
     .await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use nakivo_core::ErrorKind;
 use nakivo_core::backup::{self, BackupOptions, Outcome};
-use nakivo_core::copy::{self, CopyOptions, CopyReport, CopyState};
+use nakivo_core::copy::{self, CopyOptions, CopyReport, CopyState, ProgressLimits};
 use nakivo_core::format::Compression;
 use nakivo_core::format::manifest::{Manifest, Protection};
 use nakivo_core::repository::{CreateOptions, PointFilter, PointSelector, ReclaimOptions, Repository};
@@ -16,7 +16,7 @@ use nakivo_testkit::image::Image;
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{all_points, assert_point, assert_sound, read_point, survey_point};
-use nakivo_testkit::random::{SeededRng, announce, environment_number, mix};
+use nakivo_testkit::random::{SeededRng, announce, history_seeds, mix};
 use nakivo_testkit::scenario::{Stage, mailbox};
 use nakivo_testkit::scripted::{RandomEdits, ScriptedConnector, Settings};
 
@@ -194,7 +194,8 @@ async fn history(seed: u64) -> Figures {
     let original = from.create().await.unwrap();
     let copy = to.create().await.unwrap();
     let mut figures = Figures::default();
-    let options = CopyOptions::default().with_progress_items(1 + rng.below(20));
+    let options =
+        CopyOptions::default().with_progress(ProgressLimits::default().with_items(1 + rng.below(20)));
     for _ in 0..25 {
         let _ = source.try_edit(&edits.next(&source.view()));
     }
@@ -245,12 +246,8 @@ async fn history(seed: u64) -> Figures {
 /// 40 histories; `NAKIVO_HISTORIES` sets another number, `NAKIVO_SEED` repeats one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_histories_arrive() {
-    let seeds: Vec<u64> = match environment_number("NAKIVO_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..environment_number("NAKIVO_HISTORIES").unwrap_or(40)).collect(),
-    };
     let failures = Failures::default();
-    let all: Vec<Figures> = futures::stream::iter(seeds)
+    let all: Vec<Figures> = futures::stream::iter(history_seeds("copy", 40))
         .map(|seed| failures.attempt(history(seed)))
         .buffer_unordered(2)
         .filter_map(std::future::ready)
@@ -278,7 +275,7 @@ struct Start {
 }
 
 fn often() -> CopyOptions {
-    CopyOptions::default().with_progress_items(3)
+    CopyOptions::default().with_progress(ProgressLimits::default().with_items(3))
 }
 
 impl Start {

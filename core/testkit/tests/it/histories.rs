@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::many::Failures;
 use futures::StreamExt;
 use nakivo_core::ErrorKind;
-use nakivo_core::backup::{self, BackupOptions, BackupReport};
+use nakivo_core::backup::{self, BackupOptions, BackupReport, ProgressLimits};
 use nakivo_core::format::manifest::LedgerKind;
 use nakivo_core::repository::{PointSelector, Repository};
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{Memory, assert_counts, assert_ledger, assert_point, assert_sound, read_point};
-use nakivo_testkit::random::{SeededRng, announce, environment_number, mix};
+use nakivo_testkit::random::{SeededRng, announce, environment_number, history_seeds, mix};
 use nakivo_testkit::scripted::{FetchTrouble, RandomEdits, ScriptedConnector, Settings};
 
 /// What was set to go wrong in one run.
@@ -207,7 +207,7 @@ async fn history(seed: u64) -> Figures {
     }
     // Some histories save progress all the time, as runs of hours do.
     let options = if rng.chance(40) {
-        BackupOptions::default().with_progress_items(1 + rng.below(3))
+        BackupOptions::default().with_progress(ProgressLimits::default().with_items(1 + rng.below(3)))
     } else {
         BackupOptions::default()
     };
@@ -300,17 +300,8 @@ async fn history(seed: u64) -> Figures {
 /// 60 histories; `NAKIVO_HISTORIES` sets another number, `NAKIVO_SEED` repeats one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_histories_converge() {
-    let seeds: Vec<u64> = match environment_number("NAKIVO_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..environment_number("NAKIVO_HISTORIES").unwrap_or(60)).collect(),
-    };
-    announce(&format!(
-        "random histories: seeds {:?}..={:?}",
-        seeds.first(),
-        seeds.last()
-    ));
     let failures = Failures::default();
-    let all: Vec<Figures> = futures::stream::iter(seeds)
+    let all: Vec<Figures> = futures::stream::iter(history_seeds("random histories", 60))
         .map(|seed| failures.attempt(history(seed)))
         .buffer_unordered(2)
         .filter_map(std::future::ready)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nakivo_core::ErrorKind;
-use nakivo_core::backup::{self, BackupOptions};
+use nakivo_core::backup::{self, BackupOptions, ProgressLimits};
 use nakivo_core::format::ids::PointId;
 use nakivo_core::repository::{HealOptions, PointFilter, ReclaimOptions, ReclaimReport, Repository};
 use nakivo_testkit::content::{Content, mail, prose};
@@ -392,7 +392,7 @@ async fn a_run_goes_on_when_what_it_committed_was_moved() {
         count.fetch_add(report.rewritten_packs, Ordering::SeqCst);
         Vec::new()
     });
-    let options = BackupOptions::default().with_progress_items(1);
+    let options = BackupOptions::default().with_progress(ProgressLimits::default().with_items(1));
     backup::start(&repository, source.handle(), source.object(), options)
         .wait()
         .await

@@ -26,7 +26,7 @@ fn actor<F: Future<Output = Outcome> + 'static>(
 ) -> Work {
     Arc::new(move |store, gate| {
         async move {
-            let repository = Lab::over(store, seed).open().await.unwrap();
+            let repository = Lab::over(store, seed).in_place().open().await.unwrap();
             gate.open();
             work(repository).await
         }
@@ -90,13 +90,12 @@ async fn try_all(
         .filter(|ending| ending.outcomes.iter().any(Result::is_err))
         .count();
     announce(&format!(
-        "schedules: {name}: steps {:?}, {} orders, {} situations, {} runs, {} endings, {refused} of them with a run refused, {} diverged; {:.1} s",
+        "schedules: {name}: steps {:?}, {} orders, {} situations, {} runs, {} endings, {refused} of them with a run refused; {:.1} s",
         explored.steps,
         explored.orders,
         explored.situations,
         explored.runs,
         endings.len(),
-        explored.diverged,
         started.elapsed().as_secs_f64()
     ));
     for ending in endings {

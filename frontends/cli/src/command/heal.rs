@@ -34,8 +34,7 @@ async fn sources(session: &Session, arguments: &RepoHeal) -> Result<Vec<Arc<dyn 
             file: arguments.from_passphrase_file.clone(),
             key_file: arguments.from_key_file.clone(),
         };
-        let given = other.file.is_some() || other.key_file.is_some();
-        let secret = if given {
+        let secret = if other.is_given() {
             &other
         } else {
             &arguments.place.passphrase

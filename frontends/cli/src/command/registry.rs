@@ -67,6 +67,7 @@ fn record(session: &Session, entry: &Registration) {
             "attached": entry.attached,
             "description": entry.description,
             "passphrase_file": entry.passphrase_file,
+            "key_file": entry.key_file,
             "store_config": entry.store_config,
             "schedules": entry.schedules,
             "figures": figures,
@@ -107,12 +108,13 @@ pub(super) async fn import(session: &Session, arguments: &RepoImport) -> Result<
     let repository = session
         .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
         .await?;
-    let passphrase_file = arguments.passphrase.file.clone();
+    let named = passphrase::named(&arguments.passphrase);
+    let encrypted = repository.config().encrypted;
     let store_config = arguments.store.store_config.clone();
     let access = Access {
         url: absolute_url(&arguments.url)?,
-        passphrase_file: absolute(passphrase_file.or_else(|| passphrase::named_in(passphrase::VARIABLE)))?
-            .filter(|_| repository.config().encrypted),
+        passphrase_file: absolute(named.file)?.filter(|_| encrypted),
+        key_file: absolute(named.key_file)?.filter(|_| encrypted),
         store_config: absolute(store_config.or_else(|| passphrase::named_in(store::VARIABLE)))?
             .filter(|_| !arguments.url.starts_with("file:")),
     };
@@ -161,6 +163,7 @@ pub(super) async fn edit(session: &Session, arguments: &RepoEdit) -> Result<Exit
     let edits = &arguments.what;
     let url = edits.url.as_deref().map(absolute_url).transpose()?;
     let passphrase_file = absolute(edits.passphrase_file.clone())?;
+    let key_file = absolute(edits.key_file.clone())?;
     let store_config = absolute(edits.store_config.clone())?;
     let entry = registry(session)
         .edit(&arguments.named.name, |entry| {
@@ -174,6 +177,7 @@ pub(super) async fn edit(session: &Session, arguments: &RepoEdit) -> Result<Exit
                 entry.description = Some(text.clone()).filter(|text| !text.is_empty());
             }
             entry.passphrase_file = passphrase_file.or_else(|| entry.passphrase_file.take());
+            entry.key_file = key_file.or_else(|| entry.key_file.take());
             entry.store_config = store_config.or_else(|| entry.store_config.take());
         })
         .await?;

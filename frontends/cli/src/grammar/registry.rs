@@ -65,6 +65,9 @@ pub(crate) struct RepoEdits {
     /// Its passphrase is in this file
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// A recovery key of it is in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Endpoint and credential are in this file
     #[arg(long, value_name = "FILE")]
     pub(crate) store_config: Option<PathBuf>,

@@ -121,18 +121,7 @@ fn damage_of_the_source_ends_as_partial_and_is_listed() {
     });
     place.write("data/sub/large.bin", noise.take(1_000_000).collect::<Vec<u8>>());
     place.write("data/small.txt", "small\n");
-    let backup = [
-        "backup",
-        "folder",
-        "data",
-        "--name",
-        "files",
-        "--repo",
-        "file:vault",
-    ];
-    place
-        .run(&[&backup[..], &["--passphrase-file", "pass"]].concat())
-        .ok();
+    place.backup_data();
     let packs = tree(&place.path("vault/NakivoBackup/packs"));
     let (name, bytes) = packs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
     let mut damaged = bytes.clone();

@@ -4,10 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::Place;
-
-/// A recovery key, as it is printed.
-const KEY: &str = include_str!("../../../../repo-format/tests/vectors/v1/recovery-key.txt");
+use crate::support::{KEY, Place};
 
 /// A repository that a key file opens, with a recovery point.
 fn with_point() -> Place {

@@ -2,23 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, fails, of_type};
+use crate::support::{KEY, Place, fails, of_type};
 
 fn vault(place: &Place) -> Value {
     place.init();
     place.write("data/file", "content\n");
-    let backup = [
-        "backup",
-        "folder",
-        "data",
-        "--name",
-        "files",
-        "--repo",
-        "file:vault",
-    ];
-    place
-        .run(&[&backup[..], &["--passphrase-file", "pass"]].concat())
-        .ok();
+    place.backup_data();
     let import = [
         "repo",
         "import",
@@ -125,4 +114,36 @@ fn removing_keeps_the_data_unless_it_is_confirmed_by_its_id() {
     assert!(!place.path("vault/NakivoBackup/format.json").exists());
     let (_, lines) = place.json(&["repo", "list"]);
     assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn a_name_remembers_the_file_with_the_recovery_key() {
+    let place = Place::new();
+    place.write_secret("own.key", KEY);
+    place
+        .run(&["repo", "init", "file:vault", "--key-file", "own.key"])
+        .ok();
+    let (code, lines) = place.json(&[
+        "repo",
+        "import",
+        "file:vault",
+        "--name",
+        "main",
+        "--key-file",
+        "own.key",
+    ]);
+    assert_eq!(code, 0, "{lines:?}");
+    assert!(lines[0]["passphrase_file"].is_null(), "{lines:?}");
+    place.run(&["repo", "info", "main"]).ok();
+
+    // A passphrase on the command line goes before it.
+    let with_passphrase = ["repo", "info", "main", "--passphrase-file", "wrong"];
+    fails(&place, &with_passphrase, 12, "wrong_passphrase");
+    place.write_secret("gone.key", KEY);
+    place
+        .run(&["repo", "edit", "main", "--key-file", "gone.key"])
+        .ok();
+    std::fs::remove_file(place.path("gone.key")).unwrap();
+    let (_, error) = fails(&place, &["repo", "info", "main"], 4, "not_found");
+    assert!(error.to_string().contains("gone.key"), "{error}");
 }

@@ -7,6 +7,9 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// A recovery key, as it is printed.
+pub(crate) const KEY: &str = include_str!("../../../../repo-format/tests/vectors/v1/recovery-key.txt");
+
 /// A place of its own for one test: folders, a passphrase file, a state directory.
 pub(crate) struct Place {
     pub(crate) dir: TempDir,
@@ -88,6 +91,14 @@ impl Place {
             "fast",
         ])
         .ok();
+    }
+
+    /// Backs the folder `data` up as `files` into `vault`.
+    #[track_caller]
+    pub(crate) fn backup_data(&self) {
+        let what = ["backup", "folder", "data", "--name", "files"];
+        let place = ["--repo", "file:vault", "--passphrase-file", "pass"];
+        self.run(&[&what[..], &place].concat()).ok();
     }
 }
 
