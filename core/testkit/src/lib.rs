@@ -24,3 +24,4 @@ pub mod random;
 pub mod scenario;
 pub mod schedules;
 pub mod scripted;
+pub mod stored;

@@ -10,6 +10,7 @@
 
 mod append_only;
 mod architecture;
+mod bits;
 mod concurrency;
 mod copy;
 mod crash;
