@@ -23,6 +23,7 @@ mod histories;
 mod keys;
 mod locks;
 mod many;
+mod power;
 mod proportion;
 mod reclaim;
 mod registry;
