@@ -29,3 +29,4 @@ mod reclaim;
 mod registry;
 mod schedules;
 mod stopped;
+mod years;
