@@ -18,6 +18,7 @@ mod damage;
 mod durable;
 mod faults;
 mod forks;
+mod golden;
 mod heal;
 mod histories;
 mod keys;
