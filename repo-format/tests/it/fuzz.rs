@@ -9,6 +9,7 @@ use nakivo_repo_format::{KeySet, KeySlot, paths};
 
 use crate::fixtures::{Gen, codec, seed};
 
+#[expect(unreachable_pub, reason = "the fuzz crate uses them")]
 #[path = "../../../fuzz/src/bodies.rs"]
 mod bodies;
 
