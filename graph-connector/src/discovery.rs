@@ -539,8 +539,9 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
                 yield user.drive_object(account, &drive)?;
             }
         }
-        for (service, error) in refused {
-            Err(error.context(format!("{service} are left out")))?;
+        if let Some((service, error)) = refused.pop_first() {
+            let others: String = refused.keys().map(|other| format!(" and {other}")).collect();
+            Err(error.context(format!("{service}{others} are left out")))?;
         }
     }
     .boxed()

@@ -41,7 +41,7 @@ impl Listing {
     /// Begins a full enumeration.
     fn begin(&mut self) -> Vec<Change> {
         self.full = true;
-        self.table = Table::new(&self.table.root().to_owned());
+        self.table = Table::new(self.table.root());
         self.open.clear();
         let mut changes = Vec::new();
         self.start("", &mut changes);

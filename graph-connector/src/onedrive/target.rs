@@ -28,6 +28,9 @@ const ABSENT_FOR: TimeDelta = TimeDelta::seconds(60);
 /// Folders by drive and path of names, in lower case: names are unique whatever their case.
 type Folders = HashMap<(String, Vec<String>), String>;
 
+/// A drive and the names of the folders that lead to one of its folders.
+type FolderPath = (String, Vec<String>);
+
 /// Writes files back.
 #[derive(Debug)]
 pub(crate) struct DriveTarget {
@@ -35,7 +38,7 @@ pub(crate) struct DriveTarget {
     memory: Arc<Memory>,
     folders: Mutex<Folders>,
     /// Folders that were not there, and until when that is believed: a plan asks for each of their files.
-    absent: Mutex<HashMap<(String, Vec<String>), DateTime<Utc>>>,
+    absent: Mutex<HashMap<FolderPath, DateTime<Utc>>>,
     /// Folders made by this target, by drive and id.
     made: Mutex<HashSet<(String, String)>>,
 }
