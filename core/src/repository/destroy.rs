@@ -99,6 +99,7 @@ async fn run(objects: &Objects, id: RepositoryId, reporter: &Reporter) -> Result
             report.bytes += gone.bytes;
         }
     }
+    remove_hidden(objects, reporter).await?;
     remove(objects, paths::FORMAT).await?;
     report.objects += 1;
     Ok(report)
@@ -138,6 +139,20 @@ async fn refuse_while_locked(objects: &Objects, reporter: &Reporter) -> Result<(
         )
         .with_hint("Nothing was removed. Run again after that time.")),
     }
+}
+
+/// Removes what lies hidden where versions are kept: removed key slots, probes. What is still locked stays; nobody can open it.
+async fn remove_hidden(objects: &Objects, reporter: &Reporter) -> Result<()> {
+    if objects.retention.promise().is_none() || objects.store.locks().is_none() {
+        return Ok(());
+    }
+    for version in objects.versions("").await? {
+        reporter.check()?;
+        if version.path != paths::FORMAT && !objects.remove_version(&version.path, &version.id).await? {
+            tracing::info!(path = version.path, "a hidden version stays: it is locked");
+        }
+    }
+    Ok(())
 }
 
 /// Removes an object with all its versions.

@@ -21,6 +21,7 @@ use super::locks::{ObjectLocks, ObjectVersion};
 const SERVICE: &str = "s3";
 const HASH: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-checksum-sha256");
+const CHECKSUM_KIND: HeaderName = HeaderName::from_static("x-amz-sdk-checksum-algorithm");
 const LOCK_MODE: HeaderName = HeaderName::from_static("x-amz-object-lock-mode");
 const LOCK_UNTIL: HeaderName = HeaderName::from_static("x-amz-object-lock-retain-until-date");
 /// Longest answer that is read.
@@ -71,7 +72,9 @@ impl Signer {
             .and_then(|hash| unhex(hash.as_bytes()));
         if let Some(hash) = &hash {
             let checksum = base64::engine::general_purpose::STANDARD.encode(hash);
-            request.headers_mut().insert(CHECKSUM, value(&checksum)?);
+            let headers = request.headers_mut();
+            headers.insert(CHECKSUM, value(&checksum)?);
+            headers.insert(CHECKSUM_KIND, HeaderValue::from_static("SHA256"));
         }
         request.headers_mut().remove(AUTHORIZATION);
         signer.try_authorize(request, hash.as_deref())
