@@ -539,9 +539,8 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
                 yield user.drive_object(account, &drive)?;
             }
         }
-        if let Some((service, error)) = refused.pop_first() {
-            let others: String = refused.keys().map(|other| format!(" and {other}")).collect();
-            Err(error.context(format!("{service}{others} are left out")))?;
+        if let Some((service, error)) = refused.into_iter().next() {
+            Err(error.context(format!("{service} are left out")))?;
         }
     }
     .boxed()

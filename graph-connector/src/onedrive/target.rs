@@ -25,20 +25,18 @@ use crate::request::Operation;
 /// How long a folder that was not there is not asked for again while a plan is made.
 const ABSENT_FOR: TimeDelta = TimeDelta::seconds(60);
 
-/// Folders by drive and path of names, in lower case: names are unique whatever their case.
-type Folders = HashMap<(String, Vec<String>), String>;
-
-/// A drive and the names of the folders that lead to one of its folders.
-type FolderPath = (String, Vec<String>);
+/// A drive and the path of a folder in it, in lower case: names are unique whatever their case.
+type Place = (String, Vec<String>);
 
 /// Writes files back.
 #[derive(Debug)]
 pub(crate) struct DriveTarget {
     graph: Arc<Graph>,
     memory: Arc<Memory>,
-    folders: Mutex<Folders>,
+    /// Ids of folders that were found or made.
+    folders: Mutex<HashMap<Place, String>>,
     /// Folders that were not there, and until when that is believed: a plan asks for each of their files.
-    absent: Mutex<HashMap<FolderPath, DateTime<Utc>>>,
+    absent: Mutex<HashMap<Place, DateTime<Utc>>>,
     /// Folders made by this target, by drive and id.
     made: Mutex<HashSet<(String, String)>>,
 }
