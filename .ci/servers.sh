@@ -66,7 +66,7 @@ settings() {
   printf '%s\n' "$file"
 }
 
-# make_bucket URL KEY SECRET: makes the bucket that the tests use.
+# make_bucket URL KEY SECRET: makes the buckets that the tests use.
 make_bucket() {
   PYTHONPATH=$servers/moto-$moto_version python3 - "$@" <<'PYTHON'
 import sys, boto3
@@ -74,8 +74,12 @@ from botocore.config import Config
 url, key, secret = sys.argv[1:]
 client = boto3.client("s3", endpoint_url=url, aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1",
     config=Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 1}, s3={"addressing_style": "path"}, proxies={}))
-if "nakivo-test" not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+there = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+if "nakivo-test" not in there:
     client.create_bucket(Bucket="nakivo-test")
+# One that keeps versions and can lock them; what is locked goes with the server.
+if "nakivo-locked" not in there:
+    client.create_bucket(Bucket="nakivo-locked", ObjectLockEnabledForBucket=True)
 PYTHON
 }
 

@@ -93,6 +93,7 @@ async fn make(folder: &Path, chunks: u64) -> Outcome<()> {
         time_ms: 0,
         software: "index_memory".to_owned(),
         operations: vec![Operation::AddIndex { segments }],
+        locked_ms: None,
     };
     write(folder, &paths::commit(seq), &record.seal(&keys, &mut codec)?.1)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::connector::{Connector, Usage};
 use crate::progress::Running;
-use crate::repository::{Repository, WriteStats};
+use crate::repository::{PointLock, Repository, WriteStats};
 
 mod containers;
 mod damaged;
@@ -98,6 +98,8 @@ pub struct BackupReport {
     pub issues: Vec<LedgerEntry>,
     /// Time the run took.
     pub duration: Duration,
+    /// What locks the point, where points are immutable.
+    pub lock: Option<PointLock>,
 }
 
 /// Starts a run that backs up `object` through `connector` into `repository`.

@@ -225,6 +225,7 @@ async fn run(
         }
         points.push(copied);
     }
+    target.keep_locked_or_note(reporter).await?;
     let log_damage = source.log_damage();
     let lacking = !log_damage.is_empty() || points.iter().any(|point| point.state.is_lacking());
     Ok(CopyReport {

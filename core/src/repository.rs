@@ -18,10 +18,10 @@ use nakivo_repo_format::{
     Compression, FormatError, KdfParams, KeyRing, KeySet, KeySlot, MasterKey, Passphrase, RecoveryKey,
     RepositoryConfig, RepositoryId, RunId, Secret, SlotKey, WriterId, paths,
 };
-use object_store::ObjectStore;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::seams::{Environment, random_bytes};
+use crate::store::Store;
 
 mod cache;
 mod content;
@@ -33,6 +33,7 @@ mod history;
 mod index;
 mod keys;
 mod load;
+mod lock;
 mod log;
 mod objects;
 mod points;
@@ -40,8 +41,10 @@ mod probe;
 mod reach;
 mod read;
 mod reclaim;
+mod retain;
 mod shared;
 mod tree;
+mod unhide;
 mod unlock;
 mod verify;
 mod view;
@@ -52,17 +55,20 @@ pub use destroy::{DestroyReport, destroy, identify};
 pub use epoch::EpochUsage;
 pub use heal::{ConnectorSource, HealOptions, HealReport, HealSource, RepositorySource, Wanted};
 pub use keys::{KeySlotKind, KeySlotSummary, KeySlots, RotateOptions, RotateReport, SlotOptions};
+pub use lock::{Immutability, LockReport, PointLock, RenewReport, ShortLock};
 pub(crate) use log::removed_meanwhile;
 pub use points::DeletedPoints;
 pub use reclaim::{ReclaimOptions, ReclaimReport};
 pub use tree::{ItemChange, ScanRange};
 pub(crate) use tree::{RawChange, Spoiled, decode_each};
+pub use unhide::{UnhideOptions, UnhideReport, unhide};
 pub use verify::{AffectedItem, Damage, VerifyOptions, VerifyReport};
 pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummary, RepositoryInfo};
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
 use objects::{Objects, Put, format_error};
+use retain::Promise;
 use shared::{CodecPool, Shared, View};
 use unlock::{Unlocked, unlock};
 
@@ -84,6 +90,9 @@ pub struct CreateOptions {
     pub kdf: KdfParams,
     /// What the first key slot is for, in words. Default: empty.
     pub description: String,
+    /// Days after it was made during which nobody can remove a recovery point or what it needs, 1 to 3650; the store must be
+    /// an S3 bucket with object lock. `None`: nothing is locked. Default: `None`.
+    pub immutable_days: Option<u32>,
 }
 
 impl CreateOptions {
@@ -113,6 +122,13 @@ impl CreateOptions {
     #[must_use]
     pub fn with_kdf(mut self, kdf: KdfParams) -> Self {
         self.kdf = kdf;
+        self
+    }
+
+    /// Sets for how many days points cannot be removed by anybody.
+    #[must_use]
+    pub fn with_immutable_days(mut self, days: Option<u32>) -> Self {
+        self.immutable_days = days;
         self
     }
 
@@ -195,10 +211,10 @@ impl Repository {
     ///
     /// # Errors
     /// `AlreadyExists` if there is a repository; `InvalidInput` for a key derivation cost out of range; `Protocol` if the
-    /// store cannot create an object only if it is absent, which two writers that race for one name must prove; those of
-    /// the store.
+    /// store cannot create an object only if it is absent, which two writers that race for one name must prove, or if points
+    /// are to be immutable and it does not keep a lock that one tries to break; those of the store.
     pub async fn create(
-        store: Arc<dyn ObjectStore>,
+        store: impl Into<Store>,
         options: CreateOptions,
         env: Environment,
     ) -> Result<Repository> {
@@ -206,14 +222,23 @@ impl Repository {
         if objects.size(paths::FORMAT).await?.is_some() {
             return Err(exists());
         }
+        let promise = options.immutable_days.map(Promise::new).transpose()?;
+        if promise.is_some() {
+            objects.need_locks()?;
+        }
         probe::prove_create(&objects, &env).await?;
+        if promise.is_some() {
+            lock::prove(&objects, &env).await?;
+        }
+        objects.retention.set_promise(promise);
         let id = RepositoryId::from_random_bytes(random_bytes(&*env.rng)?);
         let master = MasterKey::from_random(random_bytes(&*env.rng)?);
         let salt = random_bytes(&*env.rng)?;
         let created = env.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let config = RepositoryConfig::new(id, created.clone())
             .with_encrypted(options.secret.is_some())
-            .with_compression(options.compression);
+            .with_compression(options.compression)
+            .with_immutable_days(options.immutable_days);
         let (slot, unlocked) = env
             .computing
             .run(move || {
@@ -271,13 +296,16 @@ impl Repository {
     /// `RepositoryMissing`; `WrongPassphrase`, also when a secret is needed and none is given or the other way round;
     /// `UnsupportedFormat` for a newer format; `Corrupt`, naming the object, where damage cannot be worked around;
     /// `HistoryRewound` if the store shows another history than the one seen before; those of the store.
-    pub async fn open(
-        store: Arc<dyn ObjectStore>,
-        options: OpenOptions,
-        env: Environment,
-    ) -> Result<Repository> {
+    pub async fn open(store: impl Into<Store>, options: OpenOptions, env: Environment) -> Result<Repository> {
         let objects = Objects::new(store, env.clone());
         let Some(bytes) = objects.get(paths::FORMAT, MAX_JSON_BYTES).await? else {
+            if unhide::is_format_hidden(&objects).await {
+                return Err(objects::corrupt(
+                    paths::FORMAT,
+                    "somebody deleted it; the store keeps versions, so it is only hidden",
+                )
+                .with_hint("Bring hidden objects back, then open."));
+            }
             return Err(Error::new(
                 ErrorKind::RepositoryMissing,
                 "there is no repository at this place",
@@ -305,6 +333,7 @@ impl Repository {
         unlocked: Unlocked,
         cache_bytes: Option<usize>,
     ) -> Result<Self> {
+        objects.retention.set_promise(lock::promise_of(&config));
         let token = WriterId::from_random_bytes(random_bytes(&*env.rng)?);
         Ok(Self {
             shared: Arc::new(Shared {

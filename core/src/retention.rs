@@ -44,7 +44,9 @@ impl Repository {
             return Err(Error::not_found("recovery points of object", object));
         }
         let damaged = |point: &PointId| self.point_damage(point).is_some();
-        plan(&points, damaged, policy, calendar, self.environment().clock.now())
+        let immutable = |point: &Manifest| self.immutable_until(point);
+        let now = self.environment().clock.now();
+        plan(&points, damaged, immutable, policy, calendar, now)
     }
 
     /// Removes the recovery points of an object that nothing keeps, all in one commit. What only they needed is freed by
@@ -92,6 +94,7 @@ impl Repository {
 fn plan(
     manifests: &[Manifest],
     damaged: impl Fn(&PointId) -> bool,
+    immutable_until: impl Fn(&Manifest) -> Option<DateTime<Utc>>,
     policy: &RetentionPolicy,
     calendar: &Calendar,
     now: DateTime<Utc>,
@@ -116,9 +119,13 @@ fn plan(
                     Outcome::Complete => Quality::Complete,
                     _ => Quality::Partial,
                 },
-                protection: match manifest.protection {
-                    manifest::Protection::JobRetention => Protection::JobRetention,
-                    manifest::Protection::Until(until) => Protection::Until(time(until, manifest.id)?),
+                protection: match (manifest.protection, immutable_until(manifest)) {
+                    (manifest::Protection::JobRetention, None) => Protection::JobRetention,
+                    (manifest::Protection::JobRetention, Some(locked)) => Protection::Until(locked),
+                    (manifest::Protection::Until(until), locked) => {
+                        let until = time(until, manifest.id)?;
+                        Protection::Until(locked.map_or(until, |locked| locked.max(until)))
+                    }
                     // Also what a newer version means by it: then it is not ours to remove.
                     _ => Protection::Forever,
                 },

@@ -19,8 +19,12 @@ use crate::error::{Error, ErrorKind, Result};
 mod cloud;
 #[cfg(feature = "cloud")]
 mod http;
+mod locks;
+#[cfg(feature = "s3")]
+mod s3_locks;
 mod settings;
 
+pub use locks::{ObjectLocks, ObjectVersion, RetainUntil, Store};
 pub use settings::{AzureSettings, GcsSettings, S3Settings, Secret, StoreSettings};
 
 /// Name of the folder that holds a repository inside the place that the user names.
@@ -211,7 +215,7 @@ impl StoreLocation {
     ///
     /// # Errors
     /// Those of [`Self::open_with`].
-    pub async fn open(&self) -> Result<Arc<dyn ObjectStore>> {
+    pub async fn open(&self) -> Result<Store> {
         self.open_with(&StoreSettings::default()).await
     }
 
@@ -219,7 +223,7 @@ impl StoreLocation {
     ///
     /// # Errors
     /// Those of [`Self::create_with`].
-    pub async fn create(&self) -> Result<Arc<dyn ObjectStore>> {
+    pub async fn create(&self) -> Result<Store> {
         self.create_with(&StoreSettings::default()).await
     }
 
@@ -230,7 +234,7 @@ impl StoreLocation {
     /// `RepositoryMissing` if the folder is not there; `PermissionMissing` or `Unavailable` if it cannot be read. For a
     /// bucket: `InvalidInput` for settings that are missing or wrong, by name; `NotFound` if there is no such bucket or no
     /// file that the settings name; `Unauthorized` if the credential is refused.
-    pub async fn open_with(&self, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>> {
+    pub async fn open_with(&self, settings: &StoreSettings) -> Result<Store> {
         let shown = self.to_string();
         match &self.place {
             Place::Directory(directory) => {
@@ -243,10 +247,10 @@ impl StoreLocation {
                 })
                 .await
             }
-            Place::Memory(memory) => Ok(Arc::new(object_store::prefix::PrefixStore::new(
+            Place::Memory(memory) => Ok(Store::from(Arc::new(object_store::prefix::PrefixStore::new(
                 Arc::clone(&memory.0) as Arc<dyn ObjectStore>,
                 FOLDER,
-            ))),
+            )))),
             Place::Bucket {
                 service,
                 bucket,
@@ -261,7 +265,7 @@ impl StoreLocation {
     /// # Errors
     /// `PermissionMissing`, `StorageFull` or `Unavailable` if the folder cannot be made; for a bucket those of
     /// [`Self::open_with`].
-    pub async fn create_with(&self, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>> {
+    pub async fn create_with(&self, settings: &StoreSettings) -> Result<Store> {
         let Place::Directory(directory) = &self.place else {
             return self.open_with(settings).await;
         };
@@ -282,15 +286,23 @@ async fn open_bucket(
     prefix: &str,
     shown: String,
     settings: &StoreSettings,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<Store> {
     let (name, settings) = (bucket.to_owned(), settings.clone());
-    let client = blocking(move || cloud::client(service, &name, &settings)).await?;
+    let folder = match prefix {
+        "" => format!("{FOLDER}/"),
+        prefix => format!("{prefix}/{FOLDER}/"),
+    };
+    let (client, locks) = blocking(move || cloud::client(service, &name, &folder, &settings)).await?;
     let outer = Arc::new(object_store::prefix::PrefixStore::new(client, prefix));
     cloud::reach(&*outer, &shown).await?;
-    Ok(Arc::new(object_store::prefix::PrefixStore::new(
+    let store = Store::from(Arc::new(object_store::prefix::PrefixStore::new(
         outer as Arc<dyn ObjectStore>,
         FOLDER,
-    )))
+    )));
+    Ok(match locks {
+        Some(locks) => store.with_locks(locks),
+        None => store,
+    })
 }
 
 #[cfg(not(feature = "cloud"))]
@@ -301,7 +313,7 @@ async fn open_bucket(
     _prefix: &str,
     _shown: String,
     _settings: &StoreSettings,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<Store> {
     Err(not_built(service))
 }
 
@@ -441,12 +453,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
         .map_err(|error| Error::internal(format!("a blocking task ended abnormally: {error}")))?
 }
 
-fn local(folder: &Path, shown: &str) -> Result<Arc<dyn ObjectStore>> {
+fn local(folder: &Path, shown: &str) -> Result<Store> {
     let store = LocalFileSystem::new_with_prefix(folder)
         .map_err(|error| Error::new(ErrorKind::Unavailable, format!("{shown}: {error}")).with_source(error))?
         // Off by default in `object_store`: an acknowledged object must survive a power failure.
         .with_fsync(true);
-    Ok(Arc::new(store))
+    Ok(Arc::new(store).into())
 }
 
 /// Makes `folder` and what is missing above it, and makes each new entry durable in its parent.

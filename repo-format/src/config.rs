@@ -42,6 +42,9 @@ pub struct RepositoryConfig {
     pub incompatible_features: Vec<String>,
     /// How writers keep out of each other's way.
     pub concurrency: Concurrency,
+    /// For how many days after it was made nobody may remove a recovery point or what it needs, by the store's own locks.
+    /// `None`: nothing is locked.
+    pub immutable_days: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,6 +58,8 @@ struct Stored {
     compatible_features: Vec<String>,
     incompatible_features: Vec<String>,
     concurrency: Concurrency,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    immutable_days: Option<u32>,
     #[serde(default)]
     check: String,
 }
@@ -71,6 +76,7 @@ impl RepositoryConfig {
             compatible_features: Vec::new(),
             incompatible_features: Vec::new(),
             concurrency: Concurrency::ConditionalCreate,
+            immutable_days: None,
         }
     }
 
@@ -92,6 +98,13 @@ impl RepositoryConfig {
     #[must_use]
     pub fn with_concurrency(mut self, concurrency: Concurrency) -> Self {
         self.concurrency = concurrency;
+        self
+    }
+
+    /// Sets for how many days points are locked in the store; `None`: not at all.
+    #[must_use]
+    pub fn with_immutable_days(mut self, days: Option<u32>) -> Self {
+        self.immutable_days = days;
         self
     }
 
@@ -132,6 +145,7 @@ impl RepositoryConfig {
             compatible_features: stored.compatible_features,
             incompatible_features: stored.incompatible_features,
             concurrency: stored.concurrency,
+            immutable_days: stored.immutable_days,
         })
     }
 
@@ -150,6 +164,7 @@ impl RepositoryConfig {
             compatible_features: self.compatible_features.clone(),
             incompatible_features: self.incompatible_features.clone(),
             concurrency: self.concurrency,
+            immutable_days: self.immutable_days,
             check: String::new(),
         };
         json::with_check(WHAT, &stored)

@@ -203,6 +203,10 @@ pub struct CommitRecord {
     /// The changes, in order. All or none.
     #[n(5)]
     pub operations: Vec<Operation>,
+    /// Until when the store's locks hold on everything that the state after this commit needs, at least, milliseconds since
+    /// 1970 UTC; `None`: not known, or nothing is locked.
+    #[n(6)]
+    pub locked_ms: Option<i64>,
 }
 
 impl CommitRecord {
@@ -289,6 +293,9 @@ pub struct Checkpoint {
     /// Points known to be damaged, in the order of their ids; `None`: none.
     #[n(9)]
     pub damaged_points: Option<Vec<PointDamage>>,
+    /// What the commit said about locks.
+    #[n(10)]
+    pub locked_ms: Option<i64>,
 }
 
 impl Checkpoint {

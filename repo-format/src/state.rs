@@ -53,13 +53,15 @@ pub struct RepositoryState {
     seq: u64,
     head: Head,
     points: BTreeMap<PointId, Arc<Manifest>>,
-    removed: BTreeMap<PointId, u64>,
+    /// Grows for ever, and few commits add to it: shared, so that a state is cloned without it.
+    removed: Arc<BTreeMap<PointId, u64>>,
     segments: BTreeMap<IndexId, IndexRef>,
     progress: BTreeMap<RunId, Arc<RunProgress>>,
     tombstones: BTreeMap<PackId, u64>,
     damaged_packs: BTreeMap<PackId, Arc<DamagedPack>>,
     damaged_points: BTreeMap<PointId, Arc<PointDamage>>,
     boundary: u64,
+    locked_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +146,12 @@ impl RepositoryState {
         self.boundary
     }
 
+    /// Until when the store's locks hold on everything that this state needs, at least, as the last commit says.
+    #[must_use]
+    pub fn locked_ms(&self) -> Option<i64> {
+        self.locked_ms
+    }
+
     /// Whether `commit` could be applied. Writers ask before they put.
     ///
     /// # Errors
@@ -182,8 +190,11 @@ impl RepositoryState {
         merge(&mut self.tombstones, changes.tombstones);
         merge(&mut self.damaged_packs, changes.damaged_packs);
         merge(&mut self.damaged_points, changes.damaged_points);
-        self.removed
-            .extend(changes.removed.into_iter().map(|id| (id, commit.seq)));
+        if !changes.removed.is_empty() {
+            let removed = changes.removed.into_iter().map(|id| (id, commit.seq));
+            Arc::make_mut(&mut self.removed).extend(removed);
+        }
+        self.locked_ms = commit.locked_ms;
         self.seq = commit.seq;
         self.head = Head(hash);
         Ok(())
@@ -227,6 +238,7 @@ impl RepositoryState {
             boundary: boundary.max(self.boundary),
             damaged_packs: listed(&self.damaged_packs),
             damaged_points: listed(&self.damaged_points),
+            locked_ms: self.locked_ms,
         }
     }
 
@@ -246,6 +258,7 @@ impl RepositoryState {
             seq: checkpoint.seq,
             head: Head(checkpoint.commit_hash),
             boundary: checkpoint.boundary,
+            locked_ms: checkpoint.locked_ms,
             ..Self::default()
         };
         for manifest in checkpoint.points {
@@ -253,8 +266,9 @@ impl RepositoryState {
                 return Err(bad("a recovery point twice"));
             }
         }
+        let removed = Arc::make_mut(&mut state.removed);
         for point in checkpoint.removed_points {
-            if state.points.contains_key(&point.id) || state.removed.insert(point.id, point.seq).is_some() {
+            if state.points.contains_key(&point.id) || removed.insert(point.id, point.seq).is_some() {
                 return Err(bad("a removed recovery point twice"));
             }
         }

@@ -95,8 +95,12 @@ pub(super) async fn run(
     // It takes the run along, and with it what could explain a failure.
     let relied_on = state.relied_on();
     let repository = state.repository.clone();
+    let reporter = state.reporter.clone();
     match state.commit(usage_before).await {
-        Ok(report) => Ok(report),
+        Ok(report) => Ok(BackupReport {
+            lock: repository.lock_point(&report.point, &reporter).await,
+            ..report
+        }),
         Err(error) => Err(relied_on.explain(&repository, error).await),
     }
 }
@@ -649,6 +653,7 @@ impl Run {
             usage,
             issues: self.ledger.entries,
             duration: env.clock.monotonic().saturating_sub(before.1),
+            lock: None,
         })
     }
 }

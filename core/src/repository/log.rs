@@ -68,6 +68,11 @@ impl Shared {
         Ok(opened)
     }
 
+    /// Whether somebody removed checkpoint `seq` since it was listed, as reclaim does when there are newer ones.
+    pub(crate) async fn checkpoint_gone(&self, seq: u64, newest: u64) -> Result<bool> {
+        Ok(seq < newest && self.objects.size(&paths::checkpoint(seq)).await?.is_none())
+    }
+
     /// Reads commits that are newer than the view.
     pub(crate) async fn refresh(self: &Arc<Self>) -> Result<()> {
         let _moving = self.log.lock().await;
@@ -175,6 +180,13 @@ impl Shared {
         keys: Option<&KeySet>,
     ) -> Result<Option<u64>> {
         view.check_writable("nothing can be written to this repository")?;
+        if self.objects.retention.promise().is_none() && view.state.locked_ms().is_some() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the log says that points are immutable here, and format.json, as it was read, does not",
+            )
+            .with_hint("Open again; if format.json was replaced, set the days of immutability anew."));
+        }
         let operations = without_known_segments(&view.state, operations);
         let operations = match self.keep_needed(view, operations).await {
             Ok(operations) => operations,
@@ -239,6 +251,7 @@ impl Shared {
             writer: self.token,
             time_ms: self.env.clock.now().timestamp_millis(),
             software: SOFTWARE.to_owned(),
+            locked_ms: self.objects.retention.locked_after(state, &operations),
             operations,
         }
     }
@@ -326,6 +339,7 @@ impl Shared {
             .copied()
             .collect();
         self.add_segments(&added).await?;
+        self.objects.retention.learn(&view.state, record.locked_ms);
         let mut last_removal = view.last_removal;
         for operation in &record.operations {
             match operation {

@@ -12,11 +12,12 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use nakivo_repo_format::FormatError;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
+use super::retain::Retention;
 use crate::error::{Error, ErrorKind, Result};
 use crate::seams::Environment;
-use crate::store::{describe, io_kind, service_kind};
+use crate::store::{RetainUntil, Store, describe, io_kind, service_kind};
 
 /// How often one operation is tried in all.
 const MAX_TRIES: u32 = 5;
@@ -37,8 +38,10 @@ pub(crate) enum Put {
 /// A store with the repository's rules for talking to it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Objects {
-    store: Arc<dyn ObjectStore>,
-    env: Environment,
+    pub(super) store: Store,
+    pub(super) env: Environment,
+    /// What is locked here.
+    pub(crate) retention: Arc<Retention>,
 }
 
 enum Class {
@@ -49,8 +52,12 @@ enum Class {
 }
 
 impl Objects {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, env: Environment) -> Self {
-        Self { store, env }
+    pub(crate) fn new(store: impl Into<Store>, env: Environment) -> Self {
+        Self {
+            store: store.into(),
+            retention: Arc::new(Retention::new(env.clock.now())),
+            env,
+        }
     }
 
     /// The whole object, or `None` if there is none. Refuses one larger than `limit` bytes before reading it.
@@ -211,12 +218,37 @@ impl Objects {
         self.check_kept(path, bytes.len() as u64).await
     }
 
+    /// Creates an object that is locked until then.
+    pub(crate) async fn create_locked(
+        &self,
+        path: &str,
+        payload: impl Into<PutPayload>,
+        until: DateTime<Utc>,
+    ) -> Result<Put> {
+        self.put_until(path, payload.into(), PutMode::Create, Some(RetainUntil(until)))
+            .await
+    }
+
     async fn put(&self, path: &str, payload: PutPayload, mode: PutMode) -> Result<Put> {
+        let until = self.retain_until(path).await?;
+        self.put_until(path, payload, mode, until).await
+    }
+
+    async fn put_until(
+        &self,
+        path: &str,
+        payload: PutPayload,
+        mode: PutMode,
+        until: Option<RetainUntil>,
+    ) -> Result<Put> {
         let location = Path::from(path);
-        let options = PutOptions {
+        let mut options = PutOptions {
             mode,
             ..PutOptions::default()
         };
+        if let Some(until) = until {
+            options.extensions.insert(until);
+        }
         let write = || self.store.put_opts(&location, payload.clone(), options.clone());
         match self.retry(path, "write", true, write).await? {
             Outcome::Done(_) => Ok(Put::Created),
@@ -279,7 +311,7 @@ impl Objects {
         }
     }
 
-    async fn retry<T, F>(
+    pub(super) async fn retry<T, F>(
         &self,
         path: &str,
         verb: &str,
@@ -339,7 +371,7 @@ fn judge_kept(path: &str, size: u64, found: Result<Option<u64>>) -> Result<()> {
     }
 }
 
-enum Outcome<T> {
+pub(super) enum Outcome<T> {
     Done(T),
     NotFound,
     Exists,

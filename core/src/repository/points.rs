@@ -23,7 +23,7 @@ const MAX_DESCRIPTION_CHARS: usize = 1_000;
 pub struct DeletedPoints {
     /// The points that went, or would go, in the order of their commits.
     pub deleted: Vec<PointId>,
-    /// Points that the filter means and that stay because they are protected.
+    /// Points that the filter means and that stay because they are protected or immutable.
     pub kept: Vec<PointId>,
     /// Number of the commit that removed them; `None` for a preview, or when there was nothing to remove.
     pub commit: Option<u64>,
@@ -83,6 +83,14 @@ impl Repository {
             .await
     }
 
+    /// Until when the repository promises that nobody can remove this point; `None`: it does not, or not any more.
+    #[must_use]
+    pub fn immutable_until(&self, point: &Manifest) -> Option<DateTime<Utc>> {
+        let promise = self.shared.objects.retention.promise()?;
+        let until = DateTime::from_timestamp_millis(point.finished_ms)? + promise.length();
+        (until > self.environment().clock.now()).then_some(until)
+    }
+
     async fn edit_point(
         &self,
         point: PointId,
@@ -105,11 +113,11 @@ impl Repository {
 
     /// Removes the recovery points that `filter` means, all or none of them. What only they needed is freed by reclaim.
     ///
-    /// Protected points stay and are told, unless `filter` names them: then nothing is removed. With `preview`, nothing is
+    /// Protected and immutable points stay and are told, unless `filter` names them: then nothing is removed. With `preview`, nothing is
     /// removed either way.
     ///
     /// # Errors
-    /// `Immutable` if a point that the filter names is protected; `NotFound` if one that it names does not exist; those of
+    /// `Immutable` if a point that the filter names is protected or not yet old enough where points are immutable; `NotFound` if one that it names does not exist; those of
     /// [`Repository::commit`].
     pub async fn delete_points(
         &self,
@@ -129,12 +137,23 @@ impl Repository {
                 return Err(Error::not_found("recovery point", missing));
             }
             let chosen = filter.choose(state, &self.shared.view().ranks);
-            let (kept, deleted): (Vec<_>, Vec<_>) = chosen
-                .into_iter()
-                .partition(|manifest| is_protected(manifest.protection, now));
+            let (kept, deleted): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|manifest| {
+                is_protected(manifest.protection, now) || self.immutable_until(manifest).is_some()
+            });
             if named.is_some()
                 && let Some(protected) = kept.first()
             {
+                if let Some(until) = self.immutable_until(protected) {
+                    return Err(Error::new(
+                        ErrorKind::Immutable,
+                        format!(
+                            "recovery point {} is immutable until {}",
+                            protected.id,
+                            until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+                        ),
+                    )
+                    .with_hint("Delete it after that time."));
+                }
                 return Err(Error::new(
                     ErrorKind::Immutable,
                     format!("recovery point {} is protected", protected.id),

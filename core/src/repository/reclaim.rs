@@ -29,6 +29,7 @@ use super::index::PackUsage;
 use super::objects::corrupt;
 use super::reach::Reach;
 use super::read::Pattern;
+use super::retain::Removal;
 use super::shared::{Shared, View};
 use super::write::{Writer, store_segment};
 use crate::error::{Error, ErrorKind, Result};
@@ -49,6 +50,8 @@ const MAX_SMALL_PACKS: usize = 32;
 const SMALL_SEGMENT_CHUNKS: u64 = 10_000;
 /// Chunks of a rewritten index segment at most.
 const MAX_SEGMENT_CHUNKS: usize = 250_000;
+/// Checkpoints that stay, the newest ones: should one be damaged, the one before does.
+const KEPT_CHECKPOINTS: usize = 4;
 /// Objects read or deleted at once.
 const PARALLEL: usize = 8;
 
@@ -146,10 +149,16 @@ pub struct ReclaimReport {
     pub stray_bytes: u64,
     /// Packs that wait for the end of the grace period, after this call.
     pub waiting_packs: u64,
-    /// Objects that were deleted: packs and index segments.
+    /// Objects that were deleted: packs, index segments, and checkpoints with enough newer ones.
     pub deleted_objects: u64,
     /// Bytes of the store that were freed, by this call.
     pub freed_bytes: u64,
+    /// Objects that were to be deleted and stay because they are locked; a call after that time deletes them.
+    pub locked_objects: u64,
+    /// Their bytes.
+    pub locked_bytes: u64,
+    /// When the last of these locks ends, as far as the store says, milliseconds since 1970 UTC.
+    pub locked_until_ms: Option<i64>,
 }
 
 impl ReclaimReport {
@@ -230,8 +239,16 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
     if !options.preview && options.reencrypt {
         reclaim.replace_checkpoints().await?;
     }
+    if !options.preview {
+        reclaim.thin_checkpoints().await?;
+    }
     reclaim.report.waiting_packs = shared.view().state.tombstones().len() as u64;
-    Ok(reclaim.report)
+    let report = reclaim.report;
+    if !options.preview {
+        // Only now, when what is to go no longer gets a new lock.
+        repository.keep_locked_or_note(reporter).await?;
+    }
+    Ok(report)
 }
 
 /// Moves what is needed out of these damaged packs and tombstones them. A pack of which something needed is lost stays: it
@@ -264,6 +281,8 @@ struct Reclaim<'a> {
     epoch: u32,
     /// Whether that holds for index segments now.
     replace_segments: bool,
+    /// What was to go and is locked.
+    locked: HashSet<String>,
 }
 
 /// A set of positions in the index.
@@ -309,6 +328,7 @@ impl<'a> Reclaim<'a> {
             now: shared.env.clock.now(),
             epoch: shared.keys().epoch(),
             replace_segments: false,
+            locked: HashSet::new(),
         }
     }
 }
@@ -685,8 +705,37 @@ impl Reclaim<'_> {
         self.delete(outdated).await
     }
 
+    /// Removes checkpoints of which there are enough newer ones. Each repeats the state, so all of them together grow with the
+    /// square of time; the log still has every commit.
+    async fn thin_checkpoints(&mut self) -> Result<()> {
+        let numbers = self.shared.list_numbers(paths::CHECKPOINT, None).await?;
+        let Some(surplus) = numbers
+            .len()
+            .checked_sub(KEPT_CHECKPOINTS)
+            .filter(|surplus| *surplus > 0)
+        else {
+            return Ok(());
+        };
+        let kept = &numbers[surplus..];
+        for seq in kept {
+            match self.shared.read_checkpoint(*seq).await {
+                Ok(_) => {}
+                // Heal's to replace; until then an older one may be what opening needs.
+                Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.delete(
+            numbers[..surplus]
+                .iter()
+                .map(|seq| paths::checkpoint(*seq))
+                .collect(),
+        )
+        .await
+    }
+
     /// Tombstoned packs whose grace period is over.
-    async fn expired(&self, view: &View) -> Result<BTreeSet<PackId>> {
+    async fn expired(&mut self, view: &View) -> Result<BTreeSet<PackId>> {
         let mut expired: HashMap<u64, bool> = HashMap::new();
         let mut packs = BTreeSet::new();
         for (pack, seq) in view.state.tombstones() {
@@ -708,7 +757,48 @@ impl Reclaim<'_> {
                 packs.insert(*pack);
             }
         }
-        Ok(packs)
+        self.without_locked(packs).await
+    }
+
+    /// Leaves out packs that are locked: they keep their tombstones, and nothing is tried in vain.
+    async fn without_locked(&mut self, packs: BTreeSet<PackId>) -> Result<BTreeSet<PackId>> {
+        if self.shared.objects.retention.promise().is_none() {
+            return Ok(packs);
+        }
+        let objects = &self.shared.objects;
+        let looked: Vec<(PackId, Removal, u64)> = stream::iter(packs)
+            .map(|pack| async move {
+                let path = paths::pack(&pack);
+                let removal = objects.is_locked(&path).await?;
+                let size = match removal {
+                    Removal::Locked(_) => objects.size(&path).await?.unwrap_or(0),
+                    Removal::Gone => 0,
+                };
+                Ok::<_, Error>((pack, removal, size))
+            })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        let mut free = BTreeSet::new();
+        for (pack, removal, size) in looked {
+            match removal {
+                Removal::Gone => {
+                    free.insert(pack);
+                }
+                Removal::Locked(until) => self.note_locked(paths::pack(&pack), size, until),
+            }
+        }
+        Ok(free)
+    }
+
+    /// Each object once, however often it is met.
+    fn note_locked(&mut self, path: String, size: u64, until: Option<DateTime<Utc>>) {
+        if self.locked.insert(path) {
+            self.report.locked_objects += 1;
+            self.report.locked_bytes += size;
+            let until = until.map(|until| until.timestamp_millis());
+            self.report.locked_until_ms = self.report.locked_until_ms.max(until);
+        }
     }
 
     /// Index segments without these packs: those to add, and those that they replace.
@@ -811,17 +901,24 @@ impl Reclaim<'_> {
 
     async fn delete(&mut self, names: Vec<String>) -> Result<()> {
         let objects = &self.shared.objects;
-        let sizes: Vec<u64> = stream::iter(names)
+        let removed: Vec<(String, u64, Removal)> = stream::iter(names)
             .map(|path| async move {
                 let size = objects.size(&path).await?.unwrap_or(0);
-                objects.delete(&path).await?;
-                Ok::<u64, Error>(size)
+                let removal = objects.remove(&path).await?;
+                Ok::<_, Error>((path, size, removal))
             })
             .buffer_unordered(PARALLEL)
             .try_collect()
             .await?;
-        self.report.deleted_objects += sizes.len() as u64;
-        self.report.freed_bytes += sizes.iter().sum::<u64>();
+        for (path, size, removal) in removed {
+            match removal {
+                Removal::Gone => {
+                    self.report.deleted_objects += 1;
+                    self.report.freed_bytes += size;
+                }
+                Removal::Locked(until) => self.note_locked(path, size, until),
+            }
+        }
         Ok(())
     }
 }

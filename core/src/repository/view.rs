@@ -127,6 +127,8 @@ pub struct RepositoryInfo {
     pub epoch: u32,
     /// What is sealed in which epoch, ascending. More than one: after a rotation, until everything was encrypted anew.
     pub epochs: Vec<EpochUsage>,
+    /// How long recovery points stay whatever anybody does; `None`: nothing is locked.
+    pub immutable: Option<super::Immutability>,
     /// Whether damage of the log allows reading only.
     pub read_only: bool,
     /// Where the log is damaged.
@@ -419,6 +421,7 @@ impl Repository {
             ratio,
             epoch: self.shared.keys().epoch(),
             epochs,
+            immutable: self.immutability(),
             read_only: !view.log_damage.is_empty(),
             log_damage: view.log_damage.clone(),
             damaged_points: view.state.damaged_points().len(),

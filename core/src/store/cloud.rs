@@ -10,6 +10,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::{Host, Url};
 
 use super::http::Http;
+use super::locks::ObjectLocks;
 use super::settings::{Secret, StoreSettings};
 use super::{FOLDER, Service, describe, io_error, service_kind};
 use crate::error::{Error, ErrorKind, Result};
@@ -30,19 +31,24 @@ fn retry() -> RetryConfig {
     }
 }
 
-/// A client of the bucket. Reads files; talks to nobody.
+/// A client of a bucket, and its locks where the service has them.
+type Client = (Arc<dyn ObjectStore>, Option<Arc<dyn ObjectLocks>>);
+
+/// A client of the bucket; its locks are those of `folder`, which ends with a slash. Reads files; talks to nobody.
+#[cfg_attr(not(feature = "s3"), allow(unused_variables, reason = "only S3 has locks"))]
 pub(super) fn client(
     service: Service,
     bucket: &str,
+    folder: &str,
     settings: &StoreSettings,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<Client> {
     match service {
         #[cfg(feature = "s3")]
-        Service::S3 => s3(bucket, section("s3", settings.s3.as_ref())?),
+        Service::S3 => s3(bucket, folder, section("s3", settings.s3.as_ref())?),
         #[cfg(feature = "azure")]
-        Service::Azure => azure(bucket, section("azure", settings.azure.as_ref())?),
+        Service::Azure => Ok((azure(bucket, section("azure", settings.azure.as_ref())?)?, None)),
         #[cfg(feature = "gcs")]
-        Service::Gcs => gcs(bucket, section("gcs", settings.gcs.as_ref())?),
+        Service::Gcs => Ok((gcs(bucket, section("gcs", settings.gcs.as_ref())?)?, None)),
         #[allow(unreachable_patterns, reason = "unreachable where all features are on")]
         _ => Err(super::not_built(service)),
     }
@@ -59,8 +65,9 @@ fn section<'s, T>(name: &str, section: Option<&'s T>) -> Result<&'s T> {
 }
 
 #[cfg(feature = "s3")]
-fn s3(bucket: &str, settings: &super::S3Settings) -> Result<Arc<dyn ObjectStore>> {
-    use object_store::aws::AmazonS3Builder;
+fn s3(bucket: &str, folder: &str, settings: &super::S3Settings) -> Result<Client> {
+    use super::s3_locks::{S3Locks, Signer};
+    use object_store::aws::{AmazonS3Builder, AwsCredential};
 
     let endpoint = endpoint(settings.endpoint.as_deref(), settings.allow_http)?;
     let region = match (&settings.region, &endpoint) {
@@ -77,12 +84,25 @@ fn s3(bucket: &str, settings: &super::S3Settings) -> Result<Arc<dyn ObjectStore>
         settings.secret_access_key.as_ref(),
         settings.secret_access_key_file.as_deref(),
     )])?;
+    let credential = AwsCredential {
+        key_id: id.to_owned(),
+        secret_key: secret.1.expose().to_owned(),
+        token: settings
+            .session_token
+            .as_ref()
+            .map(|token| token.expose().to_owned()),
+    };
+    let signer = Arc::new(Signer::new(credential, region));
+    let http = http(
+        endpoint.is_some(),
+        settings.allow_http,
+        settings.ca_file.as_deref(),
+    )?
+    .with_signer(Arc::clone(&signer));
+    let root = bucket_url(bucket, region, endpoint.as_deref(), settings.virtual_hosted)?;
+    let locks = S3Locks::new(http.clone(), signer, root, folder);
     let mut builder = AmazonS3Builder::new()
-        .with_http_connector(http(
-            endpoint.is_some(),
-            settings.allow_http,
-            settings.ca_file.as_deref(),
-        )?)
+        .with_http_connector(http)
         .with_client_options(options())
         .with_retry(retry())
         .with_bucket_name(bucket)
@@ -98,7 +118,20 @@ fn s3(bucket: &str, settings: &super::S3Settings) -> Result<Arc<dyn ObjectStore>
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint).with_allow_http(true);
     }
-    Ok(Arc::new(builder.build().map_err(refused)?))
+    let client = Arc::new(builder.build().map_err(refused)?);
+    Ok((client, Some(Arc::new(locks))))
+}
+
+/// Root of a bucket, with a slash at its end.
+#[cfg(feature = "s3")]
+fn bucket_url(bucket: &str, region: &str, endpoint: Option<&str>, in_host: bool) -> Result<Url> {
+    let text = match (endpoint, in_host) {
+        (Some(endpoint), true) => format!("{endpoint}/"),
+        (Some(endpoint), false) => format!("{endpoint}/{bucket}/"),
+        (None, true) => format!("https://{bucket}.s3.{region}.amazonaws.com/"),
+        (None, false) => format!("https://s3.{region}.amazonaws.com/{bucket}/"),
+    };
+    Url::parse(&text).map_err(|_| Error::invalid("region", region, "the name of a region"))
 }
 
 #[cfg(feature = "azure")]

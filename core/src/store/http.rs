@@ -29,6 +29,9 @@ const SLOWEST_SENDING: u64 = 32 << 10;
 pub(super) struct Http {
     reading: reqwest::Client,
     sending: reqwest::Client,
+    /// Signs anew what gets a lock on its way.
+    #[cfg(feature = "s3")]
+    signer: Option<std::sync::Arc<super::s3_locks::Signer>>,
 }
 
 impl Http {
@@ -71,7 +74,16 @@ impl Http {
         Ok(Self {
             reading: build(Some(READ_TIMEOUT))?,
             sending: build(None)?,
+            #[cfg(feature = "s3")]
+            signer: None,
         })
+    }
+
+    /// The same client; a put that asks for a lock gets one.
+    #[cfg(feature = "s3")]
+    pub(super) fn with_signer(mut self, signer: std::sync::Arc<super::s3_locks::Signer>) -> Self {
+        self.signer = Some(signer);
+        self
     }
 }
 
@@ -81,9 +93,27 @@ impl HttpConnector for Http {
     }
 }
 
+#[cfg(feature = "s3")]
+impl Http {
+    /// The request with the lock that it asks for.
+    fn locked(&self, mut request: HttpRequest) -> std::result::Result<HttpRequest, HttpError> {
+        if let (Some(until), Some(signer)) = (
+            request.extensions().get::<super::RetainUntil>().copied(),
+            &self.signer,
+        ) {
+            signer
+                .lock(&mut request, until.0)
+                .map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+        }
+        Ok(request)
+    }
+}
+
 #[async_trait]
 impl HttpService for Http {
     async fn call(&self, request: HttpRequest) -> std::result::Result<HttpResponse, HttpError> {
+        #[cfg(feature = "s3")]
+        let request = self.locked(request)?;
         let (parts, body) = request.into_parts();
         let url = reqwest::Url::parse(&parts.uri.to_string())
             .map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;

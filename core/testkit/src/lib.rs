@@ -13,13 +13,16 @@
 pub mod clock;
 pub mod content;
 pub mod crash;
+pub mod disk;
 pub mod fault;
 pub mod image;
 pub mod keys;
 pub mod lab;
+pub mod locks;
 pub mod logical;
 pub mod oracle;
 pub mod random;
 pub mod scenario;
 pub mod schedules;
 pub mod scripted;
+pub mod stored;

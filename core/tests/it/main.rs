@@ -1,6 +1,8 @@
 //! One binary for all integration tests of the crate: linking is the slow part.
 
 mod folder;
+#[cfg(feature = "servers")]
+mod locks;
 mod recovery;
 #[cfg(feature = "measure")]
 mod recovery_large;

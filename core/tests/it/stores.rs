@@ -115,7 +115,7 @@ on_every_store!(
 );
 
 async fn opened(place: &Place) -> Arc<dyn ObjectStore> {
-    place.location.create_with(&place.settings).await.unwrap()
+    place.location.create_with(&place.settings).await.unwrap().into()
 }
 
 async fn create(store: &dyn ObjectStore, path: &Path, bytes: Bytes) -> Result<PutResult, StoreError> {

@@ -18,6 +18,7 @@ mod export;
 mod find;
 mod heal;
 mod keys;
+mod locks;
 mod object;
 pub(crate) mod point;
 mod recover;
@@ -33,6 +34,8 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Repo(Repo::Info(info)) => repo::info(session, info).await,
         Command::Repo(Repo::Verify(verify)) => repo::verify(session, verify).await,
         Command::Repo(Repo::Reclaim(reclaim)) => care::reclaim(session, reclaim).await,
+        Command::Repo(Repo::Lock(lock)) => locks::lock(session, lock).await,
+        Command::Repo(Repo::Unhide(unhide)) => locks::unhide(session, unhide).await,
         Command::Repo(Repo::Key(key)) => keys::run(session, key).await,
         Command::Repo(Repo::Heal(arguments)) => heal::run(session, arguments).await,
         Command::Repo(Repo::List) => registry::list(session).await,

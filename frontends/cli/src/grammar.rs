@@ -229,6 +229,10 @@ mod copy;
 
 pub(crate) use copy::RepoCopy;
 
+mod locks;
+
+pub(crate) use locks::{RepoLock, RepoUnhide};
+
 mod registry;
 
 pub(crate) use registry::{RepoEdit, RepoImport, RepoNamed, RepoRefresh, RepoRemove};
@@ -252,9 +256,12 @@ For s3:, az: and gs: the bucket or container must exist. The file for --store-co
   service_account_file = \"key.json\"
 ca_file = \"ca.pem\" in a section adds authorities that are trusted.
 
+--immutable-days is proven by trying to break a lock; what is stored is locked for half as long again, and paid for until then.
+
 Examples:
   nakivo repo init file:/backup/vault --passphrase-file vault.pass
   nakivo repo init s3:bucket/vault --store-config store.toml --passphrase-file vault.pass
+  nakivo repo init s3:bucket/vault --store-config store.toml --passphrase-file vault.pass --immutable-days 30
   nakivo repo init file:vault --no-encryption --compression best")]
     Init(RepoInit),
     /// Show what a repository holds
@@ -263,7 +270,7 @@ Examples:
     /// Read and authenticate what the recovery points need
     #[command(after_help = "\
 Exit code 1 if anything is damaged or missing; each damaged object is named with the items that need it, and the points are
-marked. Exit code 3 if time ran out.
+marked. Exit code 3 if time ran out, or if points are immutable here and a lock is shorter than promised.
 
 Examples:
   nakivo repo verify file:/backup/vault --passphrase-file vault.pass
@@ -289,6 +296,12 @@ Examples:
   nakivo repo reclaim file:/backup/vault --preview
   nakivo repo reclaim file:/backup/vault")]
     Reclaim(RepoReclaim),
+    /// Renew the locks of an immutable repository
+    #[command(after_help = locks::LOCK_HELP)]
+    Lock(RepoLock),
+    /// Bring back what somebody deleted in a bucket that keeps versions
+    #[command(after_help = locks::UNHIDE_HELP)]
+    Unhide(RepoUnhide),
     /// Passphrases and keys that open a repository
     #[command(
         subcommand,
@@ -313,7 +326,7 @@ What is stored is whole at every moment. A command of another process that is ru
 
 Example:\n  nakivo repo detach vault")]
     Detach(RepoNamed),
-    /// Change name, location, secret files or description
+    /// Change name, location, secret files, description or days of immutability
     #[command(
         after_help = "Example:\n  nakivo repo edit vault --url file:/mnt/new/vault --description \"moved\""
     )]
@@ -334,6 +347,9 @@ pub(crate) struct RepoInit {
     /// How hard to compress
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = CompressionLevel::Medium)]
     pub(crate) compression: CompressionLevel,
+    /// Nobody can remove a recovery point for so many days after it was made, 1 to 3650; needs an S3 bucket with object lock
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) immutable_days: Option<u32>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]

@@ -63,6 +63,18 @@ impl Session {
         self.open_url(&place.url, &place.store, &place.passphrase).await
     }
 
+    /// Location and store settings of the repository that is meant, without opening it.
+    pub(crate) async fn whereabouts(&self, place: &PlaceArgs) -> Result<(String, StoreArgs)> {
+        let given = place.store.store_config.clone();
+        let Some(name) = name_of(&place.url) else {
+            let store_config = given;
+            return Ok((place.url.clone(), StoreArgs { store_config }));
+        };
+        let entry = Registry::new(&self.environment).get(&name).await?;
+        let store_config = given.or(entry.store_config);
+        Ok((entry.url, StoreArgs { store_config }))
+    }
+
     /// Opens a repository by its location, or by the name it is known by.
     pub(crate) async fn open_url(
         &self,

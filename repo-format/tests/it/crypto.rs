@@ -118,6 +118,7 @@ fn sealing_is_as_documented() {
         time_ms: 2,
         software: "x".repeat(300),
         operations: Vec::new(),
+        locked_ms: None,
     };
     let (_, bytes) = record.seal(&keys, &mut crate::fixtures::codec()).unwrap();
     let key = derived("nakivo repository v1 seal", Some(0), 64);

@@ -322,6 +322,7 @@ impl Gen {
             time_ms: self.time(),
             software: self.text(),
             operations: operations.into_iter().map(|tag| self.operation(tag)).collect(),
+            locked_ms: self.maybe(Self::time),
         }
     }
 
@@ -344,6 +345,7 @@ impl Gen {
             boundary: seq / 2,
             damaged_packs: self.maybe(|g| g.list(2, Self::damaged_pack)),
             damaged_points: self.maybe(|g| g.list(2, Self::point_damage)),
+            locked_ms: self.maybe(Self::time),
         }
     }
 

@@ -17,6 +17,7 @@ fn commit(state: &RepositoryState, operations: Vec<Operation>) -> CommitRecord {
         time_ms: 0,
         software: String::new(),
         operations,
+        locked_ms: None,
     }
 }
 
@@ -288,6 +289,7 @@ fn damage_is_known_until_it_is_gone() {
             time_ms: 0,
             software: String::new(),
             operations,
+            locked_ms: None,
         };
         state.apply(hash(&commit), &commit)
     };

@@ -175,6 +175,7 @@ fn commit() -> CommitRecord {
         time_ms: 1_700_000_061_000,
         software: "nakivo 0.1.0".into(),
         operations: operations(),
+        locked_ms: None,
     }
 }
 
@@ -312,6 +313,7 @@ fn checkpoints() {
         boundary: 1,
         damaged_packs: None,
         damaged_points: None,
+        locked_ms: None,
     };
     let bytes = golden("checkpoint.bin", &checkpoint.seal(&keys, &mut codec).unwrap());
     assert_eq!(
@@ -367,6 +369,7 @@ fn damage() {
         boundary: 0,
         damaged_packs: Some(packs),
         damaged_points: Some(points),
+        locked_ms: None,
     };
     let bytes = golden(
         "checkpoint-damage.bin",

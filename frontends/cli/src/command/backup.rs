@@ -12,7 +12,7 @@ use nakivo_core::repository::Repository;
 use nakivo_core::{Error, ErrorKind, Result};
 use serde_json::json;
 
-use super::account;
+use super::{account, locks};
 use crate::exit::Exit;
 use crate::grammar::{BackupFolder, BackupM365, Service};
 use crate::session::Session;
@@ -125,6 +125,8 @@ pub(crate) struct Totals {
     pub(crate) bytes_stored: u64,
     pub(crate) requests: u64,
     pub(crate) first_error: Option<Error>,
+    /// Points of which not everything is locked as promised.
+    pub(crate) unlocked: u64,
 }
 
 impl Totals {
@@ -184,7 +186,7 @@ async fn all(
         // Each failure was reported when it happened. If nothing at all was backed up, the first cause decides.
         Some(error) if totals.complete + totals.partial == 0 => Ok(Exit::of(&error)),
         Some(_) => Ok(Exit::partial(partial_ok)),
-        None if totals.partial > 0 => Ok(Exit::partial(partial_ok)),
+        None if totals.partial + totals.unlocked > 0 => Ok(Exit::partial(partial_ok)),
         None => Ok(Exit::Ok),
     }
 }
@@ -211,7 +213,9 @@ pub(crate) async fn run(
         match session.follow(&title, running).await {
             Ok(report) => {
                 totals.add(&report);
-                render(session, &report);
+                if !render(session, &report) {
+                    totals.unlocked += 1;
+                }
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => {
                 return Err(error.with_hint("Run the same command again to resume."));
@@ -232,7 +236,8 @@ pub(crate) fn label(object: &ObjectRecord) -> String {
     object.address.clone().unwrap_or_else(|| object.name.clone())
 }
 
-fn render(session: &Session, report: &BackupReport) {
+/// Says what a run did; `false` if its point is not locked as promised.
+fn render(session: &Session, report: &BackupReport) -> bool {
     let output = &session.output;
     let counts = &report.counts;
     output.record(
@@ -253,6 +258,7 @@ fn render(session: &Session, report: &BackupReport) {
             "usage": report.usage,
             "issues": report.issues.len(),
             "duration_ms": milliseconds(report.duration),
+            "immutable": locks::point_fields(report.lock.as_ref()),
         }),
     );
     let outcome = match report.outcome {
@@ -284,6 +290,7 @@ fn render(session: &Session, report: &BackupReport) {
             text::counted(counts.resumed, "item")
         ));
     }
+    locks::render_point(session, &label(&report.object), report.lock.as_ref())
 }
 
 /// The first digits of an id, enough to name it.

@@ -452,8 +452,13 @@ pub(super) async fn reclaim(session: &Session, arguments: &RepoReclaim) -> Resul
     for (label, value) in lines {
         output.line(format!("{label:<14} {value}"));
     }
+    if let Some(line) = super::locks::reclaim_line(&report) {
+        output.line(line);
+    }
     output.line(if report.preview {
         format!("{} can be freed.", text::size(report.reclaimable_bytes()))
+    } else if report.locked_objects > 0 {
+        "What is locked stays; run this again after that time to delete it.".to_owned()
     } else if report.waiting_packs > 0 {
         format!(
             "{} unused and kept for the grace time; run this again after it to delete them.",

@@ -165,6 +165,13 @@ pub(super) async fn edit(session: &Session, arguments: &RepoEdit) -> Result<Exit
     let passphrase_file = absolute(edits.passphrase_file.clone())?;
     let key_file = absolute(edits.key_file.clone())?;
     let store_config = absolute(edits.store_config.clone())?;
+    let mut exit = Exit::Ok;
+    if let Some(days) = edits.immutable_days {
+        let repository = session.open_registered(&arguments.named.name, true).await?;
+        let setting = repository.set_immutable_days(days);
+        let report = session.follow("renew locks", setting).await?;
+        exit = super::locks::render_renewal(session, &report)?;
+    }
     let entry = registry(session)
         .edit(&arguments.named.name, |entry| {
             if let Some(name) = &edits.new_name {
@@ -182,7 +189,7 @@ pub(super) async fn edit(session: &Session, arguments: &RepoEdit) -> Result<Exit
         })
         .await?;
     said(session, &entry, "changed");
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 /// Reads the figures anew, one repository after the other.

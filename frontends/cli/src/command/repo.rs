@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::backup::short;
+use super::locks;
 use crate::exit::Exit;
 use crate::grammar::{CompressionLevel, RepoInfo, RepoInit, RepoVerify};
 use crate::output::Output;
@@ -39,7 +40,8 @@ pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit
             CompressionLevel::Fast => Compression::Fast,
             CompressionLevel::Medium => Compression::Medium,
             CompressionLevel::Best => Compression::Best,
-        });
+        })
+        .with_immutable_days(arguments.immutable_days);
     let repository = session
         .unless_cancelled(async {
             let store = location.create_with(&settings).await?;
@@ -53,6 +55,12 @@ pub(super) async fn init(session: &Session, arguments: &RepoInit) -> Result<Exit
         config.id,
         text::escape(&location.to_string())
     ));
+    if let Some(days) = config.immutable_days {
+        session.output.line(format!(
+            "Nobody can remove a recovery point for {} after it was made: proven by trying.",
+            text::counted(days.into(), "day")
+        ));
+    }
     if config.encrypted {
         session
             .output
@@ -136,6 +144,9 @@ pub(super) async fn info(session: &Session, arguments: &RepoInfo) -> Result<Exit
     for (label, value) in lines {
         output.line(format!("{label:<14} {}", text::escape(&value)));
     }
+    if let Some(immutable) = &info.immutable {
+        output.line(format!("{:<14} {}", "immutable", locks::info_words(immutable)));
+    }
     for usage in info.epochs.iter().filter(|usage| usage.epoch < info.epoch) {
         output.line(format!("{:<14} {}", "older epoch", older_epoch(usage)));
     }
@@ -208,8 +219,19 @@ pub(super) async fn verify(session: &Session, arguments: &RepoVerify) -> Result<
     if let Some(digits) = &arguments.point {
         options = options.with_point(repository.point_by_id(digits)?.id);
     }
+    let whole = arguments.sample.is_none() && arguments.object.is_none() && arguments.point.is_none();
     let report = session.follow("verify", repository.verify(options)).await?;
-    Ok(render_verify(session, &report))
+    let exit = render_verify(session, &report);
+    if !whole || report.interrupted || repository.immutability().is_none() {
+        return Ok(exit);
+    }
+    if !report.is_clean() {
+        session
+            .output
+            .line("What is missing may only be hidden; see: nakivo repo unhide --preview");
+    }
+    let locked = locks::check(session, &repository).await?;
+    Ok(if exit == Exit::Ok { locked } else { exit })
 }
 
 /// Affected items shown to people for each damaged object; programs get all that the report lists.
@@ -307,5 +329,6 @@ fn describe(location: &StoreLocation, config: &RepositoryConfig) -> serde_json::
         "version": FORMAT_VERSION,
         "encrypted": config.encrypted,
         "compression": config.compression.to_string(),
+        "immutable_days": config.immutable_days,
     })
 }

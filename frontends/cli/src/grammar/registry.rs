@@ -74,6 +74,9 @@ pub(crate) struct RepoEdits {
     /// Note this about it; empty to take the note away
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
+    /// Nobody can remove a recovery point for so many days, 1 to 3650; fewer than before: only what is stored from now on
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) immutable_days: Option<u32>,
 }
 
 #[derive(Debug, Args)]

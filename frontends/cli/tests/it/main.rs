@@ -18,6 +18,7 @@ mod folder;
 mod heal;
 mod help;
 mod keys;
+mod locks;
 mod mail;
 mod registry;
 mod stores;
