@@ -313,7 +313,7 @@ async fn frame(shared: &Arc<Shared>) -> Result<Vec<String>> {
     paths_of.retain(|path| !path.ends_with(".removing"));
     let checkpoints = shared.list_numbers(paths::CHECKPOINT, None).await?;
     let newest = checkpoints.last().copied();
-    paths_of.extend(newest.map(|seq| paths::checkpoint(seq)));
+    paths_of.extend(newest.map(paths::checkpoint));
     let before = newest.unwrap_or(1).saturating_sub(1);
     let after = (before > 0).then(|| paths::commit(before));
     for seq in shared.list_numbers(paths::LOG, after.as_deref()).await? {

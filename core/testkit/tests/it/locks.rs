@@ -423,7 +423,7 @@ async fn what_somebody_deleted_is_noticed_and_comes_back() {
         .put_over(&pack.0, PutOptions::from(PutMode::Overwrite))
         .await;
     let found = repository.unhide(UnhideOptions::default()).wait().await.unwrap();
-    assert_eq!(found.overwritten, [pack.0.clone()], "{found:?}");
+    assert_eq!(found.overwritten, std::slice::from_ref(&pack.0), "{found:?}");
 }
 
 trait PutOver {
