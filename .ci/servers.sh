@@ -1,9 +1,10 @@
-# Object stores for the tests: moto and radosgw (S3), Azurite (Azure). Sourced after lib.sh; `start_servers` installs and
+# Object stores for the tests: moto, radosgw and MinIO (S3), Azurite (Azure). Sourced after lib.sh; `start_servers` installs and
 # starts all of them on loopback, writes a settings file for each and names it in the variables that the tests look for.
 # They end with the script. What they write lies below $target/servers; removed when they stop.
 
 moto_version=5.2.5
 azurite_version=3.35.0
+minio_version=v0.0.0-20260212201848-7aac2a2c5b7c
 servers=$target/servers
 servers_data=
 servers_pids=()
@@ -156,6 +157,30 @@ TOML
   export NAKIVO_TEST_AZURE
 }
 
+# MinIO, where there is Go to build it with: the one server in reach that both keeps locks and, in a bucket that does, creates only
+# what is absent. Its tests say that they are skipped where it is missing.
+start_minio() {
+  local port folder=$servers/minio-$minio_version
+  command -v go >/dev/null 2>&1 || { printf 'MinIO is left out: there is no Go to build it with\n' >&2; return 0; }
+  if [ ! -x "$folder/minio" ]; then
+    GOBIN=$folder CGO_ENABLED=0 go install -ldflags '-s -w' "github.com/minio/minio@$minio_version" \
+      </dev/null >"$servers_data/install.log" 2>&1 || { cat "$servers_data/install.log" >&2; fail "MinIO could not be built"; }
+  fi
+  port=$(free_ports 1)
+  serve minio env MINIO_ROOT_USER=testkey MINIO_ROOT_PASSWORD=testsecret MINIO_BROWSER=off MINIO_UPDATE=off \
+    "$folder/minio" server --quiet --address "127.0.0.1:$port" "$servers_data/minio"
+  until_ready minio 60 make_bucket "http://127.0.0.1:$port" testkey testsecret
+  NAKIVO_TEST_S3_MINIO=$(settings minio <<TOML
+[s3]
+endpoint = "http://127.0.0.1:$port"
+region = "us-east-1"
+access_key_id = "testkey"
+secret_access_key = "testsecret"
+TOML
+  )
+  export NAKIVO_TEST_S3_MINIO
+}
+
 # A whole Ceph cluster of one of each: it is the one S3 server in reach that checks signatures. Authentication stays on:
 # without it radosgw hangs.
 start_radosgw() {
@@ -238,5 +263,6 @@ start_servers() {
   export NO_PROXY="${NO_PROXY:+$NO_PROXY,}127.0.0.1" no_proxy="${no_proxy:+$no_proxy,}127.0.0.1"
   start_moto
   start_azurite
+  start_minio
   start_radosgw
 }

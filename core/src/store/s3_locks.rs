@@ -123,6 +123,10 @@ impl S3Locks {
         Err(match answer.status {
             StatusCode::NOT_FOUND => Error::NotFound { path, source },
             StatusCode::FORBIDDEN => Error::PermissionDenied { path, source },
+            // How MinIO refuses what a lock forbids.
+            StatusCode::BAD_REQUEST if answer.text.contains("WORM protected") => {
+                Error::PermissionDenied { path, source }
+            }
             StatusCode::UNAUTHORIZED => Error::Unauthenticated { path, source },
             StatusCode::NOT_IMPLEMENTED => Error::NotSupported { source },
             _ => Error::Generic { store: "S3", source },

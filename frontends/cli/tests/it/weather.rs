@@ -55,7 +55,7 @@ fn a_missing_permission_is_named_and_5() {
             Emulator::builder()
                 .users(1)
                 .items_per_user(3)
-                .roles(["User.Read.All", "MailboxSettings.Read"])
+                .roles(["User.Read.All", "MailboxSettings.Read", "Files.Read.All"])
                 .start(),
         )
         .unwrap();
