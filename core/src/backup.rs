@@ -15,6 +15,7 @@ use crate::connector::{Connector, Usage};
 use crate::progress::Running;
 use crate::repository::{PointLock, Repository, WriteStats};
 
+mod containers;
 mod damaged;
 pub(crate) mod edits;
 mod fetch;

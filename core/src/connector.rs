@@ -64,6 +64,22 @@ pub struct ItemHead {
 pub enum Change {
     /// A container exists with this head (new, changed or unchanged).
     Container(ItemHead),
+    /// A container of the base exists unchanged. For sources that tell only which containers changed.
+    ContainerKept {
+        /// Where it is and which.
+        item: ItemRef,
+        /// Its name.
+        name: String,
+    },
+    /// A container that was sent in this round, or named as the place of an item, is gone after all; what this run placed
+    /// in it has vanished unless it turns up elsewhere.
+    ContainerGone {
+        /// Its id.
+        id: String,
+    },
+    /// The source begins its enumeration anew in the middle of it. Everything follows once more, containers and rounds as
+    /// well; an item that this run was told of and that does not follow has vanished.
+    Restarted,
     /// Every container of the object has been sent in this round; those of the base that were not are gone, and what
     /// they held has vanished unless it turns up elsewhere.
     ContainersComplete,

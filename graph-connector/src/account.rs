@@ -86,6 +86,18 @@ pub struct AccountConfig {
     /// The certificate's private key (PEM, RSA, PKCS#8 or PKCS#1, not encrypted).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key_file: Option<PathBuf>,
+    /// Resource units that calls about OneDrive may cost in a minute; 0 for no limit but the service's. Default:
+    /// [`DEFAULT_UNITS_PER_MINUTE`], what the service allows an app in an organisation of up to 1,000 licences. A limit that
+    /// the service names in its answers takes its place.
+    #[serde(default = "default_units")]
+    pub onedrive_units_per_minute: u32,
+}
+
+/// Resource units per minute and app that OneDrive and SharePoint allow in the smallest organisations.
+pub const DEFAULT_UNITS_PER_MINUTE: u32 = 1250;
+
+fn default_units() -> u32 {
+    DEFAULT_UNITS_PER_MINUTE
 }
 
 fn default_graph_url() -> String {
@@ -132,6 +144,7 @@ impl AccountConfig {
             client_secret_file: None,
             certificate_file: None,
             private_key_file: None,
+            onedrive_units_per_minute: DEFAULT_UNITS_PER_MINUTE,
         }
     }
 
@@ -159,6 +172,13 @@ impl AccountConfig {
         self
     }
 
+    /// Sets what calls about OneDrive may cost in a minute; 0 for no limit but the service's.
+    #[must_use]
+    pub fn with_units_per_minute(mut self, units: u32) -> Self {
+        self.onedrive_units_per_minute = units;
+        self
+    }
+
     /// Reads settings from TOML text.
     ///
     /// # Errors
@@ -171,7 +191,8 @@ impl AccountConfig {
                 format!("account settings: {}", error.message()),
             )
             .with_hint(
-                "Use the keys display_name, graph_url, login_url, directory_id, app_id and one credential.",
+                "Use the keys display_name, graph_url, login_url, directory_id, app_id, onedrive_units_per_minute and one \
+                 credential.",
             )
         })?;
         config.check()?;

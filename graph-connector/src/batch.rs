@@ -128,6 +128,11 @@ async fn send(
         .json_body(&json!({ "requests": members }))
         .repeatable();
     call.slots = MAILBOX_SLOTS;
+    call.units = match scope {
+        // Each member is counted.
+        Scope::Files => chunk.len() as u32,
+        _ => 0,
+    };
     call.shrinkable = chunk.len() > 1;
     let text = graph.executor.json(&call).await?;
     let mut answers = HashMap::new();

@@ -8,7 +8,7 @@ use nakivo_core::Result;
 use nakivo_core::connector::{
     Change, ChangesRequest, Connector, Fetched, ItemHead, ItemRef, Presence, RecoveryTarget, Usage,
 };
-use nakivo_core::format::manifest::ObjectRecord;
+use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
 use nakivo_core::progress::Reporter;
 use nakivo_core::seams::Environment;
 
@@ -19,7 +19,9 @@ use crate::executor::Executor;
 use crate::governor::MAILBOX_SLOTS;
 use crate::graph::Graph;
 use crate::http::Http;
+use crate::onedrive::{self, Memory, target::DriveTarget};
 use crate::request::RequestBuilder;
+use crate::target::Targets;
 use crate::token::TokenSource;
 
 /// Name of the connector and start of every object id.
@@ -30,7 +32,8 @@ pub const CONNECTOR_NAME: &str = "m365";
 pub struct M365Connector {
     account: String,
     graph: Arc<Graph>,
-    target: MailTarget,
+    memory: Arc<Memory>,
+    targets: Targets,
 }
 
 impl M365Connector {
@@ -40,6 +43,7 @@ impl M365Connector {
     /// `InvalidInput` if a setting is outside what is allowed or a file cannot be read.
     pub fn new(config: &AccountConfig, http: Arc<dyn Http>, env: &Environment) -> Result<Self> {
         let account = config.resolve()?;
+        let units = Some(config.onedrive_units_per_minute).filter(|units| *units > 0);
         let requests = RequestBuilder::new(&account.graph_url);
         let tokens = TokenSource::new(
             account,
@@ -47,12 +51,17 @@ impl M365Connector {
             Arc::clone(&env.clock),
             Arc::clone(&env.rng),
         )?;
-        let executor = Executor::new(http, tokens, Arc::clone(&env.clock), Arc::clone(&env.rng));
+        let executor = Executor::new(http, tokens, Arc::clone(&env.clock), Arc::clone(&env.rng), units);
         let graph = Arc::new(Graph { executor, requests });
+        let memory = Arc::new(Memory::default());
         Ok(Self {
             account: config.directory_id.to_ascii_lowercase(),
-            target: MailTarget::new(Arc::clone(&graph)),
+            targets: Targets {
+                mail: MailTarget::new(Arc::clone(&graph)),
+                drive: DriveTarget::new(Arc::clone(&graph), Arc::clone(&memory)),
+            },
             graph,
+            memory,
         })
     }
 
@@ -85,7 +94,7 @@ impl Connector for M365Connector {
     }
 
     fn discover(&self) -> BoxStream<'_, Result<ObjectRecord>> {
-        discovery::mailboxes(&self.graph, &self.account)
+        discovery::objects(&self.graph, &self.account)
     }
 
     async fn find_object(&self, name: &str) -> Result<ObjectRecord> {
@@ -98,14 +107,25 @@ impl Connector for M365Connector {
         request: ChangesRequest,
         reporter: &'a Reporter,
     ) -> BoxStream<'a, Result<Change>> {
-        mail::list::changes(&self.graph, object, request, reporter)
+        match object.kind {
+            ObjectKind::Drive => {
+                onedrive::list::changes(&self.graph, &self.memory, object, request, reporter)
+            }
+            _ => mail::list::changes(&self.graph, object, request, reporter),
+        }
     }
 
     async fn fetch(&self, object: &ObjectRecord, head: &ItemHead) -> Result<Fetched> {
-        mail::fetch::fetch(&self.graph, object, head).await
+        match object.kind {
+            ObjectKind::Drive => onedrive::fetch::fetch(&self.graph, &self.memory, object, head).await,
+            _ => mail::fetch::fetch(&self.graph, object, head).await,
+        }
     }
 
     async fn look_up(&self, object: &ObjectRecord, items: &[ItemRef]) -> Result<Vec<Presence>> {
+        if object.kind == ObjectKind::Drive {
+            return onedrive::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
+        }
         let scope = mail::scope_of(object);
         mail::lookup::look_up(&self.graph, &scope, &object.native_id, items).await
     }
@@ -119,6 +139,6 @@ impl Connector for M365Connector {
     }
 
     fn recovery(&self) -> Option<&dyn RecoveryTarget> {
-        Some(&self.target)
+        Some(&self.targets)
     }
 }

@@ -1,5 +1,7 @@
 //! What can be protected, and what the credential may do.
 
+use std::collections::BTreeMap;
+
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use nakivo_core::format::ids::ObjectId;
@@ -12,6 +14,7 @@ use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::{Fields, lenient_string};
+use crate::onedrive;
 use crate::pages::{Page, PageReader};
 use crate::request::Operation;
 
@@ -19,6 +22,8 @@ use crate::request::Operation;
 const USER_FIELDS: &str = "id,displayName,userPrincipalName,mail,userType,accountEnabled";
 /// Users read in one page. Source: contract 2.2.
 const USER_PAGE: &str = "999";
+/// Before the address of a user: the user's drive.
+pub(crate) const DRIVE_PREFIX: &str = "onedrive:";
 /// Mailboxes asked about at once; each is its own budget.
 const CONCURRENT_PROBES: usize = 8;
 
@@ -121,6 +126,39 @@ impl User {
             native_id: self.id.clone(),
             account: Some(account.to_owned()),
         })
+    }
+}
+
+impl User {
+    /// The user's drive as an object.
+    fn drive_object(&self, account: &str, drive: &str) -> Result<ObjectRecord> {
+        let id = ObjectId::new(format!("{CONNECTOR_NAME}/drive/{drive}")).map_err(|error| {
+            Error::new(
+                ErrorKind::Protocol,
+                format!("a drive's id cannot be used: {error}"),
+            )
+        })?;
+        let owner = self.address.as_deref().unwrap_or(&self.principal);
+        Ok(ObjectRecord {
+            id,
+            kind: ObjectKind::Drive,
+            name: format!("OneDrive of {}", self.name),
+            address: Some(format!("{DRIVE_PREFIX}{owner}")),
+            source: CONNECTOR_NAME.to_owned(),
+            native_id: drive.to_owned(),
+            account: Some(account.to_owned()),
+        })
+    }
+}
+
+/// Id of the user's drive; none if there is none.
+async fn drive_of(graph: &Graph, user: &str) -> Result<Option<String>, Fault> {
+    let query = [("$select", "id,driveType,owner")];
+    let call = graph.call(&Scope::Files, Operation::UserDrive, &[user], &query)?;
+    match graph.executor.json(&call).await {
+        Ok(text) => Ok(Fields::parse(&text).and_then(|fields| fields.text("id"))),
+        Err(fault) if fault.refused_as(|refusal| refusal.no_drive()) => Ok(None),
+        Err(fault) => Err(fault),
     }
 }
 
@@ -230,12 +268,61 @@ fn read_purpose(text: &str) -> MailboxPurpose {
     }
 }
 
-/// The mailbox with this address, principal name, display name or id.
+/// The mailbox with this address, principal name, display name or id; with `onedrive:` before it, the user's drive.
 pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<ObjectRecord> {
     let name = name.trim();
+    if let Some(id) = name.strip_prefix("m365/drive/") {
+        return drive_by_id(graph, account, id).await;
+    }
+    let prefix = name.get(..DRIVE_PREFIX.len()).unwrap_or_default();
+    if prefix.eq_ignore_ascii_case(DRIVE_PREFIX) {
+        let user = find_user(graph, "drive", name[DRIVE_PREFIX.len()..].trim()).await?;
+        return with_drive(graph, account, &user).await;
+    }
+    let user = find_user(graph, "mailbox", name).await?;
+    with_mailbox(graph, account, &user).await
+}
+
+async fn with_drive(graph: &Graph, account: &str, user: &User) -> Result<ObjectRecord> {
+    let found = drive_of(graph, &user.id)
+        .await
+        .map_err(|fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION)))?;
+    match found {
+        Some(drive) => user.drive_object(account, &drive),
+        None => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("user '{}' has no OneDrive", user.principal),
+        )),
+    }
+}
+
+/// A drive by its own id.
+async fn drive_by_id(graph: &Graph, account: &str, id: &str) -> Result<ObjectRecord> {
+    let failed = |fault: Fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION));
+    let call = graph
+        .call(&Scope::Files, Operation::Drive, &[id], &[])
+        .map_err(failed)?;
+    let text = match graph.executor.json(&call).await {
+        Ok(text) => text,
+        Err(fault) if fault.refused_as(|refusal| matches!(refusal.status, 400 | 404)) => {
+            return Err(Error::not_found("drive", id));
+        }
+        Err(fault) => return Err(failed(fault)),
+    };
+    let owner = Fields::parse(&text)
+        .and_then(|fields| fields.object("owner")?.object("user")?.text("id"))
+        .unwrap_or_default();
+    match by_id(graph, &owner).await? {
+        Some(user) => user.drive_object(account, id),
+        None => Err(Error::not_found("owner of the drive", id)),
+    }
+}
+
+/// The user with this address, principal name, display name or id.
+async fn find_user(graph: &Graph, what: &str, name: &str) -> Result<User> {
     let plain = name.strip_prefix("m365/mailbox/").unwrap_or(name);
     if let Some(user) = by_id(graph, plain).await? {
-        return with_mailbox(graph, account, &user).await;
+        return Ok(user);
     }
     let mut found: Option<User> = None;
     let mut similar = Vec::new();
@@ -246,7 +333,7 @@ pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<Obj
                 return Err(Error::new(
                     ErrorKind::InvalidInput,
                     format!(
-                        "'{name}' names several mailboxes: {} and {}",
+                        "'{name}' names several users: {} and {}",
                         other.principal, user.principal
                     ),
                 )
@@ -257,16 +344,13 @@ pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<Obj
             similar.push(user.address.clone().unwrap_or(user.principal));
         }
     }
-    match found {
-        Some(user) => with_mailbox(graph, account, &user).await,
-        None => {
-            let error = Error::not_found("mailbox", name);
-            Err(match similar.as_slice() {
-                [] => error.with_hint("List what is there with discovery."),
-                some => error.with_hint(format!("Similar: {}.", some.join(", "))),
-            })
+    found.ok_or_else(|| {
+        let error = Error::not_found(what, name);
+        match similar.as_slice() {
+            [] => error.with_hint("List what is there with discovery."),
+            some => error.with_hint(format!("Similar: {}.", some.join(", "))),
         }
-    }
+    })
 }
 
 fn looks_like(user: &User, name: &str) -> bool {
@@ -284,7 +368,7 @@ fn looks_like(user: &User, name: &str) -> bool {
 
 async fn by_id(graph: &Graph, id: &str) -> Result<Option<User>> {
     // Anything with white space is a display name.
-    if id.chars().all(|c| c == '.') || id.chars().any(|c| c.is_whitespace() || c == '/') {
+    if id.is_empty() || id.chars().all(|c| c == '.') || id.chars().any(|c| c.is_whitespace() || c == '/') {
         return Ok(None);
     }
     let failed = |fault: Fault| fault.into_error("looking for a user", Some("User.Read.All"));
@@ -338,7 +422,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         ),
         Some(error) => refused("User.Read.All", "discovery of every service", error)?,
     });
-    let (mut settings, mut mail) = (None, None);
+    let (mut settings, mut mail, mut files) = (None, None, None);
     // A user without a mailbox says nothing about permissions: the first who has one decides.
     for user in list.iter().filter(|user| !user.guest) {
         if settings.is_none() {
@@ -350,7 +434,13 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         if mail.is_none() {
             mail = verdict(inbox(graph, &user.id).await, "Mail.Read")?;
         }
-        if settings.is_some() && mail.is_some() {
+        if files.is_none() {
+            files = verdict(
+                drive_of(graph, &user.id).await.map(|drive| drive.is_some()),
+                onedrive::READ_PERMISSION,
+            )?;
+        }
+        if settings.is_some() && mail.is_some() && files.is_some() {
             break;
         }
     }
@@ -370,6 +460,22 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         "backup of mail",
         mail,
         &tried(mail, "mail can be read"),
+    ));
+    checks.push(check(
+        onedrive::READ_PERMISSION,
+        "backup of OneDrive",
+        files,
+        match files {
+            Some(true) => "files can be read",
+            Some(false) => "access was refused",
+            None => "no drive to try it on",
+        },
+    ));
+    checks.push(check(
+        onedrive::WRITE_PERMISSION,
+        "recovery of OneDrive",
+        None,
+        "needed for recovery only; it is not tried",
     ));
     checks.push(check(
         "Mail.ReadWrite",
@@ -411,16 +517,49 @@ fn refused(permission: &'static str, blocks: &'static str, error: &Error) -> Res
     }
 }
 
-/// Only users with a mailbox.
-pub(crate) fn mailboxes<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, Result<ObjectRecord>> {
-    discover(graph, account)
-        .filter_map(|user| async move {
-            match user {
-                Ok(user) => user.purpose.map(|_| Ok(user.object)),
-                Err(error) => Some(Err(error)),
+/// Everything that can be protected: mailboxes and drives. A service that the app has no permission for is left out, and
+/// the error says so after everything else.
+pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, Result<ObjectRecord>> {
+    async_stream::try_stream! {
+        let mut refused: BTreeMap<&'static str, Error> = BTreeMap::new();
+        let mut found = users(graph)
+            .map_ok(|user| async move {
+                let purpose = probe(graph, &user.id).await;
+                let drive = drive_of(graph, &user.id)
+                    .await
+                    .map_err(|fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION)));
+                Ok::<_, Error>((user, purpose, drive))
+            })
+            .try_buffered(CONCURRENT_PROBES);
+        while let Some((user, purpose, drive)) = found.try_next().await? {
+            if allowed(purpose, "mailboxes", &mut refused)?.flatten().is_some() {
+                yield user.object(account)?;
             }
-        })
-        .boxed()
+            if let Some(drive) = allowed(drive, "drives", &mut refused)?.flatten() {
+                yield user.drive_object(account, &drive)?;
+            }
+        }
+        if let Some((service, error)) = refused.into_iter().next() {
+            Err(error.context(format!("{service} are left out")))?;
+        }
+    }
+    .boxed()
+}
+
+/// None if the service may not be used; its first refusal is remembered.
+fn allowed<T>(
+    result: Result<T>,
+    service: &'static str,
+    refused: &mut BTreeMap<&'static str, Error>,
+) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::PermissionMissing => {
+            refused.entry(service).or_insert(error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

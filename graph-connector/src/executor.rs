@@ -17,7 +17,7 @@ use nakivo_core::seams::{Clock, Rng, random_bytes};
 use nakivo_core::{Error, ErrorKind, Result};
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    RETRY_AFTER, USER_AGENT,
+    LOCATION, RETRY_AFTER, USER_AGENT,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -69,6 +69,10 @@ pub(crate) struct Call {
     pub(crate) with_token: bool,
     /// The caller can ask for less: a 504 or an answer that is too large is returned at once.
     pub(crate) shrinkable: bool,
+    /// What it costs in resource units.
+    pub(crate) units: u32,
+    /// A redirect is an answer: its address is in the headers. It is never followed.
+    pub(crate) redirects: bool,
 }
 
 impl Call {
@@ -83,6 +87,8 @@ impl Call {
             repeatable,
             with_token: true,
             shrinkable: false,
+            units: 0,
+            redirects: false,
         }
     }
 
@@ -111,6 +117,7 @@ impl Call {
 
 /// A successful answer whose body has not been read. Holds its slot until the body has ended or is dropped.
 pub(crate) struct Answer {
+    pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: BoxStream<'static, Result<Bytes, HttpError>>,
 }
@@ -148,8 +155,9 @@ impl Executor {
         tokens: TokenSource,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
+        units_per_minute: Option<u32>,
     ) -> Self {
-        let governor = Governor::new(Arc::clone(&clock));
+        let governor = Governor::new(Arc::clone(&clock), units_per_minute);
         Self {
             http,
             tokens,
@@ -309,7 +317,7 @@ impl Executor {
                 "Graph asked to wait",
             )));
         }
-        let permit = self.governor.enter(&call.scope, call.slots).await;
+        let permit = self.governor.enter(&call.scope, call.slots, call.units).await;
         let request = self.request(call, patience).await.map_err(Fault::Ready)?;
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         self.counters
@@ -377,7 +385,11 @@ impl Executor {
                 received.fetch_add(piece.len() as u64, Ordering::Relaxed);
             }
         });
-        if (200..300).contains(&status) {
+        if let Some(limit) = number_of(&headers, "ratelimit-limit") {
+            self.governor.learn(&call.scope, limit);
+        }
+        let redirected = call.redirects && (301..=308).contains(&status) && headers.contains_key(LOCATION);
+        if (200..300).contains(&status) || redirected {
             if call.accept == Accept::Bytes && is_html(&headers) {
                 return Err(Fault::Transport {
                     error: HttpError::Broken("an HTML page came instead of content".to_owned()),
@@ -390,6 +402,7 @@ impl Executor {
                 piece
             });
             return Ok(Answer {
+                status,
                 headers,
                 body: guarded.boxed(),
             });
@@ -406,7 +419,12 @@ impl Executor {
             });
         let body = collect(body.boxed(), MAX_ERROR_BYTES).await.unwrap_or_default();
         drop(permit);
-        let refusal = Refusal::read(status, &body, request_id, wait);
+        let mut refusal = Refusal::read(status, &body, request_id, wait);
+        refusal.infected = headers.contains_key("x-virus-infected");
+        refusal.location = headers
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
         tracing::debug!(status, code = %refusal.code, path = call.target.url.path(), "Graph refused a request");
         Err(Fault::Refused(refusal))
     }
@@ -472,6 +490,11 @@ impl Backoff {
         clock.sleep(pause).await;
         Ok(())
     }
+}
+
+/// A header that is a small number.
+fn number_of(headers: &HeaderMap, name: &str) -> Option<u32> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// `Retry-After` in seconds or as an HTTP date (RFC 9110 10.2.3); anything else is as good as absent.

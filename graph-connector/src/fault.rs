@@ -46,6 +46,10 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     pub(crate) request_id: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    /// `Location`: where a fresh enumeration begins.
+    pub(crate) location: Option<String>,
+    /// The download host says that the file has malware.
+    pub(crate) infected: bool,
 }
 
 impl std::fmt::Display for Refusal {
@@ -86,6 +90,8 @@ impl Refusal {
             message: clean(&message),
             request_id,
             retry_after,
+            location: None,
+            infected: false,
         }
     }
 
@@ -99,6 +105,8 @@ impl Refusal {
             message: clean(&error.map(|error| text(error, "message")).unwrap_or_default()),
             request_id: None,
             retry_after,
+            location: None,
+            infected: false,
         }
     }
 
@@ -131,6 +139,18 @@ impl Refusal {
                 "ResourceNotFound",
                 "ErrorNonExistentMailbox",
             ])
+    }
+
+    /// The service found malware in the file (contract 6.1).
+    pub(crate) fn malware(&self) -> bool {
+        self.infected || self.is("malwareDetected")
+    }
+
+    /// The user has no OneDrive (contract 3).
+    pub(crate) fn no_drive(&self) -> bool {
+        self.status == 404
+            && (self.message.to_lowercase().contains("mysite")
+                || self.is_any(&["ResourceNotFound", "Request_ResourceNotFound", "itemNotFound"]))
     }
 
     /// The delta link is worth nothing any more: enumerate in full (contract 2.3).

@@ -18,6 +18,20 @@ pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Ids survive folder moves. Must be on every Outlook request, since it decides the form of the ids of that answer.
 pub(crate) const IMMUTABLE_IDS: &str = "IdType=\"ImmutableId\"";
 
+/// Domains that hand out pre-authenticated addresses of files (contract 6.1 and 6.2).
+const FILE_DOMAINS: [&str; 10] = [
+    ".sharepoint.com",
+    ".sharepoint.us",
+    ".sharepoint-mil.us",
+    ".sharepoint.de",
+    ".sharepoint.cn",
+    ".1drv.com",
+    ".livefilestore.com",
+    ".onedrive.com",
+    ".svc.ms",
+    ".microsoftpersonalcontent.com",
+];
+
 /// Domains that hand out pre-authenticated upload addresses of mailboxes (contract 4.5).
 const UPLOAD_DOMAINS: [&str; 6] = [
     ".office.com",
@@ -48,7 +62,9 @@ impl Graph {
             .requests
             .target(operation, ids, query)
             .map_err(Fault::Ready)?;
-        Ok(Call::new(target, scope.clone()))
+        let mut call = Call::new(target, scope.clone());
+        call.units = operation.units();
+        Ok(call)
     }
 
     /// As [`Graph::call`], with immutable ids.
@@ -95,18 +111,33 @@ impl Graph {
         ))
     }
 
-    /// A call to a pre-authenticated upload address: no token goes along.
+    /// A call to a pre-authenticated address of a mailbox's uploads: no token goes along.
     pub(crate) fn upload(&self, scope: &Scope, link: &str) -> Result<Call, Fault> {
+        self.preauthenticated(scope, Method::PUT, link, &UPLOAD_DOMAINS)
+    }
+
+    /// A call to a pre-authenticated address of files: content, upload sessions. No token goes along.
+    pub(crate) fn storage(&self, scope: &Scope, method: Method, link: &str) -> Result<Call, Fault> {
+        self.preauthenticated(scope, method, link, &FILE_DOMAINS)
+    }
+
+    fn preauthenticated(
+        &self,
+        scope: &Scope,
+        method: Method,
+        link: &str,
+        domains: &[&str],
+    ) -> Result<Call, Fault> {
         let url = Url::parse(link).map_err(|_| host_not_allowed(link))?;
         let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
-        let known = url.scheme() == "https" && UPLOAD_DOMAINS.iter().any(|domain| host.ends_with(domain));
+        let known = url.scheme() == "https" && domains.iter().any(|domain| host.ends_with(domain));
         let local = is_loopback(self.requests.root()) && is_loopback(&url);
         if !(known || local || self.is_ours(link)) || link.len() > MAX_LINK_BYTES {
             return Err(host_not_allowed(link));
         }
         let mut call = Call::new(
             Target {
-                method: Method::PUT,
+                method,
                 url,
                 headers: Default::default(),
             },

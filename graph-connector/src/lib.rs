@@ -1,8 +1,8 @@
-//! Microsoft 365 for the SDK: reads mailboxes through Microsoft Graph and writes them back.
+//! Microsoft 365 for the SDK: reads mailboxes and drives through Microsoft Graph and writes them back.
 //!
 //! [`M365Connector`] implements the port of `nakivo_core::connector` as any stranger's connector would. Rooms, ground
 //! up: `http` (the seam), `request` (addresses, through graph-rs-sdk), `token`, `governor`, `executor` (sends, waits,
-//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail` and `discovery`.
+//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail`, `onedrive` and `discovery`.
 
 mod account;
 mod batch;
@@ -15,11 +15,13 @@ mod governor;
 mod graph;
 mod http;
 mod json;
+mod onedrive;
 mod pages;
 mod request;
+mod target;
 mod token;
 
-pub use account::{AccountConfig, DEFAULT_GRAPH_URL, DEFAULT_LOGIN_URL, Secret};
+pub use account::{AccountConfig, DEFAULT_GRAPH_URL, DEFAULT_LOGIN_URL, DEFAULT_UNITS_PER_MINUTE, Secret};
 pub use connector::{CONNECTOR_NAME, M365Connector};
 pub use discovery::{DiscoveredUser, MailboxPurpose, PermissionCheck};
 pub use http::{CONNECT_TIMEOUT, Http, HttpError, HttpRequest, HttpResponse, READ_TIMEOUT, ReqwestHttp};

@@ -26,6 +26,7 @@ import nakivo_reader as reader
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VECTORS = os.path.join(os.path.dirname(HERE), "tests", "vectors", "v1")
+GOLDEN = os.path.join(os.path.dirname(HERE), "tests", "golden")
 NAKIVO = os.environ.get("NAKIVO")
 SEED = int(os.environ.get("NAKIVO_SEED") or random.SystemRandom().randrange(1 << 32))
 print("NAKIVO_SEED=%d" % SEED, file=sys.stderr)
@@ -889,6 +890,46 @@ class Forged(Case):
             spew(path, data)
         self.assertGreater(flipped, 2500)
         self.assertEqual(self.export()[:2], (0, {"a": b"A"}))
+
+
+# --- Golden repositories ----------------------------------------------------------------------------------------------
+
+class Golden(Case):
+    SECRETS = {"plain": None, "encrypted": "grün und geheim".encode()}
+
+    def lines(self, root, name):
+        """What contents.txt says, as the reader finds it."""
+        repo, found = reader.Repository(root, lambda: self.SECRETS[name]), []
+        for _, points in repo.objects():
+            for point in points:
+                for _, item in repo.entries(point):
+                    base = "%s %s %s %s|%s" % (name, point.id.hex(), point.object.id, item.container, item.id)
+                    for part in item.parts:
+                        digest = blake3(b"".join(repo.content(part))).hexdigest()
+                        found.append("%s %s %d %s" % (base, part.name, part.size, digest))
+                    if not item.parts:
+                        found.append(base + " -")
+        self.assertEqual(repo.damages, {})
+        return found
+
+    def test_every_version(self):
+        versions = [name for name in sorted(os.listdir(GOLDEN)) if os.path.isdir(os.path.join(GOLDEN, name))]
+        self.assertIn("v1", versions)
+        for version in versions:
+            folder, found = os.path.join(GOLDEN, version), []
+            for line in slurp(os.path.join(folder, "hashes.txt")).decode().splitlines():
+                digest, name = line.split("  ", 1)
+                self.assertEqual(blake3(slurp(os.path.join(folder, *name.split("/")))).hexdigest(), digest, name)
+            for name, secret in self.SECRETS.items():
+                options = ()
+                if secret:
+                    spew(self.path("pass"), secret)
+                    options = ("--passphrase-file", self.path("pass"))
+                root = os.path.join(folder, name)
+                found += sorted(self.lines(root, name))
+                code, _, errors = run("verify", root, *options)
+                self.assertEqual((code, errors), (0, ""))
+            self.assertEqual(found, slurp(os.path.join(folder, "contents.txt")).decode().splitlines())
 
 
 # --- Repositories of the product --------------------------------------------------------------------------------------

@@ -238,22 +238,83 @@ impl Codec {
         self.work.clear();
         self.work.extend_from_slice(sealed);
         keys.open_in_place(what, aad, &mut self.work)?;
-        match self.work.get(TAG_BYTES..) {
-            Some([STORED, data @ ..]) => {
-                check_limit(what, limit, data.len())?;
-                Ok(data.to_vec())
+        unpack(&mut self.decompressor, what, self.work.get(TAG_BYTES..), limit)
+    }
+
+    /// Does what [`Codec::open`] does for several, authenticating up to [`LANES`] of them side by side.
+    pub(crate) fn open_all(
+        &mut self,
+        keys: &EpochKeys,
+        what: &'static str,
+        sealed: &[Sealed<'_>],
+    ) -> Vec<Result<Vec<u8>>> {
+        let mut results = Vec::with_capacity(sealed.len());
+        self.opened.resize_with(LANES, Vec::new);
+        for some in sealed.chunks(LANES) {
+            for (buffer, sealed) in self.opened.iter_mut().zip(some) {
+                buffer.clear();
+                buffer.extend_from_slice(sealed.bytes);
             }
-            Some([ZSTD, frame @ ..]) => {
-                let mut plain = Vec::new();
-                decompress(&mut self.decompressor, what, frame, limit, &mut plain)?;
-                Ok(plain)
+            let mut messages: Vec<Message<'_>> = some
+                .iter()
+                .zip(&mut self.opened)
+                .map(|(sealed, buffer)| Message {
+                    headers: sealed.aad,
+                    buffer,
+                })
+                .collect();
+            let authentic = keys.siv.open(&mut messages);
+            for ((sealed, buffer), authentic) in some.iter().zip(&self.opened).zip(authentic) {
+                let limit = sealed.limit;
+                results.push(
+                    check_limit(
+                        what,
+                        limit.saturating_add(SEAL_OVERHEAD_BYTES),
+                        sealed.bytes.len(),
+                    )
+                    .and_then(|()| match authentic {
+                        true => unpack(&mut self.decompressor, what, buffer.get(TAG_BYTES..), limit),
+                        false => Err(FormatError::Authentication { what }),
+                    }),
+                );
             }
-            Some([other, ..]) => Err(FormatError::UnsupportedFeature {
-                what,
-                feature: format!("compression {other}"),
-            }),
-            _ => Err(FormatError::Truncated { what }),
         }
+        results
+    }
+}
+
+/// What [`Codec::open_all`] opens one of.
+pub(crate) struct Sealed<'a> {
+    /// As it was given when it was sealed.
+    pub(crate) aad: &'a [&'a [u8]],
+    /// Without prefix.
+    pub(crate) bytes: &'a [u8],
+    /// Most bytes of plaintext.
+    pub(crate) limit: usize,
+}
+
+/// The plaintext, of at most `limit` bytes, of what was authenticated: a method byte and data.
+fn unpack(
+    decompressor: &mut Decompressor<'static>,
+    what: &'static str,
+    opened: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<u8>> {
+    match opened {
+        Some([STORED, data @ ..]) => {
+            check_limit(what, limit, data.len())?;
+            Ok(data.to_vec())
+        }
+        Some([ZSTD, frame @ ..]) => {
+            let mut plain = Vec::new();
+            decompress(decompressor, what, frame, limit, &mut plain)?;
+            Ok(plain)
+        }
+        Some([other, ..]) => Err(FormatError::UnsupportedFeature {
+            what,
+            feature: format!("compression {other}"),
+        }),
+        _ => Err(FormatError::Truncated { what }),
     }
 }
 

@@ -11,8 +11,8 @@ mod writer;
 
 pub(crate) use block::Entries;
 pub use block::{
-    BlockEntry, BlockInput, BlockRole, ChunkEntry, SealedBlock, open_block, open_chunk, seal_block,
-    seal_blocks,
+    BlockEntry, BlockInput, BlockRole, ChunkEntry, SealedBlock, open_block, open_blocks, open_chunk,
+    seal_block, seal_blocks,
 };
 pub use directory::{Directory, FOOTER_BYTES, PackFooter, open_directory, open_pack, verify_pack};
 pub use writer::{FinishedPack, PackWriter};

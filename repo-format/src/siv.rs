@@ -1,8 +1,8 @@
-//! AES-256-SIV (RFC 5297) over several messages side by side, for writing.
+//! AES-256-SIV (RFC 5297) over several messages side by side, for blocks that are written or read together.
 //!
 //! The CMAC inside SIV is serial: each AES waits for the one before, so one message uses a fraction of what the
 //! processor can do. Several messages in lockstep fill the gap: four are about three times as fast as one. The
-//! bytes are those of any other AES-SIV; the tests compare with the `aes-siv` crate, which does the reading.
+//! bytes are those of any other AES-SIV; the tests compare with the `aes-siv` crate, which opens everything that is read by itself.
 
 use aes::Aes256;
 use aes::cipher::consts::U16;

@@ -53,7 +53,8 @@ pub struct RepositoryState {
     seq: u64,
     head: Head,
     points: BTreeMap<PointId, Arc<Manifest>>,
-    removed: BTreeMap<PointId, u64>,
+    /// Grows for ever, and few commits add to it: shared, so that a state is cloned without it.
+    removed: Arc<BTreeMap<PointId, u64>>,
     segments: BTreeMap<IndexId, IndexRef>,
     progress: BTreeMap<RunId, Arc<RunProgress>>,
     tombstones: BTreeMap<PackId, u64>,
@@ -189,8 +190,10 @@ impl RepositoryState {
         merge(&mut self.tombstones, changes.tombstones);
         merge(&mut self.damaged_packs, changes.damaged_packs);
         merge(&mut self.damaged_points, changes.damaged_points);
-        self.removed
-            .extend(changes.removed.into_iter().map(|id| (id, commit.seq)));
+        if !changes.removed.is_empty() {
+            let removed = changes.removed.into_iter().map(|id| (id, commit.seq));
+            Arc::make_mut(&mut self.removed).extend(removed);
+        }
         self.locked_ms = commit.locked_ms;
         self.seq = commit.seq;
         self.head = Head(hash);
@@ -263,8 +266,9 @@ impl RepositoryState {
                 return Err(bad("a recovery point twice"));
             }
         }
+        let removed = Arc::make_mut(&mut state.removed);
         for point in checkpoint.removed_points {
-            if state.points.contains_key(&point.id) || state.removed.insert(point.id, point.seq).is_some() {
+            if state.points.contains_key(&point.id) || removed.insert(point.id, point.seq).is_some() {
                 return Err(bad("a removed recovery point twice"));
             }
         }

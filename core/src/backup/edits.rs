@@ -118,6 +118,25 @@ impl EditLog {
         Ok(())
     }
 
+    /// Goes through all edits: gives them back with the keys of those that put something and that `wanted` accepts.
+    pub(crate) async fn searched(
+        self,
+        writer: &Writer,
+        wanted: impl Fn(&ItemKey) -> bool,
+    ) -> Result<(Self, Vec<ItemKey>)> {
+        let (mut kept, mut found) = (Self::new(), Vec::new());
+        let mut edits = self.merged(writer).await?;
+        while let Some(next) = edits.next().await {
+            let TreeEdit { key, edit } = next?;
+            let key = ItemKey::from_bytes(&key).map_err(bad_run)?;
+            if matches!(edit, Edit::Put { .. }) && wanted(&key) {
+                found.push(key.clone());
+            }
+            kept.push(&key, edit, writer).await?;
+        }
+        Ok((kept, found))
+    }
+
     /// All edits in key order, one for each key: the last. `writer` stored what was put into the repository, or it is
     /// committed.
     pub(crate) async fn merged(mut self, writer: &Writer) -> Result<BoxStream<'static, Result<TreeEdit>>> {

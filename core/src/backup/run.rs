@@ -55,6 +55,8 @@ pub(super) async fn run(
         edits: EditLog::new(),
         containers: HashMap::new(),
         containers_complete: false,
+        gone: HashSet::new(),
+        made: HashSet::new(),
         rounds: HashMap::new(),
         candidates: BTreeSet::new(),
         removed: HashSet::new(),
@@ -129,9 +131,13 @@ pub(super) struct Run {
     /// What an interrupted run stored, as a tree to look things up in.
     resumed: Option<TreeRoot>,
     resumed_from: Vec<RunId>,
-    edits: EditLog,
+    pub(super) edits: EditLog,
     pub(super) containers: HashMap<String, ContainerPlace>,
     pub(super) containers_complete: bool,
+    /// Containers that were there in this run and are gone.
+    pub(super) gone: HashSet<String>,
+    /// Keys of the containers that this run made and the base has not.
+    pub(super) made: HashSet<Vec<u8>>,
     pub(super) rounds: HashMap<String, Round>,
     /// Items that their container no longer shows.
     pub(super) candidates: BTreeSet<ItemRef>,
@@ -227,6 +233,7 @@ impl Run {
             self.progress_if_due().await?;
         }
         drop(changes);
+        self.find_leftovers().await?;
         if self.cursor.is_none() {
             return Err(Error::new(
                 ErrorKind::Protocol,
@@ -262,6 +269,9 @@ impl Run {
     async fn change(&mut self, change: Change, fetches: &mut Fetches) -> Result<Option<ItemHead>> {
         match change {
             Change::Container(head) => self.container(head).await?,
+            Change::ContainerKept { item, name } => self.container_kept(item, name).await?,
+            Change::ContainerGone { id } => self.container_gone(id).await?,
+            Change::Restarted => self.whereabouts.restart(),
             Change::ContainersComplete => self.containers_complete = true,
             Change::RoundStarted { container, full } => {
                 self.rounds.insert(
@@ -288,40 +298,6 @@ impl Run {
             Change::Cursor(cursor) => self.cursor = Some(cursor),
         }
         Ok(None)
-    }
-
-    async fn container(&mut self, head: ItemHead) -> Result<()> {
-        let key = container_key(&head.item)?;
-        self.containers.insert(
-            head.item.id.clone(),
-            ContainerPlace {
-                parent: head.item.container.clone(),
-                name: head.name.clone(),
-            },
-        );
-        let base = self.repository.get(self.base_root.as_ref(), &key).await?;
-        let mut parts = Vec::new();
-        if let Some(raw) = &head.raw {
-            parts.push(
-                self.writer
-                    .put_small(
-                        "json".to_owned(),
-                        Some("application/json".to_owned()),
-                        raw.clone(),
-                    )
-                    .await?,
-            );
-        }
-        let record = record_of(&head, parts);
-        // Its parts are stored by now, whatever was damaged of them.
-        self.damaged.remove(&key.to_bytes());
-        if base.as_ref() != Some(&record) {
-            if base.is_none() {
-                self.container_delta += 1;
-            }
-            self.edits.push(&key, put(&record)?, &self.writer).await?;
-        }
-        Ok(())
     }
 
     /// Decides about an item: known already, unchanged, taken over, or to be fetched.
@@ -702,7 +678,7 @@ pub(super) fn container_key(item: &ItemRef) -> Result<ItemKey> {
     ItemKey::container_in(item.container.as_str(), item.id.as_str()).map_err(bad_id)
 }
 
-fn record_of(head: &ItemHead, parts: Vec<ContentPart>) -> ItemRecord {
+pub(super) fn record_of(head: &ItemHead, parts: Vec<ContentPart>) -> ItemRecord {
     let content: u64 = parts
         .iter()
         .filter(|part| part.name != "json")
@@ -730,7 +706,7 @@ fn record_of(head: &ItemHead, parts: Vec<ContentPart>) -> ItemRecord {
     record
 }
 
-fn put(record: &ItemRecord) -> Result<Edit> {
+pub(super) fn put(record: &ItemRecord) -> Result<Edit> {
     let value = record.encode().map_err(|error| {
         Error::new(
             ErrorKind::Protocol,

@@ -10,7 +10,9 @@ use futures::stream::StreamExt;
 use nakivo_repo_format::manifest::LedgerKind;
 
 use nakivo_repo_format::record::ItemKind;
+use nakivo_repo_format::tree::KeyKind;
 
+use super::edits::EditLog;
 use super::fetch::{FetchOutcome, fetch};
 use super::run::{Run, container_key, item_key};
 use super::whereabouts::IdHash;
@@ -85,6 +87,28 @@ impl Run {
                 self.forget(&item).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Finds what this run stored and the source took back without naming it: items of containers that went away, and
+    /// those that were not named again after the source had begun anew.
+    pub(super) async fn find_leftovers(&mut self) -> Result<()> {
+        if self.gone.is_empty() && !self.whereabouts.was_restarted() {
+            return Ok(());
+        }
+        let edits = std::mem::replace(&mut self.edits, EditLog::new());
+        let (gone, whereabouts) = (&self.gone, &self.whereabouts);
+        let (edits, found) = edits
+            .searched(&self.writer, |key| {
+                key.kind() == KeyKind::Item
+                    && (gone.contains(key.container()) || whereabouts.is_outdated(key.id()))
+            })
+            .await?;
+        self.edits = edits;
+        self.candidates.extend(found.into_iter().map(|key| ItemRef {
+            container: key.container().to_owned(),
+            id: key.id().to_owned(),
+        }));
         Ok(())
     }
 

@@ -22,6 +22,8 @@ struct Place {
     container: u32,
     /// Whether the new point holds it there; otherwise it is being fetched, or failed.
     stored: bool,
+    /// The enumeration in which it was named last.
+    enumeration: u8,
 }
 
 /// What this run knows about where items are. An item is in one container at a time; the last word counts.
@@ -30,6 +32,8 @@ pub(crate) struct Whereabouts {
     places: HashMap<IdHash, Place>,
     containers: Vec<String>,
     numbers: HashMap<String, u32>,
+    /// How often the source has begun anew.
+    enumeration: u8,
 }
 
 impl Whereabouts {
@@ -43,11 +47,29 @@ impl Whereabouts {
         number
     }
 
+    /// The source begins its enumeration anew.
+    pub(crate) fn restart(&mut self) {
+        self.enumeration = self.enumeration.saturating_add(1);
+    }
+
+    /// Whether the source began anew, so that there may be items that it named and did not name again.
+    pub(crate) fn was_restarted(&self) -> bool {
+        self.enumeration > 0
+    }
+
+    /// Whether this run stored the item and the source did not name it again since it began anew.
+    pub(crate) fn is_outdated(&self, id: &str) -> bool {
+        self.places
+            .get(&IdHash::of(id))
+            .is_some_and(|place| place.stored && place.enumeration < self.enumeration)
+    }
+
     /// Whether exactly this state of the item was named before in this run, so that nothing is left to do.
-    pub(crate) fn is_repeat(&self, head: &ItemHead) -> bool {
-        let Some(place) = self.places.get(&IdHash::of(&head.item.id)) else {
+    pub(crate) fn is_repeat(&mut self, head: &ItemHead) -> bool {
+        let Some(place) = self.places.get_mut(&IdHash::of(&head.item.id)) else {
             return false;
         };
+        place.enumeration = self.enumeration;
         place.change.is_some()
             && place.change == change_of(head)
             && self.numbers.get(&head.item.container) == Some(&place.container)
@@ -71,10 +93,12 @@ impl Whereabouts {
     pub(crate) fn pending(&mut self, head: &ItemHead) {
         let container = self.number(&head.item.container);
         let change = change_of(head);
+        let enumeration = self.enumeration;
         let place = self.places.entry(IdHash::of(&head.item.id)).or_insert(Place {
             change,
             container,
             stored: false,
+            enumeration,
         });
         if !place.stored {
             place.change = change;
@@ -89,6 +113,7 @@ impl Whereabouts {
             change: change_of(head),
             container,
             stored: true,
+            enumeration: self.enumeration,
         };
         let before = self.places.insert(IdHash::of(&head.item.id), place)?;
         (before.stored && before.container != container)

@@ -68,6 +68,11 @@ impl Shared {
         Ok(opened)
     }
 
+    /// Whether somebody removed checkpoint `seq` since it was listed, as reclaim does when there are newer ones.
+    pub(crate) async fn checkpoint_gone(&self, seq: u64, newest: u64) -> Result<bool> {
+        Ok(seq < newest && self.objects.size(&paths::checkpoint(seq)).await?.is_none())
+    }
+
     /// Reads commits that are newer than the view.
     pub(crate) async fn refresh(self: &Arc<Self>) -> Result<()> {
         let _moving = self.log.lock().await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use nakivo_repo_format::object::ObjectType;
-use nakivo_repo_format::pack::open_block;
+use nakivo_repo_format::pack::{BlockEntry, open_blocks};
 use nakivo_repo_format::record::{ContentPart, SegmentList};
 use nakivo_repo_format::{ChunkRef, paths};
 
@@ -217,22 +217,31 @@ impl Shared {
         places: &[BlockPlace],
         bytes: &[u8],
     ) -> HashMap<BlockKey, Result<Bytes>> {
-        let start = places.first().map_or(0, |first| first.entry.offset);
-        let keys = self.keys();
-        let open = |place: &BlockPlace, codec: &mut _| {
-            let path = paths::pack(&place.pack);
-            let from = (place.entry.offset - start) as usize;
-            let sealed = bytes
-                .get(from..from + place.entry.stored_length as usize)
-                .ok_or_else(|| corrupt(&path, "the object is too short"))?;
-            keys.header_in_epoch(place.epoch, ObjectType::Pack, 0)
-                .and_then(|header| open_block(&keys, codec, &header, &place.entry, sealed))
-                .map(Bytes::from)
-                .map_err(|error| format_error(&path, error))
+        let Some(first) = places.first() else {
+            return HashMap::new();
         };
+        let path = paths::pack(&first.pack);
+        let keys = self.keys();
+        let header = match keys.header_in_epoch(first.epoch, ObjectType::Pack, 0) {
+            Ok(header) => header,
+            Err(error) => return HashMap::from([(first.key(), Err(format_error(&path, error)))]),
+        };
+        // Where the object is too short, an entry is given too few bytes, and refused.
+        let sealed: Vec<(&BlockEntry, &[u8])> = places
+            .iter()
+            .map(|place| {
+                let from = (place.entry.offset - first.entry.offset) as usize;
+                let stored = bytes.get(from..from + place.entry.stored_length as usize);
+                (&place.entry, stored.unwrap_or_default())
+            })
+            .collect();
         places
             .iter()
-            .map(|place| (place.key(), open(place, codec)))
+            .zip(open_blocks(&keys, codec, &header, &sealed))
+            .map(|(place, opened)| {
+                let opened = opened.map(Bytes::from);
+                (place.key(), opened.map_err(|error| format_error(&path, error)))
+            })
             .collect()
     }
 }

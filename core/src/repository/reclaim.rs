@@ -50,6 +50,8 @@ const MAX_SMALL_PACKS: usize = 32;
 const SMALL_SEGMENT_CHUNKS: u64 = 10_000;
 /// Chunks of a rewritten index segment at most.
 const MAX_SEGMENT_CHUNKS: usize = 250_000;
+/// Checkpoints that stay, the newest ones: should one be damaged, the one before does.
+const KEPT_CHECKPOINTS: usize = 4;
 /// Objects read or deleted at once.
 const PARALLEL: usize = 8;
 
@@ -147,7 +149,7 @@ pub struct ReclaimReport {
     pub stray_bytes: u64,
     /// Packs that wait for the end of the grace period, after this call.
     pub waiting_packs: u64,
-    /// Objects that were deleted: packs and index segments.
+    /// Objects that were deleted: packs, index segments, and checkpoints with enough newer ones.
     pub deleted_objects: u64,
     /// Bytes of the store that were freed, by this call.
     pub freed_bytes: u64,
@@ -236,6 +238,9 @@ async fn run(repository: &Repository, options: ReclaimOptions, reporter: &Report
     }
     if !options.preview && options.reencrypt {
         reclaim.replace_checkpoints().await?;
+    }
+    if !options.preview {
+        reclaim.thin_checkpoints().await?;
     }
     reclaim.report.waiting_packs = shared.view().state.tombstones().len() as u64;
     let report = reclaim.report;
@@ -698,6 +703,35 @@ impl Reclaim<'_> {
         self.shared.read_checkpoint(*newest).await?;
         outdated.retain(|path| *path != paths::checkpoint(*newest));
         self.delete(outdated).await
+    }
+
+    /// Removes checkpoints of which there are enough newer ones. Each repeats the state, so all of them together grow with the
+    /// square of time; the log still has every commit.
+    async fn thin_checkpoints(&mut self) -> Result<()> {
+        let numbers = self.shared.list_numbers(paths::CHECKPOINT, None).await?;
+        let Some(surplus) = numbers
+            .len()
+            .checked_sub(KEPT_CHECKPOINTS)
+            .filter(|surplus| *surplus > 0)
+        else {
+            return Ok(());
+        };
+        let kept = &numbers[surplus..];
+        for seq in kept {
+            match self.shared.read_checkpoint(*seq).await {
+                Ok(_) => {}
+                // Heal's to replace; until then an older one may be what opening needs.
+                Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.delete(
+            numbers[..surplus]
+                .iter()
+                .map(|seq| paths::checkpoint(*seq))
+                .collect(),
+        )
+        .await
     }
 
     /// Tombstoned packs whose grace period is over.

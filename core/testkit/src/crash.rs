@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nakivo_core::Result;
 use nakivo_core::connector::Connector;
 use nakivo_core::copy::{self, CopyOptions, ProgressLimits};
 use nakivo_core::folder::FolderConnector;
 use nakivo_core::format::manifest::ObjectRecord;
-use nakivo_core::repository::PointSelector;
+use nakivo_core::repository::{HealOptions, PointSelector, RepositorySource};
 use nakivo_core::seams::Environment;
 use nakivo_core::state::FileState;
 use nakivo_core::store::StoreLocation;
+use nakivo_core::{Error, ErrorKind, Result};
 
 use rustix::process::Signal;
 
@@ -174,6 +174,23 @@ pub async fn run_keys(step: KeyStep, directory: &Path, interruption: Option<Inte
     let (faults, lab) = watched(store, directory, interruption);
     keys::perform(step, &lab).await?;
     Ok(faults.operations())
+}
+
+/// Heals the repository in `directory` from the one beside it, which [`prepare_copy`] and [`Step::Copy`] made. Returns the number
+/// of store operations.
+///
+/// # Errors
+/// Those of healing, and `Corrupt` if it did not mend everything.
+pub async fn run_heal(directory: &Path, interruption: Option<Interruption>) -> Result<u64> {
+    let beside = lab(Step::Copy, directory).await?.open().await?;
+    let (faults, lab) = watched(store(Step::Create, directory).await?, directory, interruption);
+    let options = HealOptions::default().with_source(Arc::new(RepositorySource::new(beside)));
+    let report = lab.open().await?.heal(options).wait().await?;
+    if report.is_whole() {
+        Ok(faults.operations())
+    } else {
+        Err(Error::new(ErrorKind::Corrupt, format!("{report:?}")))
+    }
 }
 
 /// The lab over this store of `directory`, interrupting this process before a store operation.

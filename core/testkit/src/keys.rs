@@ -13,6 +13,7 @@ use object_store::ObjectStore;
 use crate::lab::{Lab, back_up};
 use crate::random::SeededRng;
 use crate::scenario::{Stage, mailbox};
+use crate::scripted::ScriptedConnector;
 
 /// Who holds a secret of the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +129,18 @@ impl KeyStep {
 /// # Errors
 /// Those of the calls it makes.
 pub async fn create(store: Arc<dyn ObjectStore>, env: Environment) -> Result<Repository> {
+    create_of(store, env, &[mailbox(Stage::First), mailbox(Stage::Second)]).await
+}
+
+/// An encrypted repository of the first and the second holder, with a point of each of these sources.
+///
+/// # Errors
+/// Those of the calls it makes.
+pub async fn create_of(
+    store: Arc<dyn ObjectStore>,
+    env: Environment,
+    sources: &[ScriptedConnector],
+) -> Result<Repository> {
     let options = CreateOptions::encrypted(Holder::First.secret()).with_description(Holder::First.label());
     let repository = Repository::create(store, options, env).await?;
     repository
@@ -138,8 +151,8 @@ pub async fn create(store: Arc<dyn ObjectStore>, env: Environment) -> Result<Rep
                 .with_kdf(KdfParams::FLOOR),
         )
         .await?;
-    for stage in [Stage::First, Stage::Second] {
-        back_up(&repository, &mailbox(stage)).await?;
+    for source in sources {
+        back_up(&repository, source).await?;
     }
     Ok(repository)
 }

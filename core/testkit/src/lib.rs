@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod content;
 pub mod crash;
+pub mod disk;
 pub mod fault;
 pub mod image;
 pub mod keys;
@@ -24,3 +25,4 @@ pub mod random;
 pub mod scenario;
 pub mod schedules;
 pub mod scripted;
+pub mod stored;

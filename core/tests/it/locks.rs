@@ -195,6 +195,10 @@ async fn create(store: &Store, days: u32, env: Environment) -> nakivo_core::Resu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's own time, which is this machine's, is what the locks are compared with"
+)]
 async fn a_repository_lives_locked_on_radosgw() {
     lives_locked(Server::Radosgw).await;
 }

@@ -206,6 +206,12 @@ pub(crate) struct Emulate {
     /// Serve the .eml files below this folder instead of invented mail
     #[arg(long, value_name = "DIR")]
     pub(crate) mail_from: Option<PathBuf>,
+    /// Number of files in each user's OneDrive; 0: nobody has one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) files: u32,
+    /// Put the files and folders below this folder into the OneDrive of the first user
+    #[arg(long, value_name = "DIR")]
+    pub(crate) files_from: Option<PathBuf>,
 }
 
 mod care;
@@ -383,17 +389,20 @@ pub(crate) enum Backup {
         after_help = "Example:\n  nakivo backup folder /srv/files --repo file:/backup/vault --name files"
     )]
     Folder(BackupFolder),
-    /// Make a recovery point of each mailbox
+    /// Make a recovery point of each mailbox and each OneDrive
     #[command(after_help = "\
 The account file is TOML, readable by you alone:
   display_name = \"Contoso\"
   directory_id = \"...\"
   app_id = \"...\"
   client_secret_file = \"secret.txt\"     # or client_secret, or certificate_file with private_key_file
+  onedrive_units_per_minute = 1250      # what calls about OneDrive may cost; 0: as much as the service allows
 
 Examples:
   nakivo backup m365 --repo file:/backup/vault --account contoso.toml
-  nakivo backup m365 --repo file:/backup/vault --account contoso.toml --object anna@contoso.com")]
+  nakivo backup m365 --repo file:/backup/vault --account contoso.toml --service mail
+  nakivo backup m365 --repo file:/backup/vault --account contoso.toml --object anna@contoso.com
+  nakivo backup m365 --repo file:/backup/vault --account contoso.toml --object onedrive:anna@contoso.com")]
     M365(BackupM365),
 }
 
@@ -418,11 +427,29 @@ pub(crate) struct BackupM365 {
     /// TOML file that says which organisation and how to sign in
     #[arg(long, value_name = "FILE")]
     pub(crate) account: PathBuf,
-    /// Only this mailbox; may be repeated [default: every mailbox of the organisation]
+    /// Only this mailbox, or with 'onedrive:' before the address this drive; may be repeated [default: all]
     #[arg(long = "object", value_name = "ADDRESS")]
     pub(crate) objects: Vec<String>,
+    /// Only the objects of this service; may be repeated [default: all that the account may read]
+    #[arg(
+        long = "service",
+        value_name = "SERVICE",
+        value_enum,
+        conflicts_with = "objects"
+    )]
+    pub(crate) services: Vec<Service>,
     #[command(flatten)]
     pub(crate) partial: PartialArgs,
+}
+
+/// A service of Microsoft 365.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum Service {
+    /// Mailboxes
+    Mail,
+    /// The users' drives
+    OneDrive,
 }
 
 /// Whether partial success is good enough.
@@ -547,7 +574,8 @@ Nothing that exists is touched unless --on-conflict overwrite is given; what is 
 Examples:
   nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml --preview Inbox/Projects
   nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml Inbox/Projects
-  nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml --to-mailbox ben@contoso.com")]
+  nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml --to-mailbox ben@contoso.com
+  nakivo recover --repo file:/backup/vault --object onedrive:anna@contoso.com --account contoso.toml --to-drive ben@contoso.com")]
 pub(crate) struct Recover {
     #[command(flatten)]
     pub(crate) point: PointArgs,
@@ -557,6 +585,9 @@ pub(crate) struct Recover {
     /// Write to this mailbox instead of the original one
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) to_mailbox: Option<String>,
+    /// Write to the OneDrive of this user instead of the original one
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "to_mailbox")]
+    pub(crate) to_drive: Option<String>,
     /// What to do where something else is in an item's place
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = ConflictChoice::Rename)]
     pub(crate) on_conflict: ConflictChoice,

@@ -6,7 +6,8 @@
 //! `POST /admin/expire-tokens`, `POST /admin/expire-delta` `{"mailbox"?,"folder"?}`, `POST /admin/advance`
 //! `{"seconds"}`, `POST /admin/mailboxes/{address}` `{"displayName"}`,
 //! `POST /admin/mailboxes/{address}/messages?folder=inbox` (MIME), `DELETE /admin/mailboxes/{address}/messages/{id}`,
-//! `POST /admin/mailboxes/{address}/messages/{id}/move` `{"folder"}`.
+//! `POST /admin/mailboxes/{address}/messages/{id}/move` `{"folder"}`; `GET` and `POST /admin/drives/{address}`,
+//! `PUT /admin/drives/{address}/files?path=a/b.txt` (content), `DELETE /admin/drives/{address}/files?path=a/b.txt`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use crate::builder::{EmulatorInfo, Error};
 use crate::control::{DeltaScope, Faults, Mailbox};
 use crate::faults::Fault;
+use crate::files::Drive;
 use crate::generate::people::Purpose;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
@@ -60,6 +62,7 @@ pub(crate) fn handle(world: &Arc<World>, info: &EmulatorInfo, incoming: &Incomin
     let bad = |why: String| Reply::json(400, json!({"error": why}));
     let faults = Faults::new(world);
     let mailbox = |address: &str| Mailbox::open(world, address);
+    let drive = |address: &str| Drive::open(world, address);
     match (request.method.as_str(), words.as_slice()) {
         ("GET", ["admin", "info"]) => Reply::json(200, json!(info)),
         ("GET", ["admin", "requests"]) => Reply::json(200, json!({"value": world.log.all()})),
@@ -148,6 +151,20 @@ pub(crate) fn handle(world: &Arc<World>, info: &EmulatorInfo, incoming: &Incomin
                 json!({})
             })
         }
+        ("GET", ["admin", "drives", address]) => list(drive(address).map(|drive| drive.items())),
+        ("PUT", ["admin", "drives", address, "files"]) => done(
+            drive(address)
+                .and_then(|drive| drive.add_file(request.option("path").unwrap_or_default(), &request.body)),
+            |id| json!({"id": id}),
+        ),
+        ("DELETE", ["admin", "drives", address, "files"]) => done(
+            drive(address).and_then(|drive| drive.delete(request.option("path").unwrap_or_default())),
+            |()| json!({}),
+        ),
+        ("POST", ["admin", "drives", address]) => done(
+            Drive::provision(world, address),
+            |drive| json!({"id": drive.id()}),
+        ),
         _ => Reply::json(404, json!({"error": "no such admin call"})),
     }
 }

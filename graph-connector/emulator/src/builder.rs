@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::admin;
 use crate::clock::Clock;
 use crate::control::{Faults, Mailbox};
+use crate::files::Drive;
 use crate::generate::{Generator, people};
 use crate::graph::serve::{self, Host};
 use crate::http::server;
@@ -33,8 +34,8 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file or folder of mail could not be read.
-    #[error("mail cannot be read from {path}")]
+    /// A file or folder of mail or files could not be read.
+    #[error("nothing can be read from {path}")]
     Load {
         /// What was to be read.
         path: PathBuf,
@@ -63,7 +64,7 @@ pub struct EmulatorInfo {
     pub token_url: String,
     /// Base of the admin port.
     pub admin_url: String,
-    /// Host of pre-authenticated upload URLs.
+    /// Host of pre-authenticated addresses: uploads, content of files.
     pub outlook_url: String,
     /// The directory id (a GUID).
     pub directory_id: String,
@@ -81,6 +82,8 @@ pub struct EmulatorInfo {
     pub roles: Vec<String>,
     /// Addresses of all users with a mailbox.
     pub mailboxes: Vec<String>,
+    /// Addresses of all users with a drive.
+    pub drives: Vec<String>,
     /// The seed of everything.
     pub seed: u64,
 }
@@ -97,6 +100,8 @@ pub struct EmulatorBuilder {
     shared: usize,
     without_mailbox: usize,
     mail: Vec<(Option<String>, PathBuf)>,
+    files_per_user: Option<u32>,
+    files: Vec<(Option<String>, PathBuf)>,
     clock: Option<ClockSource>,
     listen: SocketAddr,
     outlook_listen: SocketAddr,
@@ -129,6 +134,8 @@ impl Default for EmulatorBuilder {
             shared: 0,
             without_mailbox: 0,
             mail: vec![],
+            files_per_user: None,
+            files: vec![],
             clock: None,
             listen: loopback,
             outlook_listen: loopback,
@@ -200,6 +207,28 @@ impl EmulatorBuilder {
     pub fn mail_into(mut self, address: &str, path: impl AsRef<Path>) -> Self {
         self.mail
             .push((Some(address.to_owned()), path.as_ref().to_owned()));
+        self
+    }
+
+    /// Gives each generated user a drive with so many generated files. Without it nobody has one.
+    #[must_use]
+    pub fn files_per_user(mut self, n: u32) -> Self {
+        self.files_per_user = Some(n);
+        self
+    }
+
+    /// Loads a tree of files into the drive of `address`; user and drive are added when they are not there.
+    #[must_use]
+    pub fn files_into(mut self, address: &str, path: impl AsRef<Path>) -> Self {
+        self.files
+            .push((Some(address.to_owned()), path.as_ref().to_owned()));
+        self
+    }
+
+    /// As [`Self::files_into`] for the first user.
+    #[must_use]
+    pub fn files_from(mut self, path: impl AsRef<Path>) -> Self {
+        self.files.push((None, path.as_ref().to_owned()));
         self
     }
 
@@ -329,6 +358,26 @@ impl EmulatorBuilder {
         for (address, path) in &self.mail {
             load::folder_of_mail(&world, address.as_deref(), path)?;
         }
+        if let Some(files) = self.files_per_user {
+            let users = world.all_users();
+            for user in users.iter().take(self.users) {
+                Drive::provision(&world, &user.person.id)?.add_generated(files);
+            }
+        }
+        for (address, path) in &self.files {
+            let user = match address {
+                Some(address) => world.user(address),
+                None => world.all_users().first().cloned(),
+            };
+            let user = match user {
+                Some(user) => user,
+                None => {
+                    let address = address.clone().unwrap_or_else(|| format!("user@{domain}"));
+                    load::extra_user(&world, &address, &address, None)
+                }
+            };
+            load::tree_of_files(&world, &user, path)?;
+        }
         let app_id = guid(&[self.seed, 62]);
         let client_secret = format!("nkv~{}", token(&[self.seed, 63], 36));
         world.identity.put(
@@ -405,6 +454,12 @@ fn describe(world: &World, app_id: &str, secret: &str) -> EmulatorInfo {
             .all_users()
             .iter()
             .filter(|u| u.mailbox.is_some())
+            .map(|u| u.person.address.clone())
+            .collect(),
+        drives: world
+            .all_users()
+            .iter()
+            .filter(|u| u.drive.get().is_some())
             .map(|u| u.person.address.clone())
             .collect(),
         seed: world.seed,
@@ -497,6 +552,31 @@ impl Emulator {
             .all_users()
             .iter()
             .filter_map(|u| Mailbox::open(&self.world, &u.person.id).ok())
+            .collect()
+    }
+
+    /// The drive of a user by address or object id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn drive(&self, user: &str) -> Result<Drive, Error> {
+        Drive::open(&self.world, user)
+    }
+
+    /// The drive of a user, made if there is none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the user.
+    pub fn add_drive(&self, user: &str) -> Result<Drive, Error> {
+        Drive::provision(&self.world, user)
+    }
+
+    /// All drives in the order of the directory.
+    pub fn drives(&self) -> Vec<Drive> {
+        self.world
+            .all_users()
+            .iter()
+            .filter_map(|user| Drive::open(&self.world, &user.person.id).ok())
             .collect()
     }
 

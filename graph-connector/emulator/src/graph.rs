@@ -4,6 +4,7 @@ pub(crate) mod attachments;
 pub(crate) mod batch;
 pub(crate) mod compose;
 pub(crate) mod delta;
+pub(crate) mod drives;
 pub(crate) mod folders;
 pub(crate) mod json;
 pub(crate) mod links;

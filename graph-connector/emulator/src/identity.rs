@@ -16,7 +16,9 @@ pub(crate) const DEFAULT_KEY: &str = include_str!("../keys/app.key.pem");
 pub(crate) const DEFAULT_CERTIFICATE: &str = include_str!("../keys/app.cert.pem");
 
 /// Application permissions of the default application: what backup and recovery of mail need, nothing more.
-pub const DEFAULT_ROLES: [&str; 5] = [
+pub const DEFAULT_ROLES: [&str; 7] = [
+    "Files.ReadWrite.All",
+    "Files.Read.All",
     "Mail.ReadWrite",
     "Mail.Read",
     "User.Read.All",

@@ -1,6 +1,6 @@
-//! An emulator of the mail part of Microsoft Graph v1.0: an HTTP/1.1 server on loopback that hands out tokens, lists
-//! users, folders and messages, tracks changes with delta links, serves MIME, takes new messages and attachments,
-//! and refuses what Graph refuses. It needs no account, no network and no TLS.
+//! An emulator of mail and OneDrive in Microsoft Graph v1.0: an HTTP/1.1 server on loopback that hands out tokens, lists
+//! users, folders, messages and files, tracks changes with delta links, serves MIME and content, takes new messages,
+//! attachments and files, and refuses what Graph refuses. It needs no account, no network and no TLS.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), nakivo_graph_emulator::Error> {
@@ -24,7 +24,9 @@ mod admin;
 mod builder;
 mod clock;
 mod control;
+mod drive;
 mod faults;
+mod files;
 mod generate;
 mod graph;
 mod http;
@@ -39,6 +41,7 @@ mod world;
 pub use builder::{Emulator, EmulatorBuilder, EmulatorInfo, Error};
 pub use control::{Change, DeltaScope, Faults, FolderTruth, Mailbox, MessageTruth};
 pub use faults::{Action, Damage, Fault, FaultBody, LinkFault};
+pub use files::{Drive, FileTruth, Lie};
 pub use generate::people::Purpose;
 pub use identity::{App, DEFAULT_ROLES};
 pub use log::{Counters, RequestRecord, Requests};

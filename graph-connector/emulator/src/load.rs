@@ -1,19 +1,21 @@
 //! Filling the emulated organisation: generated mailboxes and folders of `.eml` files.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
 use crate::builder::Error;
 use crate::clock::BASE_MS;
+use crate::drive::tree::{Conflict, Drive, ROOT};
 use crate::generate::people::{Person, Purpose};
 use crate::generate::{Generator, Slot};
+use crate::mail::data::Data;
 use crate::mail::mailbox::{Mailbox, TOP};
 use crate::mail::message::{Content, Recipe};
 use crate::mail::parse;
-use crate::random::{guid, text_key};
-use crate::world::{User, World};
+use crate::random::{guid, key, text_key};
+use crate::world::{DriveSlot, User, World};
 
 fn new_mailbox(world: &World, address: &str) -> Mailbox {
     let generator = world.generator();
@@ -36,6 +38,7 @@ pub(crate) fn generated_user(world: &World, n: u32, count: u32) {
     world.push_user(User {
         person,
         mailbox: Some(Mutex::new(mailbox)),
+        drive: OnceLock::new(),
     });
 }
 
@@ -112,7 +115,56 @@ pub(crate) fn extra_user(world: &World, address: &str, display: &str, purpose: O
         enabled: purpose != Some(Purpose::Shared),
     };
     let mailbox = purpose.map(|_| Mutex::new(new_mailbox(world, address)));
-    world.push_user(User { person, mailbox })
+    world.push_user(User {
+        person,
+        mailbox,
+        drive: OnceLock::new(),
+    })
+}
+
+/// Gives a user an empty drive, unless there is one.
+pub(crate) fn provision_drive<'u>(world: &World, user: &'u User) -> &'u DriveSlot {
+    user.drive.get_or_init(|| {
+        let person = &user.person;
+        let drive_key = key(&[world.seed, text_key(&person.address.to_lowercase()), 117]);
+        let owner = (person.id.clone(), person.display.clone(), person.address.clone());
+        let drive = Drive::new(drive_key, owner, world.clock.clone());
+        DriveSlot {
+            key: drive_key,
+            id: drive.id.clone(),
+            drive: Mutex::new(drive),
+        }
+    })
+}
+
+/// Loads a tree of files into the drive of a user: each file and folder under its name. Names that OneDrive refuses are
+/// an error.
+pub(crate) fn tree_of_files(world: &World, user: &User, path: &Path) -> Result<(), Error> {
+    let slot = provision_drive(world, user);
+    let mut drive = slot.drive.lock().unwrap_or_else(PoisonError::into_inner);
+    files_into(&mut drive, ROOT, path)
+}
+
+fn files_into(drive: &mut Drive, parent: u32, path: &Path) -> Result<(), Error> {
+    for entry in entries(path)? {
+        let name = name_of(&entry);
+        let refused = |why| Error::Refused(format!("{}: {why:?}", entry.display()));
+        if entry.is_dir() {
+            let (folder, _) = drive
+                .create_folder(parent, &name, Conflict::Replace)
+                .map_err(refused)?;
+            files_into(drive, folder, &entry)?;
+        } else {
+            let bytes = std::fs::read(&entry).map_err(|source| Error::Load {
+                path: entry.clone(),
+                source,
+            })?;
+            drive
+                .put_file(parent, &name, Data::Bytes(bytes.into()), Conflict::Fail)
+                .map_err(refused)?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn remove_user(world: &World, id: &str) {

@@ -57,6 +57,8 @@ pub struct Counters {
     pub peak_in_flight: u32,
     /// Message creations answered with an error after they had been executed.
     pub errors_after_success: u64,
+    /// Resource units of the calls about drives, refused ones included.
+    pub resource_units: u64,
 }
 
 #[derive(Debug, Default)]
@@ -129,6 +131,10 @@ impl Requests {
     pub(crate) fn in_flight(&self, now: u32) {
         let mut state = self.lock();
         state.counters.peak_in_flight = state.counters.peak_in_flight.max(now);
+    }
+
+    pub(crate) fn units(&self, cost: u32) {
+        self.lock().counters.resource_units += u64::from(cost);
     }
 
     pub(crate) fn after_success(&self) {

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::drive::tree::Drive;
 use crate::faults::FaultTable;
 use crate::generate::Generator;
 use crate::generate::people::Person;
+use crate::graph::drives::upload::Session;
 use crate::identity::Identity;
 use crate::log::Requests;
 use crate::mail::mailbox::Mailbox;
@@ -43,8 +45,17 @@ pub struct Settings {
     pub read_only_guard: bool,
     /// `expires_in` of tokens in seconds. Default 3599.
     pub token_seconds: i64,
-    /// Largest page of a message delta, whatever the client asks. Default 1000.
+    /// Largest page of a delta, whatever the client asks. Default 1000.
     pub max_delta_page: usize,
+    /// Seconds for which an address that serves the content of a file is good. Default 3600.
+    pub download_url_seconds: i64,
+    /// `Range` is not understood: the whole content comes with 200. Default off.
+    pub ignore_ranges: bool,
+    /// Refuse calls about drives beyond so many resource units per minute and application with 429
+    /// `activityLimitReached`. Default none: no limit.
+    pub resource_units_per_minute: Option<u32>,
+    /// Links for everybody may be made. Default on.
+    pub anonymous_links: bool,
 }
 
 impl Default for Settings {
@@ -60,15 +71,29 @@ impl Default for Settings {
             read_only_guard: false,
             token_seconds: 3599,
             max_delta_page: 1000,
+            download_url_seconds: 3600,
+            ignore_ranges: false,
+            resource_units_per_minute: None,
+            anonymous_links: true,
         }
     }
 }
 
-/// A user of the directory with his mailbox.
+/// A drive, with what must be known of it without waiting.
+#[derive(Debug)]
+pub(crate) struct DriveSlot {
+    pub key: u64,
+    pub id: String,
+    pub drive: Mutex<Drive>,
+}
+
+/// A user of the directory with his mailbox and his drive.
 #[derive(Debug)]
 pub(crate) struct User {
     pub person: Person,
     pub mailbox: Option<Mutex<Mailbox>>,
+    /// Empty until the drive is provisioned.
+    pub drive: OnceLock<DriveSlot>,
 }
 
 impl User {
@@ -120,6 +145,7 @@ pub(crate) struct World {
     settings: RwLock<Settings>,
     pub urls: OnceLock<Urls>,
     pub uploads: Mutex<HashMap<String, Upload>>,
+    pub drive_uploads: Mutex<HashMap<String, Session>>,
     /// (application, mailbox): requests in progress.
     pub in_flight: Mutex<HashMap<(String, String), u32>>,
     /// (application, mailbox): start of the window and requests in it.
@@ -147,6 +173,7 @@ impl World {
             settings: RwLock::new(settings),
             urls: OnceLock::new(),
             uploads: Mutex::default(),
+            drive_uploads: Mutex::default(),
             in_flight: Mutex::default(),
             windows: Mutex::default(),
             counter: Mutex::default(),
@@ -209,6 +236,16 @@ impl World {
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
             .find(|u| u.person.id.eq_ignore_ascii_case(id) || u.person.address.eq_ignore_ascii_case(id))
+            .cloned()
+    }
+
+    /// The user whose drive has this id.
+    pub(crate) fn drive_owner(&self, id: &str) -> Option<Arc<User>> {
+        self.users
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .find(|user| user.drive.get().is_some_and(|slot| slot.id == id))
             .cloned()
     }
 

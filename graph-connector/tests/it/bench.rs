@@ -127,6 +127,12 @@ impl Bench {
         connect(&self.emulator, &self.clock)
     }
 
+    /// A connector with other settings.
+    pub(crate) fn connect_with(&self, config: &AccountConfig) -> M365Connector {
+        let http: Arc<dyn Http> = Arc::new(ReqwestHttp::new().unwrap());
+        M365Connector::new(config, http, &environment(&self.clock)).unwrap()
+    }
+
     pub(crate) fn mailbox(&self) -> Mailbox {
         self.emulator.mailboxes().remove(0)
     }

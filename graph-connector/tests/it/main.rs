@@ -12,5 +12,6 @@ mod auth;
 mod backup;
 mod bench;
 mod discovery;
+mod drives;
 mod faults;
 mod recovery;

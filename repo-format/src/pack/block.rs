@@ -6,13 +6,16 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 
 use super::MAX_BLOCK_BYTES;
 use crate::cbor::coded_enum;
-use crate::codec::{Codec, Payload, SEAL_OVERHEAD_BYTES};
+use crate::codec::{Codec, Payload, SEAL_OVERHEAD_BYTES, Sealed};
 use crate::crypto::KeySet;
 use crate::error::{FormatError, Result};
 use crate::ids::{BlockId, ChunkId};
 use crate::object::{ObjectHeader, ObjectType};
+use crate::siv::LANES;
 
 const WHAT: &str = "block";
+/// Most bytes, sealed and plain, of blocks that are opened together.
+const MAX_GROUP_BYTES: usize = 6 << 20;
 
 coded_enum! {
     /// What the chunks of a block are for. A hint for placement and caching; correctness never depends on it.
@@ -312,17 +315,98 @@ pub fn open_block(
     entry: &BlockEntry,
     bytes: &[u8],
 ) -> Result<Vec<u8>> {
-    entry.validate()?;
-    if bytes.len() != entry.stored_length as usize {
-        return Err(FormatError::Truncated { what: WHAT });
-    }
+    check_stored(entry, bytes)?;
     let epoch = keys.keys_for(header, ObjectType::Pack)?;
     let head = header.encode();
     let id = entry.id(keys);
     let aad: [&[u8]; 3] = [&head, WHAT.as_bytes(), id.as_bytes()];
-    let expected = entry.plain_length() as usize;
-    let plain = codec.open(&epoch, WHAT, &aad, bytes, expected)?;
-    if plain.len() != expected {
+    let plain = codec.open(&epoch, WHAT, &aad, bytes, entry.plain_length() as usize)?;
+    check_plain(keys, entry, plain)
+}
+
+/// Does what [`open_block`] does for several blocks of one pack, with the same results in the same order. About four at a time,
+/// as many as take little memory, are authenticated side by side, which takes a third of the time.
+#[must_use]
+pub fn open_blocks(
+    keys: &KeySet,
+    codec: &mut Codec,
+    header: &ObjectHeader,
+    blocks: &[(&BlockEntry, &[u8])],
+) -> Vec<Result<Vec<u8>>> {
+    let mut results = Vec::with_capacity(blocks.len());
+    let mut rest = blocks;
+    while !rest.is_empty() {
+        let (group, others) = rest.split_at(group_length(rest));
+        match group {
+            [(entry, bytes)] => results.push(open_block(keys, codec, header, entry, bytes)),
+            _ => match open_group(keys, codec, header, group) {
+                Ok(opened) => results.extend(opened),
+                // Something is wrong with an entry: each tells for itself.
+                Err(_) => results.extend(
+                    group
+                        .iter()
+                        .map(|(entry, bytes)| open_block(keys, codec, header, entry, bytes)),
+                ),
+            },
+        }
+        rest = others;
+    }
+    results
+}
+
+/// How many of these blocks are opened together, at least one.
+fn group_length(blocks: &[(&BlockEntry, &[u8])]) -> usize {
+    let mut bytes = 0;
+    let fitting = blocks.iter().take(LANES).take_while(|(entry, stored)| {
+        bytes += stored.len() + entry.plain_length() as usize;
+        bytes <= MAX_GROUP_BYTES
+    });
+    fitting.count().max(1)
+}
+
+fn open_group(
+    keys: &KeySet,
+    codec: &mut Codec,
+    header: &ObjectHeader,
+    group: &[(&BlockEntry, &[u8])],
+) -> Result<Vec<Result<Vec<u8>>>> {
+    for (entry, bytes) in group {
+        check_stored(entry, bytes)?;
+    }
+    let epoch = keys.keys_for(header, ObjectType::Pack)?;
+    let head = header.encode();
+    let ids: Vec<BlockId> = group.iter().map(|(entry, _)| entry.id(keys)).collect();
+    let aads: Vec<[&[u8]; 3]> = ids
+        .iter()
+        .map(|id| [head.as_slice(), WHAT.as_bytes(), id.as_bytes()])
+        .collect();
+    let sealed: Vec<Sealed<'_>> = group
+        .iter()
+        .zip(&aads)
+        .map(|((entry, bytes), aad)| Sealed {
+            aad,
+            bytes,
+            limit: entry.plain_length() as usize,
+        })
+        .collect();
+    let opened = codec.open_all(&epoch, WHAT, &sealed).into_iter();
+    Ok(opened
+        .zip(group)
+        .map(|(plain, (entry, _))| check_plain(keys, entry, plain?))
+        .collect())
+}
+
+fn check_stored(entry: &BlockEntry, bytes: &[u8]) -> Result<()> {
+    entry.validate()?;
+    if bytes.len() != entry.stored_length as usize {
+        return Err(FormatError::Truncated { what: WHAT });
+    }
+    Ok(())
+}
+
+/// The plaintext, if it is what the entry says.
+fn check_plain(keys: &KeySet, entry: &BlockEntry, plain: Vec<u8>) -> Result<Vec<u8>> {
+    if plain.len() != entry.plain_length() as usize {
         return Err(FormatError::corrupt(
             WHAT,
             "the plaintext has another length than its entry says",

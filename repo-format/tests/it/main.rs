@@ -13,6 +13,7 @@ mod chunker;
 mod corpus;
 mod crypto;
 mod fixtures;
+mod fuzz;
 mod hostile;
 mod keyslot;
 #[cfg(feature = "measure")]

@@ -1,8 +1,9 @@
 //! Packs: writing, reading, verifying, limits.
 
 use nakivo_repo_format::pack::{
-    BlockInput, BlockRole, Directory, FinishedPack, MAX_BLOCK_BYTES, PackFooter, PackWriter, SealedBlock,
-    open_block, open_chunk, open_directory, open_pack, seal_block, seal_blocks, verify_pack,
+    BlockEntry, BlockInput, BlockRole, Directory, FinishedPack, MAX_BLOCK_BYTES, PackFooter, PackWriter,
+    SealedBlock, open_block, open_blocks, open_chunk, open_directory, open_pack, seal_block, seal_blocks,
+    verify_pack,
 };
 use nakivo_repo_format::*;
 
@@ -10,12 +11,17 @@ use crate::fixtures::{Gen, codec, keys};
 
 /// A pack of a few blocks, and the plaintexts of its chunks.
 pub(crate) fn sample(seed: u64, compression: Compression) -> (FinishedPack, Vec<Vec<u8>>) {
+    sample_of(seed, compression, &[1, 3, 1, 2])
+}
+
+/// A pack of blocks with so many chunks each.
+fn sample_of(seed: u64, compression: Compression, counts: &[u8]) -> (FinishedPack, Vec<Vec<u8>>) {
     let keys = keys();
     let mut g = Gen::new(seed);
     let mut codec = Codec::new(compression).unwrap();
     let mut writer = PackWriter::new(&keys);
     let mut plains = Vec::new();
-    for count in [1, 3, 1, 2] {
+    for &count in counts {
         let some: Vec<Vec<u8>> = (0..count)
             .map(|i| {
                 let length = g.below(300);
@@ -185,6 +191,50 @@ fn blocks_of_two_packs_cannot_be_swapped_unnoticed() {
     entry.chunks.swap(0, 2);
     let stored = &bytes[entry.range().start as usize..entry.range().end as usize];
     assert!(open_block(&keys, &mut codec, &header, &entry, stored).is_err());
+}
+
+/// Whatever is wrong with some of them, each block of a group opens as it does alone.
+#[test]
+fn blocks_opened_together_are_what_they_are_alone() {
+    type Block = (BlockEntry, Vec<u8>);
+    let (keys, mut codec) = (keys(), codec());
+    for compression in [Compression::Disabled, Compression::Fast] {
+        let (pack, _) = sample_of(7, compression, &[1, 3, 1, 2, 1, 1, 2, 1, 1]);
+        let bytes = pack.to_vec();
+        let header = ObjectHeader::decode(&bytes).unwrap();
+        let stored =
+            |entry: &BlockEntry| bytes[entry.range().start as usize..entry.range().end as usize].to_vec();
+        let sound: Vec<Block> = pack
+            .directory
+            .blocks
+            .iter()
+            .map(|entry| (entry.clone(), stored(entry)))
+            .collect();
+        let spoil: [fn(&mut Block); 5] = [
+            |_| {},
+            |(_, bytes)| *bytes.last_mut().unwrap() ^= 1,
+            |(_, bytes)| bytes.truncate(bytes.len() - 1),
+            |(_, bytes)| bytes.clear(),
+            |(entry, _)| entry.chunks[0].length += 1,
+        ];
+        for spoil in spoil {
+            for which in 0..sound.len() {
+                let mut blocks = sound.clone();
+                spoil(&mut blocks[which]);
+                let together: Vec<(&BlockEntry, &[u8])> = blocks
+                    .iter()
+                    .map(|(entry, bytes)| (entry, bytes.as_slice()))
+                    .collect();
+                let alone: Vec<_> = together
+                    .iter()
+                    .map(|(entry, bytes)| open_block(&keys, &mut codec, &header, entry, bytes))
+                    .collect();
+                assert_eq!(open_blocks(&keys, &mut codec, &header, &together), alone);
+                let failed = alone.iter().filter(|opened| opened.is_err()).count();
+                assert!(failed <= 1, "only the spoiled one: {alone:?}");
+            }
+        }
+    }
 }
 
 /// Bytes that the directory does not account for have no place in a pack.

@@ -235,7 +235,9 @@ async fn store_segments(shared: &Arc<Shared>, packs: Vec<IndexedPack>) -> Result
 /// Replaces checkpoints that cannot be read by one of the newest commit. Older ones only save work, so those are removed.
 pub(super) async fn checkpoints(shared: &Arc<Shared>, preview: bool, report: &mut HealReport) -> Result<()> {
     let mut damaged = BTreeSet::new();
-    for seq in shared.list_numbers(paths::CHECKPOINT, None).await? {
+    let numbers = shared.list_numbers(paths::CHECKPOINT, None).await?;
+    let newest = numbers.last().copied().unwrap_or_default();
+    for seq in numbers {
         let opened = match shared.read_checkpoint(seq).await {
             Ok(checkpoint) => RepositoryState::from_checkpoint(checkpoint)
                 .map(drop)
@@ -244,7 +246,11 @@ pub(super) async fn checkpoints(shared: &Arc<Shared>, preview: bool, report: &mu
         };
         match opened {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Corrupt => drop(damaged.insert(seq)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                if !shared.checkpoint_gone(seq, newest).await? {
+                    damaged.insert(seq);
+                }
+            }
             Err(error) => return Err(error),
         }
     }

@@ -142,7 +142,9 @@ impl Verifier {
     }
 
     async fn checkpoints(&mut self, hashes: &[Option<CommitHash>]) -> Result<()> {
-        for seq in self.shared.list_numbers(paths::CHECKPOINT, None).await? {
+        let numbers = self.shared.list_numbers(paths::CHECKPOINT, None).await?;
+        let newest = numbers.last().copied().unwrap_or_default();
+        for seq in numbers {
             self.reporter.check()?;
             self.report.objects += 1;
             let path = paths::checkpoint(seq);
@@ -159,7 +161,9 @@ impl Verifier {
                 }
                 Err(error) => {
                     let what = self.damage_of(error)?;
-                    self.damaged(&path, what);
+                    if !self.shared.checkpoint_gone(seq, newest).await? {
+                        self.damaged(&path, what);
+                    }
                 }
             }
         }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use nakivo_repo_format::index::IndexedPack;
 use nakivo_repo_format::object::ObjectType;
-use nakivo_repo_format::pack::{open_block, open_pack};
-use nakivo_repo_format::{Codec, FormatError, PackId, paths};
+use nakivo_repo_format::pack::{BlockEntry, open_blocks, open_pack};
+use nakivo_repo_format::{Codec, PackId, paths};
 
 use super::Verifier;
 use crate::error::Result;
@@ -18,6 +18,8 @@ use crate::repository::shared::Shared;
 
 /// Packs read at once: as many as keep the machine busy without holding many packs in memory.
 const PARALLEL_PACKS: usize = 2;
+/// Blocks opened before the first of them is forgotten.
+const BLOCKS_AT_ONCE: usize = 4;
 /// Bytes read between two notes of how far the verification came.
 const SAVE_EVERY_BYTES: u64 = 1 << 30;
 
@@ -57,11 +59,11 @@ impl Verifier {
             .update(|progress| progress.bytes_total = Some(total));
         let shared = Arc::clone(&self.shared);
         // With content hashes every needed block is opened when its items are joined: once is enough.
-        let open_blocks = !self.hashes;
+        let blocks_too = !self.hashes;
         let mut reading = stream::iter(packs)
             .map(|id| {
                 let shared = Arc::clone(&shared);
-                async move { (id, read_pack(&shared, id, open_blocks).await) }
+                async move { (id, read_pack(&shared, id, blocks_too).await) }
             })
             .buffered(PARALLEL_PACKS);
         while let Some((id, result)) = reading.next().await {
@@ -109,7 +111,7 @@ impl Verifier {
     }
 }
 
-async fn read_pack(shared: &Arc<Shared>, id: PackId, open_blocks: bool) -> Result<Condition> {
+async fn read_pack(shared: &Arc<Shared>, id: PackId, blocks_too: bool) -> Result<Condition> {
     let path = paths::pack(&id);
     let Some((indexed, _)) = shared.index().pack(&id) else {
         return Err(corrupt(&path, "it is not in the index"));
@@ -129,8 +131,14 @@ async fn read_pack(shared: &Arc<Shared>, id: PackId, open_blocks: bool) -> Resul
     };
     let too_long = shared.objects.size(&path).await?.is_some_and(|size| size > limit);
     shared
-        .compute(move |shared, codec| Ok(examine(shared, codec, &indexed, &bytes, open_blocks, too_long)))
+        .compute(move |shared, codec| Ok(examine(shared, codec, &indexed, &bytes, blocks_too, too_long)))
         .await
+}
+
+/// The sealed bytes of a block, unless the pack is too short.
+fn stored<'a>(pack: &'a [u8], entry: &BlockEntry) -> Option<&'a [u8]> {
+    let Range { start, end } = entry.range();
+    pack.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
 }
 
 fn examine(
@@ -138,7 +146,7 @@ fn examine(
     codec: &mut Codec,
     indexed: &IndexedPack,
     bytes: &Bytes,
-    open_blocks: bool,
+    blocks_too: bool,
     too_long: bool,
 ) -> Condition {
     let mut condition = Condition {
@@ -155,19 +163,23 @@ fn examine(
             Err(error) => condition.wrong = Some(error.to_string()),
         }
     }
-    if !intact || open_blocks {
+    if !intact || blocks_too {
         let keys = shared.keys();
+        let sealed: Vec<(&BlockEntry, &[u8])> = indexed
+            .blocks
+            .iter()
+            .map(|entry| (entry, stored(bytes, entry).unwrap_or_default()))
+            .collect();
         let header = keys.header_in_epoch(indexed.epoch, ObjectType::Pack, 0);
-        for (number, entry) in (0..).zip(&indexed.blocks) {
-            let Range { start, end } = entry.range();
-            let opened = usize::try_from(start)
-                .ok()
-                .zip(usize::try_from(end).ok())
-                .and_then(|(start, end)| bytes.get(start..end))
-                .ok_or(FormatError::Truncated { what: "block" })
-                .and_then(|sealed| open_block(&keys, codec, &header.clone()?, entry, sealed));
-            if opened.is_err() {
-                condition.bad.push(number);
+        // A few at a time: what is opened is not needed.
+        for (from, some) in (0..).step_by(BLOCKS_AT_ONCE).zip(sealed.chunks(BLOCKS_AT_ONCE)) {
+            match &header {
+                Ok(header) => {
+                    let opened = open_blocks(&keys, codec, header, some);
+                    let bad = (from..).zip(opened).filter(|(_, opened)| opened.is_err());
+                    condition.bad.extend(bad.map(|(number, _)| number));
+                }
+                Err(_) => condition.bad.extend((from..).zip(some).map(|(number, _)| number)),
             }
         }
     }

@@ -22,6 +22,9 @@ use super::rule::{Failure, Fault, Rule, SeededFaults};
 use crate::clock::TestClock;
 use crate::random::SeededRng;
 
+/// A listing may lag behind by so many puts at most.
+const MAX_LAG: usize = 256;
+
 type Hook = Arc<dyn Fn(&Operation) + Send + Sync>;
 
 /// A store around another one that counts, logs and spoils operations. Clones share everything.
@@ -43,7 +46,7 @@ struct State {
     hook: Option<Hook>,
     log: Vec<LogEntry>,
     counts: BTreeMap<OperationKind, u64>,
-    /// Objects in the order in which they were put, for listings that lag.
+    /// The objects that were put last, in that order, for listings that lag.
     put_order: Vec<Path>,
     /// What an overwrite or delete replaced, for replays.
     older: BTreeMap<Path, (Bytes, ObjectMeta)>,
@@ -262,6 +265,8 @@ impl FaultStore {
         let mut state = self.state();
         state.put_order.retain(|path| *path != begun.path);
         state.put_order.push(begun.path.clone());
+        let old = state.put_order.len().saturating_sub(MAX_LAG);
+        state.put_order.drain(..old);
         Ok(result)
     }
 

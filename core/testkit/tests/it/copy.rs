@@ -357,7 +357,7 @@ async fn a_copy_cut_off_at_every_operation_goes_on() {
             let chunks = lab.open().await.unwrap().info().await.unwrap().chunks;
             // Spills of progress, and a chunk for the name of each pack.
             assert!(
-                chunks <= start.chunks + 12,
+                chunks <= start.chunks + 24,
                 "{what}: {chunks} chunks in the index, {} after an undisturbed copy",
                 start.chunks
             );
@@ -371,7 +371,7 @@ async fn a_copy_cut_off_at_every_operation_goes_on() {
         "copy: cut off at each of {cases} operations; in {spared} cases the second call read less than the first would have"
     ));
     failures.assert_none();
-    assert!(cases > 20 && spared > 10, "{spared} of {cases}");
+    assert!(cases > 20 && spared > 5, "{spared} of {cases}");
 }
 
 async fn disturb(start: &Start, side: usize, trouble: &Trouble, number: u64) -> bool {

@@ -2,6 +2,8 @@
 //! at every operation; beside backups and reclaim.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,7 @@ use nakivo_core::repository::{
 };
 use nakivo_core::retention::{Calendar, RetentionPolicy};
 use nakivo_core::{ErrorKind, Result};
+use nakivo_testkit::crash::{self, Step};
 use nakivo_testkit::fault::{Failure, Fault, FaultStore, Matcher, OperationKind, Rule, When};
 use nakivo_testkit::image::Image;
 use nakivo_testkit::lab::{Lab, back_up};
@@ -24,6 +27,7 @@ use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{all_points, assert_ledger, assert_sound, read_point, survey_point, verify};
 use nakivo_testkit::random::{announce, environment_number};
 use nakivo_testkit::scenario::{Stage, mailbox};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use crate::many::Failures;
@@ -784,6 +788,81 @@ async fn stopped_at_any_operation_it_loses_nothing() {
     ));
     failures.assert_none();
     assert!(cases > 15, "only {cases}");
+}
+
+/// A process on the real disk, killed before each of its store operations.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_before_any_operation_it_loses_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let first = root.path().join("start");
+    crash::run(Step::Create, &first, None).await.unwrap();
+    crash::run(Step::Mailbox(Stage::First), &first, None)
+        .await
+        .unwrap();
+    crash::prepare_copy(&first).await.unwrap();
+    crash::run(Step::Copy, &first, None).await.unwrap();
+    let lab = crash::lab(Step::Create, &first).await.unwrap();
+    let start = Start {
+        image: Image::default(),
+        other: crash::lab(Step::Copy, &first)
+            .await
+            .unwrap()
+            .open()
+            .await
+            .unwrap(),
+        points: all_points(&lab.open().await.unwrap())
+            .into_iter()
+            .map(|point| (point.id, mailbox(Stage::First).truth()))
+            .collect(),
+    };
+    spoil(&lab).await;
+    let mut kills = 0;
+    loop {
+        let what = format!("heal killed before operation {kills}");
+        let work = root.path().join("work");
+        crate::crash::copy(&first, &work);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_crash_child"));
+        child.args(["heal", work.to_str().unwrap(), &kills.to_string()]);
+        let output = child.output().unwrap();
+        let ended = output.status.code() == Some(0);
+        assert!(ended || output.status.signal() == Some(9), "{what}: {output:?}");
+        let lab = crash::lab(Step::Create, &work).await.unwrap();
+        if ended {
+            start.assert_whole(&lab, &what).await;
+            break;
+        }
+        kills += 1;
+        start
+            .assert_nothing_wrong(&lab.open().await.unwrap(), &what)
+            .await;
+        crash::run_heal(&work, None)
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        start.assert_whole(&lab, &what).await;
+        std::fs::remove_dir_all(&work).unwrap();
+    }
+    announce(&format!("heal: killed before each of {kills} operations"));
+    assert!(kills > 15, "only {kills} operations");
+}
+
+/// Takes the index away and changes a bit of the largest pack.
+async fn spoil(lab: &Lab) {
+    let image = image(lab).await;
+    for path in image
+        .objects()
+        .keys()
+        .filter(|path| path.as_ref().starts_with("index/"))
+    {
+        lab.store.delete(path).await.unwrap();
+    }
+    let packs = image
+        .objects()
+        .iter()
+        .filter(|(path, _)| path.as_ref().starts_with("packs/"));
+    let (path, bytes) = packs.max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let mut bytes = bytes.to_vec();
+    bytes[100] ^= 0x10;
+    lab.store.put(path, bytes.into()).await.unwrap();
 }
 
 /// Interleavings with a run and with reclaim: one in seventeen of them, others for another `NAKIVO_SEED`; all with `NAKIVO_FULL=1`.

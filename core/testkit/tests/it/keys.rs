@@ -220,6 +220,9 @@ async fn kill_everywhere(step: KeyStep) {
     std::fs::create_dir_all(&first).unwrap();
     let lab = disk(Step::Create, &first).await.unwrap();
     let repository = create(lab.store.clone(), lab.env.clone()).await.unwrap();
+    if step == KeyStep::Reencrypt {
+        run_keys(KeyStep::Rotate, &first, None).await.unwrap();
+    }
     let start = Start {
         image: Image::default(),
         points: points_of(&repository).await,
@@ -256,6 +259,26 @@ async fn kill_everywhere(step: KeyStep) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_of_keys_survives_a_kill_before_every_operation() {
     kill_everywhere(KeyStep::Change).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn adding_a_key_survives_a_kill_before_every_operation() {
+    kill_everywhere(KeyStep::Add).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn removing_a_passphrase_survives_a_kill_before_every_operation() {
+    kill_everywhere(KeyStep::Remove).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_that_locks_somebody_out_survives_a_kill_before_every_operation() {
+    kill_everywhere(KeyStep::RotateAlone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn encrypting_anew_survives_a_kill_before_every_operation() {
+    kill_everywhere(KeyStep::Reencrypt).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@
 
 mod append_only;
 mod architecture;
+mod bits;
 mod concurrency;
 mod copy;
 mod crash;
@@ -17,13 +18,16 @@ mod damage;
 mod durable;
 mod faults;
 mod forks;
+mod golden;
 mod heal;
 mod histories;
 mod keys;
 mod locks;
 mod many;
+mod power;
 mod proportion;
 mod reclaim;
 mod registry;
 mod schedules;
 mod stopped;
+mod years;

@@ -30,6 +30,14 @@ impl Failures {
         }
     }
 
+    /// Whether none failed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
     /// Fails the test if any case failed.
     #[track_caller]
     pub(crate) fn assert_none(&self) {

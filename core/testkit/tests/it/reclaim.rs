@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nakivo_core::ErrorKind;
 use nakivo_core::backup::{self, BackupOptions, ProgressLimits};
 use nakivo_core::format::ids::PointId;
-use nakivo_core::repository::{PointFilter, ReclaimOptions, ReclaimReport, Repository};
+use nakivo_core::repository::{HealOptions, PointFilter, ReclaimOptions, ReclaimReport, Repository};
 use nakivo_testkit::content::{Content, mail, prose};
 use nakivo_testkit::fault::{Failure, Fault, FaultStore, Matcher, OperationKind, Rule, When};
 use nakivo_testkit::image::Image;
@@ -20,6 +20,7 @@ use nakivo_testkit::scenario::{Stage, mailbox};
 use nakivo_testkit::scripted::{Edit, ScriptedConnector, Settings};
 
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 
 use crate::many::Failures;
 
@@ -477,6 +478,71 @@ async fn damage_stops_it() {
         }
     }
     assert!(cases >= 2, "only {cases} cases");
+}
+
+/// Numbers of the checkpoints in the store, ascending.
+async fn checkpoints(lab: &Lab) -> Vec<Path> {
+    let image = Image::of(&*lab.store).await.unwrap();
+    let paths = image.objects().keys();
+    paths
+        .filter(|path| path.as_ref().starts_with("checkpoint/"))
+        .cloned()
+        .collect()
+}
+
+/// A repository of one point and a hundred commits.
+async fn long_log() -> (FaultStore, Lab) {
+    let store = FaultStore::new(Image::default().open().await);
+    let lab = Lab::over(store.handle(), 42);
+    let repository = lab.create().await.unwrap();
+    let point = back_up(&repository, &source(1)).await.unwrap().point;
+    for number in 0..100 {
+        repository
+            .describe_point(point, Some(format!("{number}")))
+            .await
+            .unwrap();
+    }
+    assert_eq!(checkpoints(&lab).await.len(), 6);
+    (store, lab)
+}
+
+/// The newest checkpoints stay, unless one of them cannot be read: then all do.
+#[tokio::test]
+async fn old_checkpoints_go() {
+    let (store, lab) = long_log().await;
+    let all = checkpoints(&lab).await;
+    let newest = store.inner().get(&all[5]).await.unwrap().bytes().await.unwrap();
+    store
+        .inner()
+        .put(&all[5], newest.slice(..newest.len() - 1).into())
+        .await
+        .unwrap();
+    let repository = lab.elsewhere(2).open().await.unwrap();
+    reclaim(&repository).await.unwrap();
+    assert_eq!(
+        checkpoints(&lab).await,
+        all,
+        "none goes while one of the newest is damaged"
+    );
+    store.inner().put(&all[5], newest.into()).await.unwrap();
+
+    let repository = lab.elsewhere(3).open().await.unwrap();
+    assert_eq!(reclaim(&repository).await.unwrap().deleted_objects, 2);
+    assert_eq!(checkpoints(&lab).await, all[2..]);
+    let fresh = lab.elsewhere(4).open().await.unwrap();
+    assert_sound(&fresh, "thinned").await;
+    // Who listed them before they went does not take that for damage.
+    let list = Matcher::kind(OperationKind::List).path("checkpoint");
+    store.inject(Rule::new(list, When::Always, Fault::Replay));
+    assert_sound(&fresh, "thinned meanwhile").await;
+    let healed = fresh.heal(HealOptions::default()).wait().await.unwrap();
+    assert!(healed.found_nothing(), "{healed:?}");
+    store.heal();
+    // Without any, the log says it all.
+    for path in checkpoints(&lab).await {
+        store.inner().delete(&path).await.unwrap();
+    }
+    assert_sound(&lab.elsewhere(5).open().await.unwrap(), "no checkpoint").await;
 }
 
 /// Stopped by the store at every operation: nothing is lost, and the next one finishes the work.

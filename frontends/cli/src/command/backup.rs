@@ -1,9 +1,9 @@
-//! `nakivo backup`: one recovery point of a folder or of each mailbox.
+//! `nakivo backup`: one recovery point of a folder, or of each mailbox and drive.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
+use futures::StreamExt as _;
 use nakivo_core::backup::{self, BackupOptions, BackupReport, Outcome};
 use nakivo_core::connector::Connector;
 use nakivo_core::folder::FolderConnector;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{account, locks};
 use crate::exit::Exit;
-use crate::grammar::{BackupFolder, BackupM365};
+use crate::grammar::{BackupFolder, BackupM365, Service};
 use crate::session::Session;
 use crate::text;
 
@@ -36,44 +36,81 @@ pub(super) async fn folder(session: &Session, arguments: &BackupFolder) -> Resul
     .await
 }
 
-/// Backs up mailboxes.
+/// Backs up mailboxes and drives.
 pub(super) async fn m365(session: &Session, arguments: &BackupM365) -> Result<Exit> {
     let connector = account::connect(session, &arguments.account)?;
     let repository = session.open(&arguments.repository).await?;
-    let objects = session
-        .unless_cancelled(mailboxes(&connector, &arguments.objects))
-        .await?;
-    all(
+    let found = session.unless_cancelled(objects(&connector, arguments)).await?;
+    for error in &found.left_out {
+        session.output.error(error);
+    }
+    let exit = all(
         session,
         &repository,
         &connector,
-        objects,
+        found.objects,
         arguments.partial.partial_ok,
     )
-    .await
+    .await?;
+    match exit {
+        // What was not looked at may not pass for protected.
+        Exit::Ok if !found.left_out.is_empty() => Ok(Exit::partial(arguments.partial.partial_ok)),
+        exit => Ok(exit),
+    }
 }
 
-/// The named mailboxes, or all.
-async fn mailboxes(connector: &Arc<dyn Connector>, names: &[String]) -> Result<Vec<ObjectRecord>> {
-    if names.is_empty() {
-        let mut found: Vec<ObjectRecord> = connector.discover().try_collect().await?;
-        found.retain(|object| object.kind == ObjectKind::Mailbox);
-        if found.is_empty() {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                "the organisation has no mailbox that this account can read",
-            ));
+/// What is to be backed up.
+#[derive(Debug, Default)]
+struct Found {
+    objects: Vec<ObjectRecord>,
+    /// Services that the account may not read.
+    left_out: Vec<Error>,
+}
+
+/// The named objects, or all of the services.
+async fn objects(connector: &Arc<dyn Connector>, arguments: &BackupM365) -> Result<Found> {
+    let mut found = Found::default();
+    for name in &arguments.objects {
+        let object = connector.find_object(name).await?;
+        if !found.objects.iter().any(|known| known.id == object.id) {
+            found.objects.push(object);
         }
+    }
+    if !arguments.objects.is_empty() {
         return Ok(found);
     }
-    let mut found: Vec<ObjectRecord> = Vec::with_capacity(names.len());
-    for name in names {
-        let object = connector.find_object(name).await?;
-        if !found.iter().any(|known| known.id == object.id) {
-            found.push(object);
+    let mut all = connector.discover();
+    while let Some(object) = all.next().await {
+        match object {
+            Ok(object) if wants(arguments, object.kind) => found.objects.push(object),
+            Ok(_) => {}
+            // It comes after everything that was found.
+            Err(error) if error.kind() == ErrorKind::PermissionMissing && !found.objects.is_empty() => {
+                // A service that nobody asked for is not missed.
+                if arguments.services.is_empty() {
+                    found.left_out.push(error);
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
+    if found.objects.is_empty() {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            "the organisation has nothing that this account can read",
+        ));
+    }
     Ok(found)
+}
+
+/// Whether objects of this kind are asked for.
+fn wants(arguments: &BackupM365, kind: ObjectKind) -> bool {
+    let service = match kind {
+        ObjectKind::Mailbox => Service::Mail,
+        ObjectKind::Drive => Service::OneDrive,
+        _ => return false,
+    };
+    arguments.services.is_empty() || arguments.services.contains(&service)
 }
 
 /// What the runs did, summed up.

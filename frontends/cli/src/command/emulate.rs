@@ -29,6 +29,14 @@ pub(super) async fn run(session: &Session, arguments: &Emulate) -> Result<Exit> 
             .users(arguments.users as usize)
             .items_per_user(arguments.items),
     };
+    let builder = match arguments.files {
+        0 => builder,
+        files => builder.files_per_user(files),
+    };
+    let builder = match &arguments.files_from {
+        Some(folder) => builder.files_from(folder),
+        None => builder,
+    };
     let emulator = session.unless_cancelled(start(builder)).await?;
     let info = emulator.describe();
     let output = &session.output;
@@ -42,8 +50,12 @@ pub(super) async fn run(session: &Session, arguments: &Emulate) -> Result<Exit> 
     );
     output.line(account.trim_end());
     output.note(format!(
-        "Serving {}; stop with Ctrl-C.",
-        plain::plural(info.mailboxes.len() as u64, "mailbox", "mailboxes")
+        "Serving {}{}; stop with Ctrl-C.",
+        plain::plural(info.mailboxes.len() as u64, "mailbox", "mailboxes"),
+        match info.drives.len() {
+            0 => String::new(),
+            n => format!(" and {}", plain::counted(n as u64, "drive")),
+        }
     ));
     session.cancellation().cancelled().await;
     let requests = emulator.requests().count();
@@ -76,7 +88,11 @@ pub(crate) async fn start(builder: EmulatorBuilder) -> Result<Emulator> {
                     std::io::ErrorKind::NotADirectory => ErrorKind::InvalidInput,
                     _ => ErrorKind::Unavailable,
                 };
-                (kind, Some(source.to_string()), "Name a folder with .eml files.")
+                (
+                    kind,
+                    Some(source.to_string()),
+                    "Name a folder with .eml files, or with files for a drive.",
+                )
             }
             EmulatorError::Listen { source, .. } => (
                 ErrorKind::Unavailable,
@@ -97,6 +113,9 @@ pub(crate) fn account_file(info: &EmulatorInfo) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "# mailbox {}", plain::escape(address));
     }
+    for address in &info.drives {
+        let _ = writeln!(text, "# drive onedrive:{}", plain::escape(address));
+    }
     for (key, value) in [
         ("display_name", "Emulated organisation"),
         ("graph_url", &info.graph_url),
@@ -106,6 +125,10 @@ pub(crate) fn account_file(info: &EmulatorInfo) -> String {
         ("client_secret", &info.client_secret),
     ] {
         let _ = writeln!(text, "{key} = \"{value}\"");
+    }
+    if !info.drives.is_empty() {
+        // Nobody else uses it, and it has no limit unless one is asked for.
+        text.push_str("onedrive_units_per_minute = 0\n");
     }
     text
 }

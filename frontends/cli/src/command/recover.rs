@@ -1,10 +1,11 @@
 //! `nakivo recover`: items of a recovery point go back to Microsoft 365.
 
-use nakivo_core::Result;
 use nakivo_core::connector::OnConflict;
+use nakivo_core::format::ObjectRecord;
 use nakivo_core::recovery::{
     self, ItemOutcome, Outcome, PlannedAction, PointView, RecoveryPlan, RecoveryReport, Target,
 };
+use nakivo_core::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use super::backup::label;
@@ -15,6 +16,9 @@ use crate::session::Session;
 use crate::table::Table;
 use crate::text;
 
+/// Before the address of a user: the user's drive.
+const DRIVE: &str = "onedrive:";
+
 /// Plans, shows the plan or carries it out.
 pub(super) async fn run(session: &Session, arguments: &Recover) -> Result<Exit> {
     let connector = account::connect(session, &arguments.account)?;
@@ -22,8 +26,18 @@ pub(super) async fn run(session: &Session, arguments: &Recover) -> Result<Exit> 
     let maybe_older = point::maybe_older(&repository, &arguments.point)?;
     let view = PointView::open(&repository, manifest.clone());
     let selection = point::selection(session, &view, &arguments.selection).await?;
-    let target = match &arguments.to_mailbox {
-        Some(address) => Target::Object(session.unless_cancelled(connector.find_object(address)).await?),
+    let other = match (&arguments.to_mailbox, &arguments.to_drive) {
+        (Some(address), _) => Some(address.clone()),
+        (None, Some(address)) if address.starts_with(DRIVE) => Some(address.clone()),
+        (None, Some(address)) => Some(format!("{DRIVE}{address}")),
+        (None, None) => None,
+    };
+    let target = match other {
+        Some(name) => {
+            let target = session.unless_cancelled(connector.find_object(&name)).await?;
+            same_kind(&manifest.object, &target)?;
+            Target::Object(target)
+        }
         None => Target::Original,
     };
     let on_conflict = match arguments.on_conflict {
@@ -41,6 +55,24 @@ pub(super) async fn run(session: &Session, arguments: &Recover) -> Result<Exit> 
     let report = session.follow("recover", applying).await?;
     let exit = render(session, &report, arguments.partial.partial_ok, maybe_older);
     Ok(point::end(session, exit, maybe_older))
+}
+
+/// Messages go to mailboxes and files to drives.
+fn same_kind(object: &ObjectRecord, target: &ObjectRecord) -> Result<()> {
+    if object.kind == target.kind {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        format!(
+            "'{}' is a {}, and '{}' a {}: what is in the one cannot go to the other",
+            label(object),
+            object.kind,
+            label(target),
+            target.kind
+        ),
+    )
+    .with_hint("Name a target of the same kind with --to-mailbox or --to-drive, or use nakivo export."))
 }
 
 /// Shows what would be done.

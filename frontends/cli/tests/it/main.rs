@@ -12,6 +12,7 @@ mod care;
 mod copy;
 mod damaged;
 mod demo;
+mod drives;
 mod errors;
 mod folder;
 mod heal;

@@ -1,5 +1,6 @@
 //! Which handler answers which path, and which permission it wants.
 
+use crate::graph::drives::{self, address::Address};
 use crate::graph::{Call, attachments, compose, delta, folders, messages, upload, users};
 use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
@@ -34,10 +35,19 @@ pub(crate) enum Route {
     UploadSession(String, String),
     Attachment(String, String, String),
     AttachmentValue(String, String, String),
+    Drive(Address),
 }
 
-/// Reads the segments after the version. `None`: nothing is there.
-pub(crate) fn route(segments: &[String]) -> Option<Route> {
+/// What a request is about. `None`: nothing is there.
+pub(crate) fn of(request: &Request) -> Option<Route> {
+    match drives::address::parse(request.path()) {
+        Some(address) => Some(Route::Drive(address)),
+        None => route(request.segments.get(1..).unwrap_or_default()),
+    }
+}
+
+/// Reads the segments after the version.
+fn route(segments: &[String]) -> Option<Route> {
     let lower: Vec<String> = segments
         .iter()
         .map(|s| s.to_lowercase().trim_start_matches("microsoft.graph.").to_owned())
@@ -101,7 +111,7 @@ impl Route {
     /// The user whose mailbox the call enters.
     pub(crate) fn mailbox(&self) -> Option<&str> {
         match self {
-            Self::Organization | Self::Users | Self::UserCount | Self::User(_) => None,
+            Self::Organization | Self::Users | Self::UserCount | Self::User(_) | Self::Drive(_) => None,
             Self::Settings(u)
             | Self::Purpose(u)
             | Self::Translate(u)
@@ -172,6 +182,9 @@ impl Route {
 /// Answers a call.
 pub(crate) fn answer(call: &Call<'_>, route: &Route) -> Result<Reply, GraphError> {
     let method = call.request.method.as_str();
+    if let Route::Drive(address) = route {
+        return drives::answer(call, address);
+    }
     let (service, needed) = route.permissions(method);
     if !needed.iter().any(|p| call.has(p)) {
         return Err(match service {
@@ -278,6 +291,9 @@ pub(crate) fn operation(request: &Request) -> String {
         "api",
         "attachmentSessions",
     ];
+    if let Some(address) = drives::address::parse(request.path()) {
+        return address.operation();
+    }
     let mut out = String::new();
     for (n, segment) in request.segments.iter().enumerate() {
         let lower = segment.to_lowercase();

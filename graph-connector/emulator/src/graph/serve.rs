@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::faults::{Action, Damage, FaultBody, LinkFault};
+use crate::graph::drives::{content, upload as drive_upload};
 use crate::graph::routes::{self, Route};
 use crate::graph::{Call, batch, upload};
 use crate::http::reply::{Body, GraphError, Reply};
@@ -23,7 +24,7 @@ const MAX_JSON: usize = 4 * 1024 * 1024;
 pub(crate) enum Host {
     /// Login and Graph.
     Main,
-    /// Pre-authenticated uploads.
+    /// Pre-authenticated addresses: uploads, content of files.
     Outlook,
 }
 
@@ -104,9 +105,8 @@ pub(crate) async fn process(
     let arrived = world.clock.now();
     let token = bearer(&request).and_then(|t| world.identity.check(t, arrived));
     request.app = token.as_ref().map(|t| t.app.clone());
-    let segments = request.segments.get(1..).unwrap_or_default();
     let route = if host == Host::Main {
-        routes::route(segments)
+        routes::of(&request)
     } else {
         None
     };
@@ -224,8 +224,12 @@ pub(crate) fn bearer(request: &Request) -> Option<&str> {
     kind.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Application and mailbox, or `directory`.
+/// Application and mailbox, or `directory`, or `sharepoint` for everything about drives.
 fn scope(world: &World, request: &Request, route: Option<&Route>) -> (String, String) {
+    let stored = request.path().starts_with(content::PATH) || request.path().starts_with(drive_upload::PATH);
+    if stored || matches!(route, Some(Route::Drive(_))) {
+        return (request.app.clone().unwrap_or_default(), "sharepoint".to_owned());
+    }
     let mailbox = route.and_then(Route::mailbox).map_or_else(
         || "directory".to_owned(),
         |u| {
@@ -238,7 +242,7 @@ fn scope(world: &World, request: &Request, route: Option<&Route>) -> (String, St
 }
 
 fn enter(world: &Arc<World>, scope: &(String, String)) -> InProgress {
-    if scope.1 != "directory" {
+    if !matches!(scope.1.as_str(), "directory" | "sharepoint") {
         let mut map = world.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         let n = map.entry(scope.clone()).or_default();
         *n += 1;
@@ -253,7 +257,7 @@ fn enter(world: &Arc<World>, scope: &(String, String)) -> InProgress {
 /// The limits of a mailbox that are switched on.
 fn limits(world: &World, scope: &(String, String)) -> Result<(), GraphError> {
     let settings = world.settings();
-    if scope.1 == "directory" {
+    if matches!(scope.1.as_str(), "directory" | "sharepoint") {
         return Ok(());
     }
     if settings.mailbox_concurrency_limit {
@@ -293,6 +297,10 @@ fn execute(
     scope: &(String, String),
 ) -> Reply {
     let result = match host {
+        Host::Outlook if request.path().starts_with(content::PATH) => content::serve(world, request),
+        Host::Outlook if request.path().starts_with(drive_upload::PATH) => {
+            drive_upload::handle(world, request)
+        }
         Host::Outlook => upload::handle(world, request),
         Host::Main => {
             if let Some(reply) = endpoint::handle(world, request) {

@@ -194,6 +194,8 @@ fn streamed(
 }
 
 fn damaged(bytes: Bytes, damage: Damage, headers: &mut Vec<(String, String)>) -> HttpBody {
+    // The length that was announced is no longer that of the body.
+    headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
     match damage {
         // Announces everything, sends a part, then the connection breaks.
         Damage::CutAt(at) => {

@@ -17,6 +17,7 @@ mod compose;
 mod conformance;
 mod content;
 mod delta;
+mod drives;
 mod faults;
 mod folders;
 mod identity;

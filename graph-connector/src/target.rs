@@ -1,0 +1,75 @@
+//! Where recovered items go: mail to mailboxes, files to drives.
+
+use async_trait::async_trait;
+use nakivo_core::connector::{
+    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
+};
+use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
+use nakivo_core::format::record::{ItemKind, ItemRecord};
+use nakivo_core::{Error, ErrorKind, Result};
+
+use crate::exchange::mail::target::MailTarget;
+use crate::onedrive::target::DriveTarget;
+
+/// Chooses by the kind of the target.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    pub(crate) mail: MailTarget,
+    pub(crate) drive: DriveTarget,
+}
+
+impl Targets {
+    fn of(&self, target: &ObjectRecord) -> &dyn RecoveryTarget {
+        match target.kind {
+            ObjectKind::Drive => &self.drive,
+            _ => &self.mail,
+        }
+    }
+}
+
+/// A message does not go to a drive, nor a file to a mailbox.
+fn check(target: &ObjectRecord, record: &ItemRecord) -> Result<()> {
+    let message = record.kind == ItemKind::Message;
+    if message == (target.kind == ObjectKind::Mailbox) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        format!(
+            "an item of the kind '{}' cannot go to a {}",
+            record.kind, target.kind
+        ),
+    )
+    .with_hint("Choose a target of the same kind, or export."))
+}
+
+#[async_trait]
+impl RecoveryTarget for Targets {
+    async fn find_existing(
+        &self,
+        target: &ObjectRecord,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+    ) -> Result<Existing> {
+        check(target, &item.record)?;
+        self.of(target).find_existing(target, item, content).await
+    }
+
+    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
+        self.of(target).ensure_container(target, path).await
+    }
+
+    async fn recover(
+        &self,
+        target: &ObjectRecord,
+        container: &str,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+        action: RecoverAction,
+    ) -> Result<Recovered> {
+        check(target, &item.record)?;
+        self.of(target)
+            .recover(target, container, item, content, action)
+            .await
+    }
+}
