@@ -58,7 +58,7 @@ impl BackupOptions {
     }
 }
 
-/// How a run that committed a point ended. A run that committed none is an [`Error`].
+/// How a run that committed a point ended. A run that committed none is an [`Error`](crate::Error).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
