@@ -4,9 +4,14 @@
 //! repeated, explained and tested at any date. Nothing in this crate reads a clock, a file or an environment variable, and
 //! it knows no other crate of the workspace: it is usable alone.
 //!
-//! What exists: [`retention`], which says for each recovery point whether a policy keeps it, why, and until when.
+//! * [`schedule`]: schedules as data, and the moments at which they are due.
+//! * [`chain`]: jobs that run after other jobs.
+//! * [`retention`]: for each recovery point whether a policy keeps it, why, and until when.
+//! * [`calendar`]: what they share, local time.
 
 pub mod calendar;
+pub mod chain;
 pub mod retention;
+pub mod schedule;
 
 pub use {chrono, chrono_tz};

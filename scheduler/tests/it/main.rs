@@ -1,5 +1,10 @@
-//! The calculus against a naive oracle and a table of edges.
+//! The calculus against naive oracles, a second recurrence library and tables of edges.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod century;
+mod clocks;
+mod forms;
+mod recurrence;
 mod retention;
+mod support;
