@@ -5,11 +5,13 @@
 //! it knows no other crate of the workspace: it is usable alone.
 //!
 //! * [`schedule`]: schedules as data, and the moments at which they are due.
+//! * [`catch_up`]: times that passed while nobody looked, and clocks that jump.
 //! * [`chain`]: jobs that run after other jobs.
 //! * [`retention`]: for each recovery point whether a policy keeps it, why, and until when.
 //! * [`calendar`]: what they share, local time.
 
 pub mod calendar;
+pub mod catch_up;
 pub mod chain;
 pub mod retention;
 pub mod schedule;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod catch_up;
 mod century;
+mod chains;
 mod clocks;
 mod forms;
 mod recurrence;
