@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod admissions;
 mod catch_up;
 mod century;
 mod chains;
@@ -9,4 +10,5 @@ mod clocks;
 mod forms;
 mod recurrence;
 mod retention;
+mod runs;
 mod support;
