@@ -21,3 +21,8 @@ pub mod run;
 pub mod schedule;
 
 pub use {chrono, chrono_tz};
+
+/// The examples of the guide, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/schedules.md")]
+struct Guide;

@@ -1,6 +1,6 @@
 //! Limits are never exceeded, objects never shared, and nobody waits for ever.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use nakivo_scheduler::admission::{Admitted, JOB_TASKS, Limits, Queue, TaskKind, admit};
 
@@ -144,29 +144,29 @@ fn could_start(queue: &Queue<u32>, busy: &BTreeSet<u32>) -> bool {
 }
 
 /// Everything that is due runs to its end, one random task ending after the other. Returns how many tasks ran.
-fn live(random: &mut Random, queues: &mut Vec<Queue<u32>>) -> usize {
+fn live(random: &mut Random, queues: &mut [Queue<u32>]) -> usize {
     let mut ran = 0;
-    // For each queue that could start something: how often each other one did since.
-    let mut overtaken: BTreeMap<usize, BTreeMap<usize, u32>> = BTreeMap::new();
+    // For each queue that could start something: the number of turns there had been when it came to that.
+    let mut since: Vec<Option<u64>> = vec![None; queues.len()];
+    let mut turns = 0;
     loop {
         let starts = admit(&Limits::default(), queues);
         for start in &starts {
+            let before = queues[start.queue].turn;
             carry_out(queues, std::slice::from_ref(start));
-            overtaken.remove(&start.queue);
-            for (waiting, others) in &mut overtaken {
-                let often = others.entry(start.queue).or_default();
-                *often += 1;
-                assert!(*often <= 1, "{waiting} was overtaken twice by {}", start.queue);
-            }
+            since[start.queue] = None;
+            // Its last two turns both came while somebody else waited?
+            let overtaken = since
+                .iter()
+                .position(|since| since.is_some_and(|since| before > since));
+            assert_eq!(overtaken, None, "overtaken twice by {}", start.queue);
+            turns = start.turn;
         }
         check(queues);
         let busy: BTreeSet<u32> = queues.iter().flat_map(|queue| queue.running.clone()).collect();
-        let waits: BTreeSet<usize> = (0..queues.len())
-            .filter(|i| queues[*i].kind == TaskKind::Backup && could_start(&queues[*i], &busy))
-            .collect();
-        overtaken.retain(|i, _| waits.contains(i));
-        for i in waits {
-            overtaken.entry(i).or_default();
+        for (queue, since) in queues.iter().zip(&mut since) {
+            let waits = queue.kind == TaskKind::Backup && could_start(queue, &busy);
+            *since = since.or(Some(turns)).filter(|_| waits);
         }
         let running: Vec<(usize, u32)> = (0..queues.len())
             .flat_map(|i| queues[i].running.iter().map(move |object| (i, *object)))

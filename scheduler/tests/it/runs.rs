@@ -371,14 +371,14 @@ fn no_command_leads_where_none_should() {
     let mut open = vec![(run(objects, Some(retry)), 0)];
     let mut steps = 0_u64;
     while let Some((before, time)) = open.pop() {
-        for later in time..times.len() {
+        for (later, minutes) in times.iter().copied().enumerate().skip(time) {
             for command in &commands {
                 let mut after = before.clone();
-                let result = apply(&mut after, command, minute(times[later]));
+                let result = apply(&mut after, command, minute(minutes));
                 check(&before, command, &result, &after);
                 steps += 1;
                 if seen.insert(format!("{later} {after:?}"), ()).is_none() {
-                    comes_to_an_end(after.clone(), minute(times[later]));
+                    comes_to_an_end(after.clone(), minute(minutes));
                     open.push((after, later));
                 }
             }
