@@ -243,7 +243,7 @@ impl<O: ObjectId> Run<O> {
     /// stopped although nobody told it to.
     pub fn finish(&mut self, object: &O, end: TaskEnd, now: DateTime<Utc>) -> Result<(), RunError> {
         self.not_ended("finished")?;
-        let retry = self.retry.filter(|_| self.state == RunState::Active);
+        let retry = self.retry;
         self.task(object)?.finish(end, now, retry.as_ref())?;
         self.end_when_done(now);
         Ok(())

@@ -1,6 +1,8 @@
 //! What a schedule may hold, what it refuses, and that nothing panics.
 
-use nakivo_scheduler::chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+
+use nakivo_scheduler::chrono::{DateTime, TimeDelta, Utc};
 use nakivo_scheduler::schedule::{MAX_SCHEDULES, Repeat, Schedule, ScheduleError, ScheduleForm, Timetable};
 use serde_json::{Value, json};
 
@@ -339,6 +341,28 @@ fn several_schedules_are_one_timetable() {
     assert_eq!(error.to_string(), "schedules = 33 schedules: expected at most 32");
     assert!(serde_json::from_value::<Timetable>(serde_json::to_value(many).unwrap()).is_err());
     assert_eq!(Timetable::default().next_after(at("2026-10-31T00:00:00Z")), None);
+}
+
+#[test]
+fn a_timetable_has_the_occurrences_of_all_its_schedules() {
+    let mut random = Random::new("a_timetable", 6);
+    for _ in 0..200 {
+        let zone = random.pick(&ODD_ZONES);
+        let forms = (0..random.below(5)).map(|_| checked(random_form(&mut random, zone)));
+        let schedules: Vec<Schedule> = forms.collect();
+        let table = Timetable::new(schedules.clone()).unwrap();
+        let (from, to) = (at("2010-01-01T00:00:00Z"), at("2010-03-01T00:00:00Z"));
+        let mut all: BTreeMap<DateTime<Utc>, Option<DateTime<Utc>>> = BTreeMap::new();
+        for one in schedules.iter().flat_map(|schedule| schedule.between(from, to)) {
+            let end = all.entry(one.start).or_insert(one.end);
+            *end = end.zip(one.end).map(|(a, b)| a.max(b));
+        }
+        let ours = table.occurrences(from - TimeDelta::nanoseconds(1));
+        let ours = ours
+            .map(|one| (one.start, one.end))
+            .take_while(|(start, _)| *start < to);
+        assert_eq!(ours.collect::<BTreeMap<_, _>>(), all, "{table:?}");
+    }
 }
 
 #[test]
