@@ -87,7 +87,9 @@ impl Schedule {
                 && let Some(slot) = self.slot(timing, date)
                 && slot.first <= moment
             {
-                return Some(slot.occurrence(slot.until(moment) - 1));
+                // Where two dates give one moment, the first of them is the one that counts.
+                let start = slot.start(slot.until(moment) - 1);
+                return self.next_after(start - TimeDelta::nanoseconds(1));
             }
             date = date.pred_opt()?;
         }

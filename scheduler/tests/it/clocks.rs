@@ -100,7 +100,16 @@ fn a_day_that_does_not_exist_is_due_as_the_next_one_begins() {
     // Two dates may then name one moment, which is due once.
     let midnight = ScheduleForm::daily("00:00").in_zone(zone);
     let expected = ["12-29 10:00:00", "12-30 10:00:00", "12-31 10:00:00"];
-    assert_eq!(starts(midnight, "2011-12-29", "2012-01-01"), expected);
+    assert_eq!(starts(midnight.clone(), "2011-12-29", "2012-01-01"), expected);
+    let (schedule, moment) = (checked(midnight), at("2011-12-30T10:00:00Z"));
+    let (last, next) = (
+        schedule.last_until(moment),
+        schedule.next_after(at("2011-12-30T09:00:00Z")),
+    );
+    assert_eq!(
+        (last, next.unwrap().date.to_string().as_str()),
+        (next, "2011-12-30")
+    );
     let noon = ScheduleForm::daily("12:00").in_zone(zone);
     let expected = [
         "12-29 22:00:00",
