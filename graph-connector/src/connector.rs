@@ -14,12 +14,12 @@ use nakivo_core::seams::Environment;
 
 use crate::account::AccountConfig;
 use crate::discovery::{self, DiscoveredUser, PermissionCheck};
+use crate::drives::{self, Memory, target::DriveTarget};
 use crate::exchange::mail::{self, target::MailTarget};
 use crate::executor::Executor;
 use crate::governor::MAILBOX_SLOTS;
 use crate::graph::Graph;
 use crate::http::Http;
-use crate::onedrive::{self, Memory, target::DriveTarget};
 use crate::request::RequestBuilder;
 use crate::target::Targets;
 use crate::token::TokenSource;
@@ -108,23 +108,21 @@ impl Connector for M365Connector {
         reporter: &'a Reporter,
     ) -> BoxStream<'a, Result<Change>> {
         match object.kind {
-            ObjectKind::Drive => {
-                onedrive::list::changes(&self.graph, &self.memory, object, request, reporter)
-            }
+            ObjectKind::Drive => drives::list::changes(&self.graph, &self.memory, object, request, reporter),
             _ => mail::list::changes(&self.graph, object, request, reporter),
         }
     }
 
     async fn fetch(&self, object: &ObjectRecord, head: &ItemHead) -> Result<Fetched> {
         match object.kind {
-            ObjectKind::Drive => onedrive::fetch::fetch(&self.graph, &self.memory, object, head).await,
+            ObjectKind::Drive => drives::fetch::fetch(&self.graph, &self.memory, object, head).await,
             _ => mail::fetch::fetch(&self.graph, object, head).await,
         }
     }
 
     async fn look_up(&self, object: &ObjectRecord, items: &[ItemRef]) -> Result<Vec<Presence>> {
         if object.kind == ObjectKind::Drive {
-            return onedrive::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
+            return drives::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
         }
         let scope = mail::scope_of(object);
         mail::lookup::look_up(&self.graph, &scope, &object.native_id, items).await

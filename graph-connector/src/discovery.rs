@@ -10,11 +10,11 @@ use nakivo_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use crate::connector::CONNECTOR_NAME;
+use crate::drives;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::{Fields, lenient_string};
-use crate::onedrive;
 use crate::pages::{Page, PageReader};
 use crate::request::Operation;
 
@@ -286,7 +286,7 @@ pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<Obj
 async fn with_drive(graph: &Graph, account: &str, user: &User) -> Result<ObjectRecord> {
     let found = drive_of(graph, &user.id)
         .await
-        .map_err(|fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION)))?;
+        .map_err(|fault| fault.into_error("looking for the drive", Some(drives::READ_PERMISSION)))?;
     match found {
         Some(drive) => user.drive_object(account, &drive),
         None => Err(Error::new(
@@ -298,7 +298,7 @@ async fn with_drive(graph: &Graph, account: &str, user: &User) -> Result<ObjectR
 
 /// A drive by its own id.
 async fn drive_by_id(graph: &Graph, account: &str, id: &str) -> Result<ObjectRecord> {
-    let failed = |fault: Fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION));
+    let failed = |fault: Fault| fault.into_error("looking for the drive", Some(drives::READ_PERMISSION));
     let call = graph
         .call(&Scope::Files, Operation::Drive, &[id], &[])
         .map_err(failed)?;
@@ -437,7 +437,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         if files.is_none() {
             files = verdict(
                 drive_of(graph, &user.id).await.map(|drive| drive.is_some()),
-                onedrive::READ_PERMISSION,
+                drives::READ_PERMISSION,
             )?;
         }
         if settings.is_some() && mail.is_some() && files.is_some() {
@@ -462,7 +462,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         &tried(mail, "mail can be read"),
     ));
     checks.push(check(
-        onedrive::READ_PERMISSION,
+        drives::READ_PERMISSION,
         "backup of OneDrive",
         files,
         match files {
@@ -472,7 +472,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         },
     ));
     checks.push(check(
-        onedrive::WRITE_PERMISSION,
+        drives::WRITE_PERMISSION,
         "recovery of OneDrive",
         None,
         "needed for recovery only; it is not tried",
@@ -527,7 +527,7 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
                 let purpose = probe(graph, &user.id).await;
                 let drive = drive_of(graph, &user.id)
                     .await
-                    .map_err(|fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION)));
+                    .map_err(|fault| fault.into_error("looking for the drive", Some(drives::READ_PERMISSION)));
                 Ok::<_, Error>((user, purpose, drive))
             })
             .try_buffered(CONCURRENT_PROBES);

@@ -2,12 +2,13 @@
 //!
 //! [`M365Connector`] implements the port of `nakivo_core::connector` as any stranger's connector would. Rooms, ground
 //! up: `http` (the seam), `request` (addresses, through graph-rs-sdk), `token`, `governor`, `executor` (sends, waits,
-//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail`, `onedrive` and `discovery`.
+//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail`, `drives` and `discovery`.
 
 mod account;
 mod batch;
 mod connector;
 mod discovery;
+mod drives;
 mod exchange;
 mod executor;
 mod fault;
@@ -15,7 +16,6 @@ mod governor;
 mod graph;
 mod http;
 mod json;
-mod onedrive;
 mod pages;
 mod request;
 mod target;

@@ -8,8 +8,9 @@ use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
 use nakivo_core::format::record::{ItemKind, ItemRecord};
 use nakivo_core::{Error, ErrorKind, Result};
 
+use crate::drives::target::DriveTarget;
 use crate::exchange::mail::target::MailTarget;
-use crate::onedrive::target::DriveTarget;
+use crate::fault::Fault;
 
 /// Chooses by the kind of the target.
 #[derive(Debug)]
@@ -25,6 +26,11 @@ impl Targets {
             _ => &self.mail,
         }
     }
+}
+
+/// What a refusal of something that recovery does means.
+pub(crate) fn failed(what: &'static str, permission: &'static str) -> impl FnOnce(Fault) -> Error {
+    move |fault| fault.into_error(what, Some(permission))
 }
 
 /// A message does not go to a drive, nor a file to a mailbox.

@@ -167,8 +167,8 @@ impl DriveTarget {
     }
 }
 
-fn failed(what: &str) -> impl FnOnce(Fault) -> Error + '_ {
-    move |fault| fault.into_error(what, Some(WRITE_PERMISSION))
+fn failed(what: &'static str) -> impl FnOnce(Fault) -> Error {
+    crate::target::failed(what, WRITE_PERMISSION)
 }
 
 #[async_trait]
