@@ -17,6 +17,7 @@ use crate::graph::Graph;
 use crate::json::{Fields, lenient_string};
 use crate::pages::{Page, PageReader};
 use crate::request::Operation;
+use crate::sharepoint::{self, discovery as sites};
 
 /// Properties of a user that discovery needs.
 const USER_FIELDS: &str = "id,displayName,userPrincipalName,mail,userType,accountEnabled";
@@ -271,6 +272,9 @@ fn read_purpose(text: &str) -> MailboxPurpose {
 /// The mailbox with this address, principal name, display name or id; with `onedrive:` before it, the user's drive.
 pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<ObjectRecord> {
     let name = name.trim();
+    if sites::names_a_site(name) {
+        return sites::find(graph, account, name).await;
+    }
     if let Some(id) = name.strip_prefix("m365/drive/") {
         return drive_by_id(graph, account, id).await;
     }
@@ -477,6 +481,23 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         None,
         "needed for recovery only; it is not tried",
     ));
+    let listed = verdict(sites::can_list(graph).await, sharepoint::READ_PERMISSION)?;
+    checks.push(check(
+        sharepoint::READ_PERMISSION,
+        "backup of SharePoint sites",
+        listed,
+        match listed {
+            Some(true) => "sites can be listed",
+            Some(false) => "access was refused",
+            None => "no site to try it on",
+        },
+    ));
+    checks.push(check(
+        sharepoint::WRITE_PERMISSION,
+        "recovery of SharePoint sites",
+        None,
+        "needed for recovery only; it is not tried",
+    ));
     checks.push(check(
         "Mail.ReadWrite",
         "recovery of mail",
@@ -517,7 +538,7 @@ fn refused(permission: &'static str, blocks: &'static str, error: &Error) -> Res
     }
 }
 
-/// Everything that can be protected: mailboxes and drives. A service that the app has no permission for is left out, and
+/// Everything that can be protected: mailboxes, drives and sites. A service that the app has no permission for is left out, and
 /// the error says so after everything else.
 pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, Result<ObjectRecord>> {
     async_stream::try_stream! {
@@ -537,6 +558,12 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
             }
             if let Some(drive) = allowed(drive, "drives", &mut refused)?.flatten() {
                 yield user.drive_object(account, &drive)?;
+            }
+        }
+        let mut sites = sites::objects(graph, account);
+        while let Some(site) = sites.next().await {
+            if let Some(site) = allowed(site, "sites", &mut refused)? {
+                yield site;
             }
         }
         if let Some((service, error)) = refused.into_iter().next() {

@@ -2,7 +2,7 @@
 //!
 //! [`M365Connector`] implements the port of `nakivo_core::connector` as any stranger's connector would. Rooms, ground
 //! up: `http` (the seam), `request` (addresses, through graph-rs-sdk), `token`, `governor`, `executor` (sends, waits,
-//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail`, `drives` and `discovery`.
+//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail`, `drives`, `sharepoint` and `discovery`.
 
 mod account;
 mod batch;
@@ -18,6 +18,7 @@ mod http;
 mod json;
 mod pages;
 mod request;
+mod sharepoint;
 mod target;
 mod token;
 

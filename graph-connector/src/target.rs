@@ -1,4 +1,4 @@
-//! Where recovered items go: mail to mailboxes, files to drives.
+//! Where recovered items go: mail to mailboxes, files to drives and sites.
 
 use async_trait::async_trait;
 use nakivo_core::connector::{
@@ -11,18 +11,21 @@ use nakivo_core::{Error, ErrorKind, Result};
 use crate::drives::target::DriveTarget;
 use crate::exchange::mail::target::MailTarget;
 use crate::fault::Fault;
+use crate::sharepoint::target::SiteTarget;
 
 /// Chooses by the kind of the target.
 #[derive(Debug)]
 pub(crate) struct Targets {
     pub(crate) mail: MailTarget,
     pub(crate) drive: DriveTarget,
+    pub(crate) site: SiteTarget,
 }
 
 impl Targets {
     fn of(&self, target: &ObjectRecord) -> &dyn RecoveryTarget {
         match target.kind {
             ObjectKind::Drive => &self.drive,
+            ObjectKind::Site => &self.site,
             _ => &self.mail,
         }
     }

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use nakivo_core::Result;
-use nakivo_core::connector::{Change, ChangesRequest, ItemHead, ItemRef, Presence};
+use nakivo_core::connector::{Change, ChangesRequest, Cursor, ItemHead, ItemRef, Presence};
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::progress::{Event, Reporter};
 
@@ -135,7 +135,16 @@ pub(crate) async fn root(graph: &Graph, memory: &Memory, drive: &str) -> Result<
     Ok(id)
 }
 
-/// The changes of `object` since the cursor of `request`.
+/// What the feed of one drive tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// A change; the root of the drive is the container without an id.
+    Change(Change),
+    /// The end: the cursor of the next round.
+    Ended(Cursor),
+}
+
+/// The changes of `object`, a drive, since the cursor of `request`.
 pub(crate) fn changes<'a>(
     graph: &'a Graph,
     memory: &'a Memory,
@@ -143,13 +152,32 @@ pub(crate) fn changes<'a>(
     request: ChangesRequest,
     reporter: &'a Reporter,
 ) -> BoxStream<'a, Result<Change>> {
+    feed(graph, memory, &object.native_id, request, reporter)
+        .map_ok(|told| match told {
+            Told::Change(change) => change,
+            Told::Ended(cursor) => Change::Cursor(cursor),
+        })
+        .boxed()
+}
+
+/// Whether what a drive's cursor holds can be used.
+pub(crate) fn usable(graph: &Graph, cursor: &Cursor, drive: &str) -> Option<(Table, String)> {
+    Table::read(cursor, drive).filter(|(_, link)| graph.is_ours(link))
+}
+
+/// The feed of one drive since the cursor of `request`.
+pub(crate) fn feed<'a>(
+    graph: &'a Graph,
+    memory: &'a Memory,
+    drive: &'a str,
+    request: ChangesRequest,
+    reporter: &'a Reporter,
+) -> BoxStream<'a, Result<Told>> {
     async_stream::try_stream! {
-        let drive = object.native_id.as_str();
         let what = "listing the files of the drive";
         let failed = |fault: Fault| fault.into_error(what, Some(READ_PERMISSION));
         reporter.check()?;
-        let known = request.cursor.as_ref().and_then(|cursor| Table::read(cursor, drive));
-        let known = known.filter(|(_, link)| graph.is_ours(link));
+        let known = request.cursor.as_ref().and_then(|cursor| usable(graph, cursor, drive));
         if request.cursor.is_some() && known.is_none() {
             reporter.event(Event::Note {
                 message: "reading in full: the stored cursor is of no use here".to_owned(),
@@ -171,7 +199,7 @@ pub(crate) fn changes<'a>(
         };
         if link.is_none() {
             for change in listing.begin() {
-                yield change;
+                yield Told::Change(change);
             }
         }
         let mut round = Round::new(graph, drive, link);
@@ -181,9 +209,9 @@ pub(crate) fn changes<'a>(
                 Step::Elements(elements) => (elements, None),
                 Step::Ended(elements, delta) => (elements, Some(delta)),
                 Step::Restarted => {
-                    yield Change::Restarted;
+                    yield Told::Change(Change::Restarted);
                     for change in listing.begin() {
-                        yield change;
+                        yield Told::Change(change);
                     }
                     continue;
                 }
@@ -193,7 +221,7 @@ pub(crate) fn changes<'a>(
                 let mut changes = Vec::new();
                 listing.take(element, &mut changes);
                 for change in changes {
-                    yield change;
+                    yield Told::Change(change);
                 }
             }
             if let Some(delta) = end {
@@ -213,7 +241,7 @@ pub(crate) fn changes<'a>(
                 let mut changes = Vec::new();
                 listing.take(element, &mut changes);
                 for change in changes {
-                    yield change;
+                    yield Told::Change(change);
                 }
             }
             if !found {
@@ -222,11 +250,11 @@ pub(crate) fn changes<'a>(
         }
         let unknown = listing.table.unknown();
         for change in listing.end() {
-            yield change;
+            yield Told::Change(change);
         }
         // Named as a place, and gone when it was asked for: what this run put there is looked up.
         for id in unknown {
-            yield Change::ContainerGone { id };
+            yield Told::Change(Change::ContainerGone { id });
         }
 
         let mut again: Vec<ItemRef> = std::mem::take(&mut listing.retry).into_values().collect();
@@ -235,10 +263,10 @@ pub(crate) fn changes<'a>(
             reporter.check()?;
             let answers = lookup::look_up(graph, memory, drive, chunk).await?;
             for (item, answer) in chunk.iter().zip(answers) {
-                yield retried(item, answer, &mut listing.table);
+                yield Told::Change(retried(item, answer, &mut listing.table));
             }
         }
-        yield Change::Cursor(listing.table.write(drive, &delta)?);
+        yield Told::Ended(listing.table.write(drive, &delta)?);
     }
     .boxed()
 }
