@@ -1,4 +1,4 @@
-//! Microsoft 365 for the SDK: reads mailboxes and drives through Microsoft Graph and writes them back.
+//! Microsoft 365 for the SDK: reads mailboxes, drives and sites through Microsoft Graph and writes them back.
 //!
 //! [`M365Connector`] implements the port of `nakivo_core::connector` as any stranger's connector would. Rooms, ground
 //! up: `http` (the seam), `request` (addresses, through graph-rs-sdk), `token`, `governor`, `executor` (sends, waits,

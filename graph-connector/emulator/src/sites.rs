@@ -37,7 +37,11 @@ impl Made {
         const NAMES: [&str; 6] = ["Marketing", "Forschung", "Vertrieb Süd", "Legal", "Ops", "品質"];
         for n in 0..self.sites as usize {
             let display = NAMES[n % NAMES.len()];
-            let site = add(world, &format!("team{:02}", n + 1), &format!("{display} {}", n + 1));
+            let site = add(
+                world,
+                &format!("team{:02}", n + 1),
+                &format!("{display} {}", n + 1),
+            );
             if let Ok(library) = site.library(site::DEFAULT_LIBRARY) {
                 library.add_generated(self.files);
             }

@@ -83,9 +83,11 @@ pub(crate) fn found(call: &Call<'_>, which: &Which) -> Result<Found, GraphError>
         }
         Which::User(id) => {
             let user = call.user(id)?;
-            let slot = user.drive.get().cloned().ok_or_else(|| {
-                GraphError::new(404, "ResourceNotFound", "User's mysite not found.")
-            })?;
+            let slot = user
+                .drive
+                .get()
+                .cloned()
+                .ok_or_else(|| GraphError::new(404, "ResourceNotFound", "User's mysite not found."))?;
             Ok(Found { slot })
         }
         Which::Site(site, list) => {

@@ -116,7 +116,12 @@ impl Route {
     /// The user whose mailbox the call enters.
     pub(crate) fn mailbox(&self) -> Option<&str> {
         match self {
-            Self::Organization | Self::Users | Self::UserCount | Self::User(_) | Self::Drive(_) | Self::Site(_) => None,
+            Self::Organization
+            | Self::Users
+            | Self::UserCount
+            | Self::User(_)
+            | Self::Drive(_)
+            | Self::Site(_) => None,
             Self::Settings(u)
             | Self::Purpose(u)
             | Self::Translate(u)

@@ -26,9 +26,7 @@ pub(crate) fn found(call: &Call<'_>, site: &SiteRef) -> Result<Arc<Site>, GraphE
     let wanted = |known: &Site| match site {
         SiteRef::Id(id) if id.eq_ignore_ascii_case("root") => known.path.is_empty(),
         // A host alone is its root site; ids are compared without case, as GUIDs are.
-        SiteRef::Id(id) if !id.contains(',') => {
-            known.path.is_empty() && known.host.eq_ignore_ascii_case(id)
-        }
+        SiteRef::Id(id) if !id.contains(',') => known.path.is_empty() && known.host.eq_ignore_ascii_case(id),
         SiteRef::Id(id) => known.id.eq_ignore_ascii_case(id),
         SiteRef::Path(host, path) => {
             known.host.eq_ignore_ascii_case(host) && known.path.eq_ignore_ascii_case(path)
@@ -104,7 +102,9 @@ fn dispatch(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> Answer {
             let below = below
                 .iter()
                 .filter(|site| site.parent.as_deref() == Some(above.id.as_str()));
-            let value = below.map(|site| selected(call, json(site, false)).into()).collect();
+            let value = below
+                .map(|site| selected(call, json(site, false)).into())
+                .collect();
             pages::answer(call, "sites", value)
         }
         ("POST", Some(site), ["lists"]) => lists::create(call, &*found(call, site)?),
@@ -127,7 +127,9 @@ fn dispatch(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> Answer {
 fn list(call: &Call<'_>, search: Option<&str>) -> Answer {
     let search = search.unwrap_or("*").trim_matches('"').to_lowercase();
     let wanted = |site: &Site| {
-        search == "*" || site.display.to_lowercase().contains(&search) || site.path.to_lowercase().contains(&search)
+        search == "*"
+            || site.display.to_lowercase().contains(&search)
+            || site.path.to_lowercase().contains(&search)
     };
     let sites = call.world.all_sites();
     let value = sites

@@ -110,9 +110,7 @@ pub(crate) fn serve(world: &World, request: &Request) -> Answer {
     if number(seal_text)? != seal(world, drive_key, serial, version, expires) || expires < world.clock.now() {
         return Err(expired());
     }
-    let slot = world
-        .drive(|slot| slot.key == drive_key)
-        .ok_or_else(not_found)?;
+    let slot = world.drive(|slot| slot.key == drive_key).ok_or_else(not_found)?;
     let drive = slot.lock();
     let node = drive.node(serial).ok_or_else(not_found)?;
     if node.malware {

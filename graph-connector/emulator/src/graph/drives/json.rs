@@ -69,7 +69,9 @@ fn web_url(world: &World, drive: &Drive, serial: u32) -> String {
         .map(name)
         .collect();
     if let Home::Library { url, .. } = &drive.home {
-        return format!("{url}/{}", tail.join("/")).trim_end_matches('/').to_owned();
+        return format!("{url}/{}", tail.join("/"))
+            .trim_end_matches('/')
+            .to_owned();
     }
     format!(
         "https://{}-my.sharepoint.example/personal/{account}/Documents/{}",

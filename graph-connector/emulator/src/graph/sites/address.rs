@@ -62,7 +62,10 @@ pub(crate) fn split(raw: &str) -> Option<(SiteRef, String)> {
     let below = raw.trim_start_matches('/').split_once('/')?.1;
     let (word, rest) = below.split_once('/').unwrap_or((below, ""));
     let lower = word.to_ascii_lowercase();
-    if let Some(id) = lower.strip_prefix("sites('").and_then(|_| word.get(7..)?.strip_suffix("')")) {
+    if let Some(id) = lower
+        .strip_prefix("sites('")
+        .and_then(|_| word.get(7..)?.strip_suffix("')"))
+    {
         return Some((SiteRef::Id(path::decode(id, false)), rest.to_owned()));
     }
     if lower != "sites" || rest.is_empty() {
@@ -71,9 +74,7 @@ pub(crate) fn split(raw: &str) -> Option<(SiteRef, String)> {
     let (id, rest) = rest.split_once('/').unwrap_or((rest, ""));
     if let Some(host) = id.strip_suffix(':') {
         // `/sites/{host}:/{path}` and `/sites/{host}:/{path}:/{what follows}`
-        let (place, rest) = rest
-            .split_once(":/")
-            .unwrap_or((rest.trim_end_matches(':'), ""));
+        let (place, rest) = rest.split_once(":/").unwrap_or((rest.trim_end_matches(':'), ""));
         let names: Vec<String> = path::segments(place);
         let place = names.iter().map(|name| format!("/{name}")).collect();
         return Some((SiteRef::Path(path::decode(host, false), place), rest.to_owned()));
@@ -123,16 +124,36 @@ mod tests {
         let by_path = |path: &str| Some(SiteRef::Path("h.example".into(), path.into()));
         for (raw, site, action) in [
             ("/v1.0/sites", None, vec![]),
-            ("/v1.0/sites/oneDrive.getAllSites", None, vec!["oneDrive.getAllSites"]),
+            (
+                "/v1.0/sites/oneDrive.getAllSites",
+                None,
+                vec!["oneDrive.getAllSites"],
+            ),
             ("/v1.0/sites/delta(token='x')", None, vec!["delta", "token='x'"]),
             ("/v1.0/sites/root", id("root"), vec![]),
-            ("/v1.0/sites/h,a,b/lists/L/items", id("h,a,b"), vec!["lists", "L", "items"]),
+            (
+                "/v1.0/sites/h,a,b/lists/L/items",
+                id("h,a,b"),
+                vec!["lists", "L", "items"],
+            ),
             ("/v1.0/sites('h,a,b')/sites", id("h,a,b"), vec!["sites"]),
-            ("/v1.0/sites/h.example:/sites/a%20b", by_path("/sites/a b"), vec![]),
-            ("/v1.0/sites/h.example:/sites/a:/drives", by_path("/sites/a"), vec!["drives"]),
+            (
+                "/v1.0/sites/h.example:/sites/a%20b",
+                by_path("/sites/a b"),
+                vec![],
+            ),
+            (
+                "/v1.0/sites/h.example:/sites/a:/drives",
+                by_path("/sites/a"),
+                vec!["drives"],
+            ),
         ] {
             let found = parse(raw).unwrap_or_else(|| unreachable!());
-            assert_eq!((found.site, found.action), (site, action.into_iter().map(str::to_owned).collect()), "{raw}");
+            assert_eq!(
+                (found.site, found.action),
+                (site, action.into_iter().map(str::to_owned).collect()),
+                "{raw}"
+            );
         }
         assert_eq!(parse("/v1.0/users/u/messages"), None);
     }
