@@ -577,10 +577,15 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
 fn left_out(refused: BTreeMap<&'static str, Error>) -> Option<Error> {
     let services: Vec<&str> = refused.keys().copied().collect();
     let services = services.join(" and ");
+    let hints: Vec<String> = refused
+        .values()
+        .filter_map(|error| error.hint().map(str::to_owned))
+        .collect();
     let all = refused
         .into_values()
         .reduce(|first, other| first.context(other.message()))?;
-    Some(all.context(format!("{services} are left out")))
+    let all = all.context(format!("{services} are left out"));
+    Some(all.with_hint(hints.join(" ")))
 }
 
 /// None if the service may not be used; its first refusal is remembered.
