@@ -14,13 +14,14 @@ use nakivo_core::seams::Environment;
 
 use crate::account::AccountConfig;
 use crate::discovery::{self, DiscoveredUser, PermissionCheck};
+use crate::drives::{self, Memory, target::DriveTarget};
 use crate::exchange::mail::{self, target::MailTarget};
 use crate::executor::Executor;
 use crate::governor::MAILBOX_SLOTS;
 use crate::graph::Graph;
 use crate::http::Http;
-use crate::onedrive::{self, Memory, target::DriveTarget};
 use crate::request::RequestBuilder;
+use crate::sharepoint::{self, target::SiteTarget};
 use crate::target::Targets;
 use crate::token::TokenSource;
 
@@ -59,6 +60,10 @@ impl M365Connector {
             targets: Targets {
                 mail: MailTarget::new(Arc::clone(&graph)),
                 drive: DriveTarget::new(Arc::clone(&graph), Arc::clone(&memory)),
+                site: SiteTarget::new(
+                    Arc::clone(&graph),
+                    DriveTarget::new(Arc::clone(&graph), Arc::clone(&memory)),
+                ),
             },
             graph,
             memory,
@@ -108,8 +113,9 @@ impl Connector for M365Connector {
         reporter: &'a Reporter,
     ) -> BoxStream<'a, Result<Change>> {
         match object.kind {
-            ObjectKind::Drive => {
-                onedrive::list::changes(&self.graph, &self.memory, object, request, reporter)
+            ObjectKind::Drive => drives::list::changes(&self.graph, &self.memory, object, request, reporter),
+            ObjectKind::Site => {
+                sharepoint::list::changes(&self.graph, &self.memory, object, request, reporter)
             }
             _ => mail::list::changes(&self.graph, object, request, reporter),
         }
@@ -117,14 +123,20 @@ impl Connector for M365Connector {
 
     async fn fetch(&self, object: &ObjectRecord, head: &ItemHead) -> Result<Fetched> {
         match object.kind {
-            ObjectKind::Drive => onedrive::fetch::fetch(&self.graph, &self.memory, object, head).await,
+            ObjectKind::Drive => {
+                drives::fetch::fetch(&self.graph, &self.memory, &object.native_id, head).await
+            }
+            ObjectKind::Site => sharepoint::fetch::fetch(&self.graph, &self.memory, head).await,
             _ => mail::fetch::fetch(&self.graph, object, head).await,
         }
     }
 
     async fn look_up(&self, object: &ObjectRecord, items: &[ItemRef]) -> Result<Vec<Presence>> {
         if object.kind == ObjectKind::Drive {
-            return onedrive::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
+            return drives::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
+        }
+        if object.kind == ObjectKind::Site {
+            return sharepoint::lookup::look_up(&self.graph, &self.memory, items).await;
         }
         let scope = mail::scope_of(object);
         mail::lookup::look_up(&self.graph, &scope, &object.native_id, items).await

@@ -10,13 +10,14 @@ use nakivo_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use crate::connector::CONNECTOR_NAME;
+use crate::drives;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::{Fields, lenient_string};
-use crate::onedrive;
 use crate::pages::{Page, PageReader};
 use crate::request::Operation;
+use crate::sharepoint::{self, discovery as sites};
 
 /// Properties of a user that discovery needs.
 const USER_FIELDS: &str = "id,displayName,userPrincipalName,mail,userType,accountEnabled";
@@ -271,6 +272,9 @@ fn read_purpose(text: &str) -> MailboxPurpose {
 /// The mailbox with this address, principal name, display name or id; with `onedrive:` before it, the user's drive.
 pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<ObjectRecord> {
     let name = name.trim();
+    if sites::names_a_site(name) {
+        return sites::find(graph, account, name).await;
+    }
     if let Some(id) = name.strip_prefix("m365/drive/") {
         return drive_by_id(graph, account, id).await;
     }
@@ -286,7 +290,7 @@ pub(crate) async fn find(graph: &Graph, account: &str, name: &str) -> Result<Obj
 async fn with_drive(graph: &Graph, account: &str, user: &User) -> Result<ObjectRecord> {
     let found = drive_of(graph, &user.id)
         .await
-        .map_err(|fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION)))?;
+        .map_err(|fault| fault.into_error("looking for the drive", Some(drives::READ_PERMISSION)))?;
     match found {
         Some(drive) => user.drive_object(account, &drive),
         None => Err(Error::new(
@@ -298,7 +302,7 @@ async fn with_drive(graph: &Graph, account: &str, user: &User) -> Result<ObjectR
 
 /// A drive by its own id.
 async fn drive_by_id(graph: &Graph, account: &str, id: &str) -> Result<ObjectRecord> {
-    let failed = |fault: Fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION));
+    let failed = |fault: Fault| fault.into_error("looking for the drive", Some(drives::READ_PERMISSION));
     let call = graph
         .call(&Scope::Files, Operation::Drive, &[id], &[])
         .map_err(failed)?;
@@ -437,7 +441,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         if files.is_none() {
             files = verdict(
                 drive_of(graph, &user.id).await.map(|drive| drive.is_some()),
-                onedrive::READ_PERMISSION,
+                drives::READ_PERMISSION,
             )?;
         }
         if settings.is_some() && mail.is_some() && files.is_some() {
@@ -462,7 +466,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         &tried(mail, "mail can be read"),
     ));
     checks.push(check(
-        onedrive::READ_PERMISSION,
+        drives::READ_PERMISSION,
         "backup of OneDrive",
         files,
         match files {
@@ -472,8 +476,25 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         },
     ));
     checks.push(check(
-        onedrive::WRITE_PERMISSION,
+        drives::WRITE_PERMISSION,
         "recovery of OneDrive",
+        None,
+        "needed for recovery only; it is not tried",
+    ));
+    let listed = verdict(sites::can_list(graph).await, sharepoint::READ_PERMISSION)?;
+    checks.push(check(
+        sharepoint::READ_PERMISSION,
+        "backup of SharePoint sites",
+        listed,
+        match listed {
+            Some(true) => "sites can be listed",
+            Some(false) => "access was refused",
+            None => "no site to try it on",
+        },
+    ));
+    checks.push(check(
+        sharepoint::WRITE_PERMISSION,
+        "recovery of SharePoint sites",
         None,
         "needed for recovery only; it is not tried",
     ));
@@ -517,7 +538,7 @@ fn refused(permission: &'static str, blocks: &'static str, error: &Error) -> Res
     }
 }
 
-/// Everything that can be protected: mailboxes and drives. A service that the app has no permission for is left out, and
+/// Everything that can be protected: mailboxes, drives and sites. A service that the app has no permission for is left out, and
 /// the error says so after everything else.
 pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, Result<ObjectRecord>> {
     async_stream::try_stream! {
@@ -527,7 +548,7 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
                 let purpose = probe(graph, &user.id).await;
                 let drive = drive_of(graph, &user.id)
                     .await
-                    .map_err(|fault| fault.into_error("looking for the drive", Some(onedrive::READ_PERMISSION)));
+                    .map_err(|fault| fault.into_error("looking for the drive", Some(drives::READ_PERMISSION)));
                 Ok::<_, Error>((user, purpose, drive))
             })
             .try_buffered(CONCURRENT_PROBES);
@@ -537,6 +558,12 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
             }
             if let Some(drive) = allowed(drive, "drives", &mut refused)?.flatten() {
                 yield user.drive_object(account, &drive)?;
+            }
+        }
+        let mut sites = sites::objects(graph, account);
+        while let Some(site) = sites.next().await {
+            if let Some(site) = allowed(site, "sites", &mut refused)? {
+                yield site;
             }
         }
         if let Some(error) = left_out(refused) {
@@ -550,10 +577,15 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
 fn left_out(refused: BTreeMap<&'static str, Error>) -> Option<Error> {
     let services: Vec<&str> = refused.keys().copied().collect();
     let services = services.join(" and ");
+    let hints: Vec<String> = refused
+        .values()
+        .filter_map(|error| error.hint().map(str::to_owned))
+        .collect();
     let all = refused
         .into_values()
         .reduce(|first, other| first.context(other.message()))?;
-    Some(all.context(format!("{services} are left out")))
+    let all = all.context(format!("{services} are left out"));
+    Some(all.with_hint(hints.join(" ")))
 }
 
 /// None if the service may not be used; its first refusal is remembered.

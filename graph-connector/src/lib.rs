@@ -1,13 +1,14 @@
-//! Microsoft 365 for the SDK: reads mailboxes and drives through Microsoft Graph and writes them back.
+//! Microsoft 365 for the SDK: reads mailboxes, drives and sites through Microsoft Graph and writes them back.
 //!
 //! [`M365Connector`] implements the port of `nakivo_core::connector` as any stranger's connector would. Rooms, ground
 //! up: `http` (the seam), `request` (addresses, through graph-rs-sdk), `token`, `governor`, `executor` (sends, waits,
-//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail`, `onedrive` and `discovery`.
+//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange::mail`, `drives`, `sharepoint` and `discovery`.
 
 mod account;
 mod batch;
 mod connector;
 mod discovery;
+mod drives;
 mod exchange;
 mod executor;
 mod fault;
@@ -15,9 +16,9 @@ mod governor;
 mod graph;
 mod http;
 mod json;
-mod onedrive;
 mod pages;
 mod request;
+mod sharepoint;
 mod target;
 mod token;
 

@@ -58,6 +58,13 @@ pub(crate) enum Operation {
     DrivePermissions,
     DriveInvite,
     DriveLink,
+    AllSites,
+    Site,
+    SiteByPath,
+    SubSites,
+    SiteDrives,
+    CreateList,
+    ListDrive,
 }
 
 impl Operation {
@@ -69,7 +76,10 @@ impl Operation {
             | Self::DriveRoot
             | Self::DriveItem
             | Self::DriveContent
-            | Self::DriveChild => 1,
+            | Self::DriveChild
+            | Self::Site
+            | Self::SiteByPath
+            | Self::ListDrive => 1,
             Self::DriveDelta
             | Self::CreateDriveFolder
             | Self::UpdateDriveItem
@@ -79,7 +89,11 @@ impl Operation {
             | Self::UploadDriveChild
             | Self::UploadDriveVersion
             | Self::DriveVersions
-            | Self::RestoreDriveVersion => 2,
+            | Self::RestoreDriveVersion
+            | Self::AllSites
+            | Self::SubSites
+            | Self::SiteDrives
+            | Self::CreateList => 2,
             Self::DrivePermissions | Self::DriveInvite | Self::DriveLink => 5,
             _ => 0,
         }
@@ -107,6 +121,13 @@ impl Operation {
             Self::DrivePermissions => (Method::GET, "/drives/{1}/items/{2}/permissions"),
             Self::DriveInvite => (Method::POST, "/drives/{1}/items/{2}/invite"),
             Self::DriveLink => (Method::POST, "/drives/{1}/items/{2}/createLink"),
+            Self::AllSites => (Method::GET, "/sites/getAllSites"),
+            Self::Site => (Method::GET, "/sites/{1}"),
+            Self::SiteByPath => (Method::GET, "/sites/{1}:/{2}"),
+            Self::SubSites => (Method::GET, "/sites/{1}/sites"),
+            Self::SiteDrives => (Method::GET, "/sites/{1}/drives"),
+            Self::CreateList => (Method::POST, "/sites/{1}/lists"),
+            Self::ListDrive => (Method::GET, "/sites/{1}/lists/{2}/drive"),
             _ => return None,
         })
     }
@@ -183,7 +204,12 @@ impl RequestBuilder {
         let template = self.template(operation)?;
         let mut url = template.url;
         for (slot, id) in SLOTS.iter().zip(ids) {
-            url = url.replace(slot, &encode_segment(id)?);
+            let text = match operation {
+                // The address of a site has several segments.
+                Operation::SiteByPath => encode_path(id)?,
+                _ => encode_segment(id)?,
+            };
+            url = url.replace(slot, &text);
         }
         let mut url = Url::parse(&url)
             .map_err(|error| Error::internal(format!("address of {operation:?} cannot be built: {error}")))?;
@@ -314,6 +340,12 @@ pub(crate) fn encode_segment(id: &str) -> Result<String> {
         ));
     }
     Ok(percent_encode(id))
+}
+
+/// As [`encode_segment`] for each segment of a path.
+fn encode_path(path: &str) -> Result<String> {
+    let segments: Result<Vec<String>> = path.split('/').map(encode_segment).collect();
+    Ok(segments?.join("/"))
 }
 
 fn encode_query(value: &str) -> String {

@@ -1,4 +1,4 @@
-//! Where recovered items go: mail to mailboxes, files to drives.
+//! Where recovered items go: mail to mailboxes, files to drives and sites.
 
 use async_trait::async_trait;
 use nakivo_core::connector::{
@@ -8,23 +8,32 @@ use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
 use nakivo_core::format::record::{ItemKind, ItemRecord};
 use nakivo_core::{Error, ErrorKind, Result};
 
+use crate::drives::target::DriveTarget;
 use crate::exchange::mail::target::MailTarget;
-use crate::onedrive::target::DriveTarget;
+use crate::fault::Fault;
+use crate::sharepoint::target::SiteTarget;
 
 /// Chooses by the kind of the target.
 #[derive(Debug)]
 pub(crate) struct Targets {
     pub(crate) mail: MailTarget,
     pub(crate) drive: DriveTarget,
+    pub(crate) site: SiteTarget,
 }
 
 impl Targets {
     fn of(&self, target: &ObjectRecord) -> &dyn RecoveryTarget {
         match target.kind {
             ObjectKind::Drive => &self.drive,
+            ObjectKind::Site => &self.site,
             _ => &self.mail,
         }
     }
+}
+
+/// What a refusal of something that recovery does means.
+pub(crate) fn failed(what: &'static str, permission: &'static str) -> impl FnOnce(Fault) -> Error {
+    move |fault| fault.into_error(what, Some(permission))
 }
 
 /// A message does not go to a drive, nor a file to a mailbox.

@@ -212,6 +212,9 @@ pub(crate) struct Emulate {
     /// Put the files and folders below this folder into the OneDrive of the first user
     #[arg(long, value_name = "DIR")]
     pub(crate) files_from: Option<PathBuf>,
+    /// Number of SharePoint sites; each has as many files in its library as --files says
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) sites: u32,
 }
 
 mod care;
@@ -389,20 +392,21 @@ pub(crate) enum Backup {
         after_help = "Example:\n  nakivo backup folder /srv/files --repo file:/backup/vault --name files"
     )]
     Folder(BackupFolder),
-    /// Make a recovery point of each mailbox and each OneDrive
+    /// Make a recovery point of each mailbox, each OneDrive and each SharePoint site
     #[command(after_help = "\
 The account file is TOML, readable by you alone:
   display_name = \"Contoso\"
   directory_id = \"...\"
   app_id = \"...\"
   client_secret_file = \"secret.txt\"     # or client_secret, or certificate_file with private_key_file
-  onedrive_units_per_minute = 1250      # what calls about OneDrive may cost; 0: as much as the service allows
+  onedrive_units_per_minute = 1250      # what calls about OneDrive and SharePoint may cost; 0: as much as the service allows
 
 Examples:
   nakivo backup m365 --repo file:/backup/vault --account contoso.toml
   nakivo backup m365 --repo file:/backup/vault --account contoso.toml --service mail
   nakivo backup m365 --repo file:/backup/vault --account contoso.toml --object anna@contoso.com
-  nakivo backup m365 --repo file:/backup/vault --account contoso.toml --object onedrive:anna@contoso.com")]
+  nakivo backup m365 --repo file:/backup/vault --account contoso.toml --object onedrive:anna@contoso.com
+  nakivo backup m365 --repo file:/backup/vault --account contoso.toml --object https://contoso.sharepoint.com/sites/team")]
     M365(BackupM365),
 }
 
@@ -427,7 +431,8 @@ pub(crate) struct BackupM365 {
     /// TOML file that says which organisation and how to sign in
     #[arg(long, value_name = "FILE")]
     pub(crate) account: PathBuf,
-    /// Only this mailbox, or with 'onedrive:' before the address this drive; may be repeated [default: all]
+    /// Only this mailbox, or with 'onedrive:' before the address this drive, or the site with this URL; may be repeated
+    /// [default: all]
     #[arg(long = "object", value_name = "ADDRESS")]
     pub(crate) objects: Vec<String>,
     /// Only the objects of this service; may be repeated [default: all that the account may read]
@@ -450,6 +455,8 @@ pub(crate) enum Service {
     Mail,
     /// The users' drives
     OneDrive,
+    /// Sites with their document libraries
+    SharePoint,
 }
 
 /// Whether partial success is good enough.
@@ -575,7 +582,8 @@ Examples:
   nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml --preview Inbox/Projects
   nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml Inbox/Projects
   nakivo recover --repo file:/backup/vault --object anna@contoso.com --account contoso.toml --to-mailbox ben@contoso.com
-  nakivo recover --repo file:/backup/vault --object onedrive:anna@contoso.com --account contoso.toml --to-drive ben@contoso.com")]
+  nakivo recover --repo file:/backup/vault --object onedrive:anna@contoso.com --account contoso.toml --to-drive ben@contoso.com
+  nakivo recover --repo file:/backup/vault --object https://contoso.sharepoint.com/sites/team --account contoso.toml --to-site https://contoso.sharepoint.com/sites/copy Documents/Plans")]
 pub(crate) struct Recover {
     #[command(flatten)]
     pub(crate) point: PointArgs,
@@ -588,6 +596,9 @@ pub(crate) struct Recover {
     /// Write to the OneDrive of this user instead of the original one
     #[arg(long, value_name = "ADDRESS", conflicts_with = "to_mailbox")]
     pub(crate) to_drive: Option<String>,
+    /// Write to this SharePoint site instead of the original one; libraries that it lacks are made
+    #[arg(long, value_name = "URL", conflicts_with_all = ["to_mailbox", "to_drive"])]
+    pub(crate) to_site: Option<String>,
     /// What to do where something else is in an item's place
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = ConflictChoice::Rename)]
     pub(crate) on_conflict: ConflictChoice,

@@ -20,6 +20,7 @@ use crate::identity::{App, DEFAULT_CERTIFICATE, DEFAULT_KEY, DEFAULT_ROLES};
 use crate::load;
 use crate::log::Requests;
 use crate::random::{guid, token};
+use crate::sites::{self, Site};
 use crate::world::{Settings, Urls, World};
 
 /// Why an emulator did not start or an edit was refused.
@@ -84,6 +85,8 @@ pub struct EmulatorInfo {
     pub mailboxes: Vec<String>,
     /// Addresses of all users with a drive.
     pub drives: Vec<String>,
+    /// Where people see each site.
+    pub sites: Vec<String>,
     /// The seed of everything.
     pub seed: u64,
 }
@@ -102,6 +105,7 @@ pub struct EmulatorBuilder {
     mail: Vec<(Option<String>, PathBuf)>,
     files_per_user: Option<u32>,
     files: Vec<(Option<String>, PathBuf)>,
+    sites: sites::Made,
     clock: Option<ClockSource>,
     listen: SocketAddr,
     outlook_listen: SocketAddr,
@@ -136,6 +140,7 @@ impl Default for EmulatorBuilder {
             mail: vec![],
             files_per_user: None,
             files: vec![],
+            sites: sites::Made::default(),
             clock: None,
             listen: loopback,
             outlook_listen: loopback,
@@ -229,6 +234,13 @@ impl EmulatorBuilder {
     #[must_use]
     pub fn files_from(mut self, path: impl AsRef<Path>) -> Self {
         self.files.push((None, path.as_ref().to_owned()));
+        self
+    }
+
+    /// Generated sites, each with a library of so many generated files and a subsite. Default none.
+    #[must_use]
+    pub fn sites(mut self, sites: u32, files: u32) -> Self {
+        self.sites = sites::Made { sites, files };
         self
     }
 
@@ -378,6 +390,7 @@ impl EmulatorBuilder {
             };
             load::tree_of_files(&world, &user, path)?;
         }
+        self.sites.make(&world);
         let app_id = guid(&[self.seed, 62]);
         let client_secret = format!("nkv~{}", token(&[self.seed, 63], 36));
         world.identity.put(
@@ -461,6 +474,12 @@ fn describe(world: &World, app_id: &str, secret: &str) -> EmulatorInfo {
             .iter()
             .filter(|u| u.drive.get().is_some())
             .map(|u| u.person.address.clone())
+            .collect(),
+        sites: world
+            .all_sites()
+            .iter()
+            .filter(|site| !site.personal)
+            .map(|site| site.url())
             .collect(),
         seed: world.seed,
     }
@@ -578,6 +597,24 @@ impl Emulator {
             .iter()
             .filter_map(|user| Drive::open(&self.world, &user.person.id).ok())
             .collect()
+    }
+
+    /// Adds a site at `/sites/{name}`, or the root site of the organisation if the name is empty.
+    #[must_use]
+    pub fn add_site(&self, name: &str, display: &str) -> Site {
+        sites::add(&self.world, name, display)
+    }
+
+    /// Adds a personal site, which holds a OneDrive: it is listed and is none to protect.
+    #[must_use]
+    pub fn add_personal_site(&self, name: &str) -> Site {
+        sites::add_personal(&self.world, name)
+    }
+
+    /// All sites and subsites but personal ones.
+    #[must_use]
+    pub fn sites(&self) -> Vec<Site> {
+        sites::all(&self.world)
     }
 
     /// Adds a user with an empty mailbox (or returns the existing mailbox).

@@ -1,6 +1,6 @@
 //! The typed API of drives: edits while the emulator runs, questions about the truth.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::graph::drives::sharing;
 use crate::load;
 use crate::mail::data::{Data, Look, Made};
 use crate::random::key;
-use crate::world::{User, World};
+use crate::world::{DriveSlot, World};
 
 /// What a file or folder is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,12 +55,12 @@ pub enum Lie {
     NoHash,
 }
 
-/// The drive of a user. Cheap to clone. Items are named by id or by path such as `Projects/plan.docx`; the empty path is
+/// The drive of a user, or a document library of a site. Cheap to clone. Items are named by id or by path such as `Projects/plan.docx`; the empty path is
 /// the root.
 #[derive(Debug, Clone)]
 pub struct Drive {
     world: Arc<World>,
-    user: Arc<User>,
+    slot: Arc<DriveSlot>,
 }
 
 fn refuse(refused: Refused) -> Error {
@@ -72,14 +72,18 @@ fn refuse(refused: Refused) -> Error {
 
 impl Drive {
     pub(crate) fn open(world: &Arc<World>, user: &str) -> Result<Self, Error> {
-        let user = world
+        let slot = world
             .user(user)
-            .filter(|user| user.drive.get().is_some())
+            .and_then(|user| user.drive.get().cloned())
             .ok_or_else(|| Error::NotFound(format!("a drive of {user}")))?;
-        Ok(Self {
+        Ok(Self::of(world, slot))
+    }
+
+    pub(crate) fn of(world: &Arc<World>, slot: Arc<DriveSlot>) -> Self {
+        Self {
             world: Arc::clone(world),
-            user,
-        })
+            slot,
+        }
     }
 
     /// The drive of a user, made if there is none.
@@ -92,24 +96,22 @@ impl Drive {
     }
 
     fn lock(&self) -> MutexGuard<'_, tree::Drive> {
-        // `open` has seen to it that there is one.
-        let slot = load::provision_drive(&self.world, &self.user);
-        slot.drive.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.lock()
     }
 
     /// Its id, `b!...`.
     pub fn id(&self) -> String {
-        load::provision_drive(&self.world, &self.user).id.clone()
+        self.slot.id.clone()
     }
 
-    /// Address of its owner.
+    /// Address of its owner; of a library, where people see its site.
     pub fn address(&self) -> &str {
-        &self.user.person.address
+        &self.slot.address
     }
 
-    /// Object id of its owner.
+    /// Object id of its owner; of a library, the id of its site.
     pub fn user_id(&self) -> &str {
-        &self.user.person.id
+        &self.slot.owner
     }
 
     fn serial(drive: &tree::Drive, item: &str) -> Result<u32, Error> {
@@ -187,11 +189,11 @@ impl Drive {
     pub fn add_generated(&self, files: u32) {
         let generator = self.world.generator();
         let people = &generator.people;
-        let number = people.iter().position(|person| person.id == self.user.person.id);
+        let number = people.iter().position(|person| person.id == self.slot.owner);
         generate::fill(
             &mut self.lock(),
             self.world.seed,
-            number.unwrap_or(0xFFFF) as u32,
+            number.map_or((self.slot.key as u32) | 0xFFFF, |number| number as u32),
             people.len() as u64,
             files,
         );

@@ -12,6 +12,8 @@ pub(crate) mod messages;
 pub(crate) mod odata;
 pub(crate) mod routes;
 pub(crate) mod serve;
+pub(crate) mod sites;
+pub(crate) mod token;
 pub(crate) mod upload;
 pub(crate) mod users;
 

@@ -16,7 +16,7 @@ pub(crate) const DEFAULT_KEY: &str = include_str!("../keys/app.key.pem");
 pub(crate) const DEFAULT_CERTIFICATE: &str = include_str!("../keys/app.cert.pem");
 
 /// Application permissions of the default application: what backup and recovery of mail need, nothing more.
-pub const DEFAULT_ROLES: [&str; 7] = [
+pub const DEFAULT_ROLES: [&str; 10] = [
     "Files.ReadWrite.All",
     "Files.Read.All",
     "Mail.ReadWrite",
@@ -24,6 +24,9 @@ pub const DEFAULT_ROLES: [&str; 7] = [
     "User.Read.All",
     "MailboxSettings.Read",
     "Organization.Read.All",
+    "Sites.Read.All",
+    "Sites.ReadWrite.All",
+    "Sites.Manage.All",
 ];
 
 /// An application registration in the emulated directory.

@@ -1,4 +1,4 @@
-//! An emulator of mail and OneDrive in Microsoft Graph v1.0: an HTTP/1.1 server on loopback that hands out tokens, lists
+//! An emulator of mail, OneDrive and SharePoint in Microsoft Graph v1.0: an HTTP/1.1 server on loopback that hands out tokens, lists
 //! users, folders, messages and files, tracks changes with delta links, serves MIME and content, takes new messages,
 //! attachments and files, and refuses what Graph refuses. It needs no account, no network and no TLS.
 //!
@@ -36,6 +36,8 @@ mod load;
 mod log;
 mod mail;
 mod random;
+mod site;
+mod sites;
 mod world;
 
 pub use builder::{Emulator, EmulatorBuilder, EmulatorInfo, Error};
@@ -45,4 +47,5 @@ pub use files::{Drive, FileTruth, Lie};
 pub use generate::people::Purpose;
 pub use identity::{App, DEFAULT_ROLES};
 pub use log::{Counters, RequestRecord, Requests};
+pub use sites::Site;
 pub use world::Settings;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::builder::Error;
 use crate::clock::BASE_MS;
-use crate::drive::tree::{Conflict, Drive, ROOT};
+use crate::drive::tree::{Conflict, Drive, Home, ROOT};
 use crate::generate::people::{Person, Purpose};
 use crate::generate::{Generator, Slot};
 use crate::mail::data::Data;
@@ -123,17 +123,17 @@ pub(crate) fn extra_user(world: &World, address: &str, display: &str, purpose: O
 }
 
 /// Gives a user an empty drive, unless there is one.
-pub(crate) fn provision_drive<'u>(world: &World, user: &'u User) -> &'u DriveSlot {
+pub(crate) fn provision_drive<'u>(world: &World, user: &'u User) -> &'u Arc<DriveSlot> {
     user.drive.get_or_init(|| {
         let person = &user.person;
         let drive_key = key(&[world.seed, text_key(&person.address.to_lowercase()), 117]);
         let owner = (person.id.clone(), person.display.clone(), person.address.clone());
-        let drive = Drive::new(drive_key, owner, world.clock.clone());
-        DriveSlot {
-            key: drive_key,
-            id: drive.id.clone(),
-            drive: Mutex::new(drive),
-        }
+        Arc::new(DriveSlot::new(Drive::new(
+            drive_key,
+            Home::User,
+            owner,
+            world.clock.clone(),
+        )))
     })
 }
 

@@ -1,6 +1,7 @@
 //! Everything the emulator knows, shared by the listeners and the typed API.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use crate::identity::Identity;
 use crate::log::Requests;
 use crate::mail::mailbox::Mailbox;
 use crate::random::{guid, mix};
+use crate::site::Site;
 
 /// Behaviour that can be switched while the emulator runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,10 @@ pub struct Settings {
     pub resource_units_per_minute: Option<u32>,
     /// Links for everybody may be made. Default on.
     pub anonymous_links: bool,
+    /// Office files that are uploaded to document libraries are rewritten: another size, another hash. Default on.
+    pub rewrite_office_files: bool,
+    /// Elements on a page of sites, lists, columns and content types. Default 20.
+    pub site_page: usize,
 }
 
 impl Default for Settings {
@@ -75,6 +81,8 @@ impl Default for Settings {
             ignore_ranges: false,
             resource_units_per_minute: None,
             anonymous_links: true,
+            rewrite_office_files: true,
+            site_page: 20,
         }
     }
 }
@@ -84,7 +92,30 @@ impl Default for Settings {
 pub(crate) struct DriveSlot {
     pub key: u64,
     pub id: String,
+    /// Id of the user or the site it belongs to.
+    pub owner: String,
+    /// The user's address, or where people see the library.
+    pub address: String,
+    /// Nothing of it may be used (423), as of a site that is locked.
+    pub locked: AtomicBool,
     pub drive: Mutex<Drive>,
+}
+
+impl DriveSlot {
+    pub(crate) fn new(drive: Drive) -> Self {
+        Self {
+            key: drive.key,
+            id: drive.id.clone(),
+            owner: drive.owner.0.clone(),
+            address: drive.owner.2.clone(),
+            locked: AtomicBool::new(false),
+            drive: Mutex::new(drive),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Drive> {
+        self.drive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A user of the directory with his mailbox and his drive.
@@ -93,7 +124,7 @@ pub(crate) struct User {
     pub person: Person,
     pub mailbox: Option<Mutex<Mailbox>>,
     /// Empty until the drive is provisioned.
-    pub drive: OnceLock<DriveSlot>,
+    pub drive: OnceLock<Arc<DriveSlot>>,
 }
 
 impl User {
@@ -139,6 +170,7 @@ pub(crate) struct World {
     pub clock: Clock,
     generator: RwLock<Arc<Generator>>,
     pub users: RwLock<Vec<Arc<User>>>,
+    pub sites: RwLock<Vec<Arc<Site>>>,
     pub identity: Identity,
     pub faults: FaultTable,
     pub log: Requests,
@@ -167,6 +199,7 @@ impl World {
             clock,
             generator: RwLock::new(Arc::new(generator)),
             users: RwLock::default(),
+            sites: RwLock::default(),
             identity: Identity::default(),
             faults: FaultTable::default(),
             log,
@@ -239,14 +272,24 @@ impl World {
             .cloned()
     }
 
-    /// The user whose drive has this id.
-    pub(crate) fn drive_owner(&self, id: &str) -> Option<Arc<User>> {
-        self.users
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// The drive that this is true of: a user's, or a library of a site.
+    pub(crate) fn drive(&self, wanted: impl Fn(&DriveSlot) -> bool) -> Option<Arc<DriveSlot>> {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        let of_user = users
             .iter()
-            .find(|user| user.drive.get().is_some_and(|slot| slot.id == id))
-            .cloned()
+            .filter_map(|user| user.drive.get())
+            .find(|slot| wanted(slot))
+            .cloned();
+        drop(users);
+        of_user.or_else(|| {
+            self.all_sites()
+                .iter()
+                .find_map(|site| site.libraries().into_iter().find(|slot| wanted(slot)))
+        })
+    }
+
+    pub(crate) fn all_sites(&self) -> Vec<Arc<Site>> {
+        self.sites.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn push_user(&self, user: User) -> Arc<User> {

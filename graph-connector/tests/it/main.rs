@@ -15,3 +15,4 @@ mod discovery;
 mod drives;
 mod faults;
 mod recovery;
+mod sites;

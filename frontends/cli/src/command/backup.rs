@@ -1,4 +1,4 @@
-//! `nakivo backup`: one recovery point of a folder, or of each mailbox and drive.
+//! `nakivo backup`: one recovery point of a folder, or of each mailbox, drive and site.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(super) async fn folder(session: &Session, arguments: &BackupFolder) -> Resul
     .await
 }
 
-/// Backs up mailboxes and drives.
+/// Backs up mailboxes, drives and sites.
 pub(super) async fn m365(session: &Session, arguments: &BackupM365) -> Result<Exit> {
     let connector = account::connect(session, &arguments.account)?;
     let repository = session.open(&arguments.repository).await?;
@@ -108,6 +108,7 @@ fn wants(arguments: &BackupM365, kind: ObjectKind) -> bool {
     let service = match kind {
         ObjectKind::Mailbox => Service::Mail,
         ObjectKind::Drive => Service::OneDrive,
+        ObjectKind::Site => Service::SharePoint,
         _ => return false,
     };
     arguments.services.is_empty() || arguments.services.contains(&service)

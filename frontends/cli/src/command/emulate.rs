@@ -37,6 +37,10 @@ pub(super) async fn run(session: &Session, arguments: &Emulate) -> Result<Exit> 
         Some(folder) => builder.files_from(folder),
         None => builder,
     };
+    let builder = match arguments.sites {
+        0 => builder,
+        sites => builder.sites(sites, arguments.files),
+    };
     let emulator = session.unless_cancelled(start(builder)).await?;
     let info = emulator.describe();
     let output = &session.output;
@@ -50,11 +54,15 @@ pub(super) async fn run(session: &Session, arguments: &Emulate) -> Result<Exit> 
     );
     output.line(account.trim_end());
     output.note(format!(
-        "Serving {}{}; stop with Ctrl-C.",
+        "Serving {}{}{}; stop with Ctrl-C.",
         plain::plural(info.mailboxes.len() as u64, "mailbox", "mailboxes"),
         match info.drives.len() {
             0 => String::new(),
-            n => format!(" and {}", plain::counted(n as u64, "drive")),
+            n => format!(", {}", plain::counted(n as u64, "drive")),
+        },
+        match info.sites.len() {
+            0 => String::new(),
+            n => format!(", {}", plain::counted(n as u64, "site")),
         }
     ));
     session.cancellation().cancelled().await;
@@ -116,6 +124,9 @@ pub(crate) fn account_file(info: &EmulatorInfo) -> String {
     for address in &info.drives {
         let _ = writeln!(text, "# drive onedrive:{}", plain::escape(address));
     }
+    for address in &info.sites {
+        let _ = writeln!(text, "# site {}", plain::escape(address));
+    }
     for (key, value) in [
         ("display_name", "Emulated organisation"),
         ("graph_url", &info.graph_url),
@@ -126,7 +137,7 @@ pub(crate) fn account_file(info: &EmulatorInfo) -> String {
     ] {
         let _ = writeln!(text, "{key} = \"{value}\"");
     }
-    if !info.drives.is_empty() {
+    if !(info.drives.is_empty() && info.sites.is_empty()) {
         // Nobody else uses it, and it has no limit unless one is asked for.
         text.push_str("onedrive_units_per_minute = 0\n");
     }

@@ -1,7 +1,7 @@
 //! `nakivo recover`: items of a recovery point go back to Microsoft 365.
 
 use nakivo_core::connector::OnConflict;
-use nakivo_core::format::ObjectRecord;
+use nakivo_core::format::{ObjectKind, ObjectRecord};
 use nakivo_core::recovery::{
     self, ItemOutcome, Outcome, PlannedAction, PointView, RecoveryPlan, RecoveryReport, Target,
 };
@@ -26,12 +26,18 @@ pub(super) async fn run(session: &Session, arguments: &Recover) -> Result<Exit> 
     let maybe_older = point::maybe_older(&repository, &arguments.point)?;
     let view = PointView::open(&repository, manifest.clone());
     let selection = point::selection(session, &view, &arguments.selection).await?;
-    let other = match (&arguments.to_mailbox, &arguments.to_drive) {
-        (Some(address), _) => Some(address.clone()),
-        (None, Some(address)) if address.starts_with(DRIVE) => Some(address.clone()),
-        (None, Some(address)) => Some(format!("{DRIVE}{address}")),
-        (None, None) => None,
-    };
+    let drive = arguments
+        .to_drive
+        .as_ref()
+        .map(|address| match address.strip_prefix(DRIVE) {
+            Some(_) => address.clone(),
+            None => format!("{DRIVE}{address}"),
+        });
+    let other = arguments
+        .to_mailbox
+        .clone()
+        .or(drive)
+        .or_else(|| arguments.to_site.clone());
     let target = match other {
         Some(name) => {
             let target = session.unless_cancelled(connector.find_object(&name)).await?;
@@ -57,9 +63,10 @@ pub(super) async fn run(session: &Session, arguments: &Recover) -> Result<Exit> 
     Ok(point::end(session, exit, maybe_older))
 }
 
-/// Messages go to mailboxes and files to drives.
+/// Messages go to mailboxes, and files to drives and sites.
 fn same_kind(object: &ObjectRecord, target: &ObjectRecord) -> Result<()> {
-    if object.kind == target.kind {
+    let files = |kind| matches!(kind, ObjectKind::Drive | ObjectKind::Site);
+    if object.kind == target.kind || files(object.kind) && files(target.kind) {
         return Ok(());
     }
     Err(Error::new(
@@ -72,7 +79,9 @@ fn same_kind(object: &ObjectRecord, target: &ObjectRecord) -> Result<()> {
             target.kind
         ),
     )
-    .with_hint("Name a target of the same kind with --to-mailbox or --to-drive, or use nakivo export."))
+    .with_hint(
+        "Name a target of the same kind with --to-mailbox, --to-drive or --to-site, or use nakivo export.",
+    ))
 }
 
 /// Shows what would be done.

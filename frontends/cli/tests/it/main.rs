@@ -21,6 +21,7 @@ mod keys;
 mod locks;
 mod mail;
 mod registry;
+mod sites;
 mod stores;
 mod support;
 mod weather;

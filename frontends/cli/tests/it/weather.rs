@@ -78,7 +78,12 @@ fn with_roles(roles: &[&str], check: impl FnOnce(&Place)) {
 #[test]
 fn a_missing_permission_is_named_and_5() {
     with_roles(
-        &["User.Read.All", "MailboxSettings.Read", "Files.Read.All"],
+        &[
+            "User.Read.All",
+            "MailboxSettings.Read",
+            "Files.Read.All",
+            "Sites.Read.All",
+        ],
         |place| {
             let (_, json) = fails(place, &BACKUP, 5, "permission_missing");
             assert!(
@@ -101,11 +106,13 @@ fn every_missing_permission_is_named_and_5() {
             .filter(|line| line.starts_with("error: "))
             .collect();
         assert!(
-            matches!(errors[..], [left_out, failed] if left_out.contains("drives are left out") && failed.contains("mailbox")),
+            matches!(errors[..], [left_out, failed] if left_out.contains("drives and sites are left out") && failed.contains("mailbox")),
             "{ran:?}"
         );
         assert!(
-            ran.stderr.contains("permission Files.Read.All") && ran.stderr.contains("permission Mail.Read"),
+            ["Files.Read.All", "Sites.Read.All", "Mail.Read"]
+                .iter()
+                .all(|permission| ran.stderr.contains(&format!("permission {permission}"))),
             "{ran:?}"
         );
     });

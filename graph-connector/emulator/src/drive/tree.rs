@@ -36,9 +36,26 @@ pub(crate) enum Conflict {
     Rename,
 }
 
+/// What a drive is part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// A user's OneDrive.
+    User,
+    /// A site: this is one of its document libraries.
+    Library {
+        /// Id of the site, and of the list that the library is.
+        site: String,
+        list: String,
+        name: String,
+        /// Where people see it.
+        url: String,
+    },
+}
+
 /// One drive.
 #[derive(Debug)]
 pub(crate) struct Drive {
+    pub home: Home,
     pub key: u64,
     /// `b!...`
     pub id: String,
@@ -78,10 +95,11 @@ fn whole_second(ms: i64) -> i64 {
 }
 
 impl Drive {
-    pub(crate) fn new(drive_key: u64, owner: (String, String, String), clock: Clock) -> Self {
+    pub(crate) fn new(drive_key: u64, home: Home, owner: (String, String, String), clock: Clock) -> Self {
         let now = clock.now();
         let id = format!("b!{}", crate::random::token(&[drive_key, 100], 64));
         let mut drive = Self {
+            home,
             key: drive_key,
             id,
             owner,

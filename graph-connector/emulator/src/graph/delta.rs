@@ -3,18 +3,16 @@
 //! A token says where the round is, in versions of the mailbox, and carries the options of the first call. Because a
 //! round walks up the versions of a living mailbox, an item that changes during the round comes again at its end.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::graph::folders::{self, with};
 use crate::graph::json::{Shape, Snapshot};
 use crate::graph::odata::{self, Filter, Select};
-use crate::graph::{Call, json as shape, links, messages};
+use crate::graph::{Call, json as shape, links, messages, token};
 use crate::http::reply::{GraphError, Reply};
 use crate::ids;
 use crate::mail::mailbox::{Entry, Mailbox};
-use crate::random::{key, text_key};
+use crate::random::key;
 use crate::world::Settings;
 
 type Answer = Result<Reply, GraphError>;
@@ -65,27 +63,11 @@ impl Token {
             self.filter.clone(),
             self.change.clone(),
         ];
-        let text = fields.join("\u{1f}");
-        let pad = key(&[mailbox, 21]).to_le_bytes();
-        let mut raw = key(&[mailbox, 22, text_key(&text)]).to_be_bytes().to_vec();
-        raw.extend(text.bytes().enumerate().map(|(i, b)| b ^ pad[i % 8]));
-        URL_SAFE_NO_PAD.encode(raw)
+        token::seal(mailbox, 21, &fields)
     }
 
     fn decode(mailbox: u64, text: &str) -> Option<Self> {
-        let raw = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let pad = key(&[mailbox, 21]).to_le_bytes();
-        let body: Vec<u8> = raw
-            .get(8..)?
-            .iter()
-            .enumerate()
-            .map(|(i, b)| b ^ pad[i % 8])
-            .collect();
-        let body = String::from_utf8(body).ok()?;
-        if key(&[mailbox, 22, text_key(&body)]).to_be_bytes() != raw[..8] {
-            return None;
-        }
-        let f: Vec<&str> = body.split('\u{1f}').collect();
+        let f = token::open(mailbox, 21, text)?;
         let [
             starts,
             folder,
@@ -106,7 +88,7 @@ impl Token {
             return None;
         };
         Some(Self {
-            starts: *starts == "D",
+            starts: starts == "D",
             folder: folder.parse().ok()?,
             epoch: epoch.parse().ok()?,
             after: after.parse().ok()?,
@@ -114,12 +96,12 @@ impl Token {
             begun: begun.parse().ok()?,
             page: page.parse().ok()?,
             shown: shown.parse().ok()?,
-            pause: *pause == "1",
+            pause: pause == "1",
             top: top.parse().ok()?,
-            select: (*select).to_owned(),
-            expand: (*expand).to_owned(),
-            filter: (*filter).to_owned(),
-            change: (*change).to_owned(),
+            select: select.clone(),
+            expand: expand.clone(),
+            filter: filter.clone(),
+            change: change.clone(),
         })
     }
 }

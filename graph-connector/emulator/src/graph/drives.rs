@@ -5,35 +5,44 @@ pub(crate) mod content;
 pub(crate) mod delta;
 pub(crate) mod items;
 pub(crate) mod json;
+pub(crate) mod office;
 pub(crate) mod sharing;
 pub(crate) mod units;
 pub(crate) mod upload;
 pub(crate) mod versions;
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use address::{Address, Which};
 
 use crate::drive::tree::{Conflict, Drive, ROOT, Refused};
-use crate::graph::Call;
+use crate::graph::{Call, sites};
 use crate::http::reply::{GraphError, Reply};
-use crate::world::User;
+use crate::world::DriveSlot;
 
 type Answer = Result<Reply, GraphError>;
 
-/// A user's drive, found and not yet locked.
+/// A drive, found and not yet locked.
 pub(crate) struct Found {
-    pub user: Arc<User>,
+    pub slot: Arc<DriveSlot>,
 }
 
 impl Found {
     pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Drive>, GraphError> {
-        self.user
-            .drive
-            .get()
-            .map(|slot| slot.drive.lock().unwrap_or_else(PoisonError::into_inner))
-            .ok_or_else(not_found)
+        if self.slot.locked.load(Ordering::Relaxed) {
+            return Err(refused(Refused::Locked));
+        }
+        Ok(self.slot.lock())
     }
+}
+
+/// The name of a living item.
+pub(crate) fn name_of(drive: &Drive, serial: u32) -> String {
+    drive
+        .node(serial)
+        .map(|node| node.name.clone())
+        .unwrap_or_default()
 }
 
 pub(crate) fn not_found() -> GraphError {
@@ -69,19 +78,22 @@ pub(crate) fn refused(refused: Refused) -> GraphError {
 pub(crate) fn found(call: &Call<'_>, which: &Which) -> Result<Found, GraphError> {
     match which {
         Which::Id(id) => {
-            let user = call.world.drive_owner(id).ok_or_else(not_found)?;
-            Ok(Found { user })
+            let slot = call.world.drive(|slot| slot.id == *id).ok_or_else(not_found)?;
+            Ok(Found { slot })
         }
         Which::User(id) => {
             let user = call.user(id)?;
-            if user.drive.get().is_none() {
-                return Err(GraphError::new(
-                    404,
-                    "ResourceNotFound",
-                    "User's mysite not found.",
-                ));
-            }
-            Ok(Found { user })
+            let slot = user
+                .drive
+                .get()
+                .cloned()
+                .ok_or_else(|| GraphError::new(404, "ResourceNotFound", "User's mysite not found."))?;
+            Ok(Found { slot })
+        }
+        Which::Site(site, list) => {
+            let site = sites::found(call, site)?;
+            let slot = site.library(list.as_deref()).ok_or_else(not_found)?;
+            Ok(Found { slot })
         }
     }
 }
@@ -178,7 +190,10 @@ pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
     let found = found(call, &address.which)?;
     let units = units::charge(call, &words)?;
     let reply = match (call.request.method.as_str(), words.as_slice()) {
-        ("GET", ["drives"]) => items::drives(call, &found),
+        ("GET", ["drives"]) => match &address.which {
+            Which::Site(site, _) => items::drives(call, &sites::found(call, site)?.libraries()),
+            _ => items::drives(call, &[Arc::clone(&found.slot)]),
+        },
         ("GET", ["drive"]) => items::drive(call, &found),
         ("GET", []) => items::get(call, &found, address),
         ("PATCH", []) => items::update(call, &found, address),

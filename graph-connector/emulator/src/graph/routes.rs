@@ -1,6 +1,7 @@
 //! Which handler answers which path, and which permission it wants.
 
 use crate::graph::drives::{self, address::Address};
+use crate::graph::sites::{self, address::SiteAddress};
 use crate::graph::{Call, attachments, compose, delta, folders, messages, upload, users};
 use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
@@ -36,13 +37,17 @@ pub(crate) enum Route {
     Attachment(String, String, String),
     AttachmentValue(String, String, String),
     Drive(Address),
+    Site(SiteAddress),
 }
 
 /// What a request is about. `None`: nothing is there.
 pub(crate) fn of(request: &Request) -> Option<Route> {
     match drives::address::parse(request.path()) {
         Some(address) => Some(Route::Drive(address)),
-        None => route(request.segments.get(1..).unwrap_or_default()),
+        None => match sites::address::parse(request.path()) {
+            Some(address) => Some(Route::Site(address)),
+            None => route(request.segments.get(1..).unwrap_or_default()),
+        },
     }
 }
 
@@ -111,7 +116,12 @@ impl Route {
     /// The user whose mailbox the call enters.
     pub(crate) fn mailbox(&self) -> Option<&str> {
         match self {
-            Self::Organization | Self::Users | Self::UserCount | Self::User(_) | Self::Drive(_) => None,
+            Self::Organization
+            | Self::Users
+            | Self::UserCount
+            | Self::User(_)
+            | Self::Drive(_)
+            | Self::Site(_) => None,
             Self::Settings(u)
             | Self::Purpose(u)
             | Self::Translate(u)
@@ -184,6 +194,9 @@ pub(crate) fn answer(call: &Call<'_>, route: &Route) -> Result<Reply, GraphError
     let method = call.request.method.as_str();
     if let Route::Drive(address) = route {
         return drives::answer(call, address);
+    }
+    if let Route::Site(address) = route {
+        return sites::answer(call, address);
     }
     let (service, needed) = route.permissions(method);
     if !needed.iter().any(|p| call.has(p)) {
@@ -292,6 +305,9 @@ pub(crate) fn operation(request: &Request) -> String {
         "attachmentSessions",
     ];
     if let Some(address) = drives::address::parse(request.path()) {
+        return address.operation();
+    }
+    if let Some(address) = sites::address::parse(request.path()) {
         return address.operation();
     }
     let mut out = String::new();

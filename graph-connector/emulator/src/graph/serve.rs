@@ -227,7 +227,7 @@ pub(crate) fn bearer(request: &Request) -> Option<&str> {
 /// Application and mailbox, or `directory`, or `sharepoint` for everything about drives.
 fn scope(world: &World, request: &Request, route: Option<&Route>) -> (String, String) {
     let stored = request.path().starts_with(content::PATH) || request.path().starts_with(drive_upload::PATH);
-    if stored || matches!(route, Some(Route::Drive(_))) {
+    if stored || matches!(route, Some(Route::Drive(_) | Route::Site(_))) {
         return (request.app.clone().unwrap_or_default(), "sharepoint".to_owned());
     }
     let mailbox = route.and_then(Route::mailbox).map_or_else(

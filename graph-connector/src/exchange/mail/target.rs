@@ -323,8 +323,8 @@ impl MailTarget {
     }
 }
 
-fn failed(what: &str) -> impl FnOnce(Fault) -> Error + '_ {
-    move |fault| fault.into_error(what, Some(WRITE_PERMISSION))
+fn failed(what: &'static str) -> impl FnOnce(Fault) -> Error {
+    crate::target::failed(what, WRITE_PERMISSION)
 }
 
 #[async_trait]

@@ -49,16 +49,26 @@ async fn a_first_run_and_a_quiet_second_one() {
     );
 }
 
+/// A drive with generated files, these files with these contents, and an empty folder, backed up once.
+async fn arranged(generated: u32, texts: &[(&str, &str)], folder: &str) -> Lab {
+    let lab = Lab::new(generated).await;
+    for (path, text) in texts {
+        lab.drive.add_file(path, text).unwrap();
+    }
+    lab.drive.add_folder(folder).unwrap();
+    lab.back_up_and_compare().await;
+    lab
+}
+
 #[tokio::test]
 async fn edits_moves_and_deletions_are_followed() {
-    let lab = Lab::new(60).await;
+    let texts = [
+        ("Old/deep/a.txt", "a"),
+        ("Old/deep/b.txt", "b"),
+        ("Old/c.txt", "c"),
+    ];
+    let lab = arranged(60, &texts, "New").await;
     let drive = &lab.drive;
-    drive.add_file("Old/deep/a.txt", "a").unwrap();
-    drive.add_file("Old/deep/b.txt", "b").unwrap();
-    drive.add_file("Old/c.txt", "c").unwrap();
-    drive.add_folder("New").unwrap();
-    lab.back_up_and_compare().await;
-
     drive.write("Old/c.txt", "c, changed").unwrap();
     drive.rename("Old/deep/a.txt", "renamed.txt").unwrap();
     drive.move_into("Old/deep/b.txt", "New").unwrap();
@@ -96,12 +106,8 @@ async fn edits_moves_and_deletions_are_followed() {
 
 #[tokio::test]
 async fn a_folder_that_is_deleted_after_its_files_left_it() {
-    let lab = Lab::new(20).await;
+    let lab = arranged(20, &[("A/B/1.txt", "1"), ("A/B/2.txt", "2")], "Z").await;
     let drive = &lab.drive;
-    drive.add_file("A/B/1.txt", "1").unwrap();
-    drive.add_file("A/B/2.txt", "2").unwrap();
-    drive.add_folder("Z").unwrap();
-    lab.back_up_and_compare().await;
     drive.move_into("A/B", "Z").unwrap();
     drive.move_into("Z/B/1.txt", "").unwrap();
     drive.delete("A").unwrap();

@@ -14,7 +14,7 @@ use nakivo_core::object_store::memory::InMemory;
 use nakivo_core::recovery::{self, PageRequest, PointView, RecoveryPlan, RecoveryReport, Selection, Target};
 use nakivo_core::repository::{CreateOptions, PointSelector, Repository};
 use nakivo_graph_connector::M365Connector;
-use nakivo_graph_emulator::{Drive, Emulator, EmulatorBuilder};
+use nakivo_graph_emulator::{Drive, Emulator, EmulatorBuilder, FileTruth};
 
 use crate::bench::{Bench, environment, seed};
 
@@ -196,10 +196,21 @@ pub(crate) async fn held(repository: &Repository, point: Manifest) -> Held {
 /// Compares what is held with a drive: ids, places, content, times, JSON.
 pub(crate) fn assert_holds(held: &Held, drive: &Drive) {
     let truth = drive.items();
+    assert_holds_all(
+        held,
+        truth
+            .into_iter()
+            .map(|item| (drive.clone(), item.path.clone(), item.id.clone(), item))
+            .collect(),
+    );
+}
+
+/// Compares what is held with files and folders: drive, path and id in the point, truth.
+pub(crate) fn assert_holds_all(held: &Held, truth: Vec<(Drive, String, String, FileTruth)>) {
     let expected: Vec<(&str, &str)> = truth
         .iter()
-        .filter(|item| item.folder || !item.hash.is_empty())
-        .map(|item| (item.path.as_str(), item.id.as_str()))
+        .filter(|(.., item)| item.folder || !item.hash.is_empty())
+        .map(|(_, path, id, _)| (path.as_str(), id.as_str()))
         .collect();
     let found: BTreeMap<&str, &str> = held
         .files
@@ -213,8 +224,11 @@ pub(crate) fn assert_holds(held: &Held, drive: &Drive) {
         .collect();
     let expected: BTreeMap<&str, &str> = expected.into_iter().collect();
     assert_eq!(found, expected);
-    for item in truth.iter().filter(|item| !item.folder && !item.hash.is_empty()) {
-        let (record, content) = &held.files[&item.path];
+    let files = truth
+        .iter()
+        .filter(|(.., item)| !item.folder && !item.hash.is_empty());
+    for (drive, path, _, item) in files {
+        let (record, content) = &held.files[path];
         assert_eq!(*content, drive.content(&item.id).unwrap(), "{}", item.path);
         assert_eq!(
             record.change_key.as_deref(),

@@ -1,5 +1,6 @@
 //! Addresses in drives: `/drives/{id}/items/{id}/children`, `/users/{id}/drive/root:/a/b:/content` and the like.
 
+use crate::graph::sites::address::{self as site_address, SiteRef};
 use crate::http::path;
 
 /// Whose drive.
@@ -7,6 +8,8 @@ use crate::http::path;
 pub(crate) enum Which {
     Id(String),
     User(String),
+    /// A library of a site: that of a list, else the default one.
+    Site(SiteRef, Option<String>),
 }
 
 /// What a call is about.
@@ -39,6 +42,9 @@ impl Address {
         let mut out = match (&self.which, self.action.first().map(String::as_str)) {
             (Which::User(_), Some("drives")) => return "/users/{id}/drives".to_owned(),
             (Which::User(_), _) => "/users/{id}/drive".to_owned(),
+            (Which::Site(..), Some("drives")) => return "/sites/{id}/drives".to_owned(),
+            (Which::Site(_, None), _) => "/sites/{id}/drive".to_owned(),
+            (Which::Site(_, Some(_)), _) => "/sites/{id}/lists/{id}/drive".to_owned(),
             (Which::Id(_), _) => "/drives/{id}".to_owned(),
         };
         if self.action.first().is_some_and(|word| word == "drive") {
@@ -66,6 +72,15 @@ impl Address {
 
 /// Reads the path of a request as received; none if it is not about a drive.
 pub(crate) fn parse(raw: &str) -> Option<Address> {
+    if let Some((site, rest)) = site_address::split(raw) {
+        // What follows a site reads as what follows a user.
+        let (list, rest) = site_address::list_of_drive(&rest);
+        let address = parse(&format!("/v1.0/users/x/{rest}"))?;
+        return Some(Address {
+            which: Which::Site(site, list),
+            ..address
+        });
+    }
     // Colons in names are percent-encoded, so the ones that delimit can be told apart only before decoding.
     let (head, below) = match raw.split_once(":/") {
         Some((head, below)) => (head, Some(below)),

@@ -1,7 +1,5 @@
 //! Content of files: a redirect to a pre-authenticated address on another host that expires and knows ranges.
 
-use std::sync::PoisonError;
-
 use bytes::Bytes;
 
 use super::address::Address;
@@ -37,7 +35,7 @@ pub(crate) fn url(world: &World, drive: &Drive, serial: u32, version: Option<u32
     format!(
         "{}{PATH}{}/_layouts/15/download.aspx?UniqueId={}&Translate=false&tempauth=v1.{serial:x}.{version:x}.{expires:x}.{seal:016x}.{:x}",
         world.outlook_url(),
-        drive.owner.2.replace(['@', '.'], "_"),
+        drive.owner.2.replace(['@', '.', '/', ':', ' '], "_"),
         drive.guid(serial).to_lowercase(),
         drive.key,
     )
@@ -112,13 +110,8 @@ pub(crate) fn serve(world: &World, request: &Request) -> Answer {
     if number(seal_text)? != seal(world, drive_key, serial, version, expires) || expires < world.clock.now() {
         return Err(expired());
     }
-    let user = world
-        .all_users()
-        .into_iter()
-        .find(|user| user.drive.get().is_some_and(|slot| slot.key == drive_key))
-        .ok_or_else(not_found)?;
-    let slot = user.drive.get().ok_or_else(not_found)?;
-    let drive = slot.drive.lock().unwrap_or_else(PoisonError::into_inner);
+    let slot = world.drive(|slot| slot.key == drive_key).ok_or_else(not_found)?;
+    let drive = slot.lock();
     let node = drive.node(serial).ok_or_else(not_found)?;
     if node.malware {
         return Err(malware().with("X-Virus-Infected", "EICAR"));

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::json::{self as shape, Place};
@@ -13,6 +11,7 @@ use crate::clock;
 use crate::drive::tree::{Drive, ROOT};
 use crate::graph::Call;
 use crate::graph::odata::{self, Select};
+use crate::graph::token;
 use crate::http::path;
 use crate::http::reply::{GraphError, Reply};
 use crate::random::{key, text_key};
@@ -40,51 +39,35 @@ struct Token {
 
 impl Token {
     fn encode(&self, drive: u64) -> String {
-        let text = format!(
-            "{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{}",
-            u8::from(self.starts),
-            self.epoch,
-            self.after,
-            self.since,
-            self.begun,
-            self.page,
-            self.top,
-            u8::from(self.pause),
-            self.select
-        );
-        let pad = key(&[drive, 111]).to_le_bytes();
-        let mut raw = key(&[drive, 112, text_key(&text)]).to_be_bytes().to_vec();
-        raw.extend(text.bytes().enumerate().map(|(i, byte)| byte ^ pad[i % 8]));
-        URL_SAFE_NO_PAD.encode(raw)
+        let fields = [
+            u8::from(self.starts).to_string(),
+            self.epoch.to_string(),
+            self.after.to_string(),
+            self.since.to_string(),
+            self.begun.to_string(),
+            self.page.to_string(),
+            self.top.to_string(),
+            u8::from(self.pause).to_string(),
+            self.select.clone(),
+        ];
+        token::seal(drive, 111, &fields)
     }
 
     fn decode(drive: u64, text: &str) -> Option<Self> {
-        let raw = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let pad = key(&[drive, 111]).to_le_bytes();
-        let body = raw
-            .get(8..)?
-            .iter()
-            .enumerate()
-            .map(|(i, byte)| byte ^ pad[i % 8])
-            .collect();
-        let body = String::from_utf8(body).ok()?;
-        if key(&[drive, 112, text_key(&body)]).to_be_bytes() != raw[..8] {
-            return None;
-        }
-        let fields: Vec<&str> = body.split('\u{1f}').collect();
+        let fields = token::open(drive, 111, text)?;
         let [starts, epoch, after, since, begun, page, top, pause, select] = fields.as_slice() else {
             return None;
         };
         Some(Self {
-            starts: *starts == "1",
+            starts: starts == "1",
             epoch: epoch.parse().ok()?,
             after: after.parse().ok()?,
             since: since.parse().ok()?,
             begun: begun.parse().ok()?,
             page: page.parse().ok()?,
             top: top.parse().ok()?,
-            pause: *pause == "1",
-            select: (*select).to_owned(),
+            pause: pause == "1",
+            select: select.clone(),
         })
     }
 }

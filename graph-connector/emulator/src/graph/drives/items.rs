@@ -1,17 +1,21 @@
 //! Drives, items, children: read, made, changed, deleted; small files in one request.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::address::Address;
 use super::json::{self as shape, Place};
-use super::{Answer, Found, check_match, conflict, item_of, not_found, place_of, refused};
+use super::{Answer, Found, check_match, conflict, item_of, name_of, not_found, office, place_of, refused};
 use crate::clock;
 use crate::drive::tree::{Conflict, Drive};
 use crate::graph::odata::{self, Select};
+use crate::graph::sites::pages;
 use crate::graph::{Call, folders};
 use crate::http::path;
 use crate::http::reply::{GraphError, Reply};
 use crate::mail::data::Data;
+use crate::world::DriveSlot;
 
 /// Items on one page of children.
 const PAGE: usize = 200;
@@ -48,14 +52,14 @@ fn selected(item: Map<String, Value>, select: &Select) -> Map<String, Value> {
         .collect()
 }
 
-/// `GET /users/{u}/drives`.
-pub(crate) fn drives(call: &Call<'_>, found: &Found) -> Answer {
-    let drive = found.lock()?;
-    let context = format!("{}/$metadata#drives", call.world.graph_url());
-    Ok(Reply::json(
-        200,
-        json!({"@odata.context": context, "value": [shape::drive(call.world, &drive)]}),
-    ))
+/// `GET /users/{u}/drives`, `GET /sites/{s}/drives`.
+pub(crate) fn drives(call: &Call<'_>, slots: &[Arc<DriveSlot>]) -> Answer {
+    let select = Select::parse(call.request.option("$select"));
+    let value = slots
+        .iter()
+        .map(|slot| Value::Object(selected(shape::drive(call.world, &slot.lock()), &select)))
+        .collect();
+    pages::answer(call, "drives", value)
 }
 
 /// `GET /drives/{d}` and `GET /users/{u}/drive`.
@@ -231,6 +235,7 @@ pub(crate) fn put(call: &Call<'_>, found: &Found, address: &Address) -> Answer {
     if address.path.is_empty() {
         let serial = item_of(&drive, address)?;
         check_match(call, &drive, serial)?;
+        let data = office::stored(call.world, &drive, &name_of(&drive, serial), data);
         drive.write(serial, data).map_err(refused)?;
         return entity(call, &drive, serial, 200);
     }
@@ -238,6 +243,7 @@ pub(crate) fn put(call: &Call<'_>, found: &Found, address: &Address) -> Answer {
     if let Some(existing) = drive.child(parent, &name) {
         check_match(call, &drive, existing)?;
     }
+    let data = office::stored(call.world, &drive, &name, data);
     let (serial, new) = drive.put_file(parent, &name, data, conflict).map_err(refused)?;
     entity(call, &drive, serial, if new { 201 } else { 200 })
 }

@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 
 use crate::clock;
 use crate::drive::node::{Kind, Node};
-use crate::drive::tree::{Drive, ROOT};
+use crate::drive::tree::{Drive, Home, ROOT};
 use crate::graph::attachments::guess;
 use crate::graph::drives::content;
 use crate::http::path;
+use crate::random::guid;
 use crate::world::World;
 
 /// Where an item is shown.
@@ -29,11 +30,33 @@ pub(crate) fn ctag(drive: &Drive, node: &Node) -> String {
 
 pub(crate) fn owner(drive: &Drive) -> Value {
     let (id, name, address) = &drive.owner;
+    if let Home::Library { .. } = drive.home {
+        return json!({"group": {"id": guid(&[drive.key, 104]), "displayName": format!("{name} Owners")}});
+    }
     json!({"user": {"email": address, "id": id, "displayName": name}})
 }
 
 fn site(drive: &Drive) -> String {
-    crate::random::guid(&[drive.key, 104])
+    match &drive.home {
+        // In references the collection's id stands alone (contract 6.1).
+        Home::Library { site, .. } => site.split(',').nth(1).unwrap_or_default().to_owned(),
+        Home::User => guid(&[drive.key, 104]),
+    }
+}
+
+/// Who made or changed an item.
+fn actor(drive: &Drive) -> Value {
+    match &drive.home {
+        Home::Library { .. } => json!({"user": {"displayName": "System Account"}}),
+        Home::User => owner(drive),
+    }
+}
+
+fn drive_type(drive: &Drive) -> &'static str {
+    match drive.home {
+        Home::Library { .. } => "documentLibrary",
+        Home::User => "business",
+    }
 }
 
 fn web_url(world: &World, drive: &Drive, serial: u32) -> String {
@@ -45,6 +68,11 @@ fn web_url(world: &World, drive: &Drive, serial: u32) -> String {
         .filter(|part| !part.is_empty())
         .map(name)
         .collect();
+    if let Home::Library { url, .. } = &drive.home {
+        return format!("{url}/{}", tail.join("/"))
+            .trim_end_matches('/')
+            .to_owned();
+    }
     format!(
         "https://{}-my.sharepoint.example/personal/{account}/Documents/{}",
         world.generator().domain.split('.').next().unwrap_or("org"),
@@ -61,9 +89,19 @@ pub(crate) fn drive(world: &World, drive: &Drive) -> Map<String, Value> {
     put("description", json!(""));
     put("id", json!(drive.id));
     put("lastModifiedDateTime", json!(clock::iso(clock::BASE_MS)));
-    put("name", json!("OneDrive"));
+    match &drive.home {
+        Home::User => put("name", json!("OneDrive")),
+        Home::Library { site, list, name, .. } => {
+            put("name", json!(name));
+            let mut ids = site.split(',').skip(1);
+            put(
+                "sharePointIds",
+                json!({"listId": list, "siteId": ids.next(), "webId": ids.next()}),
+            )
+        }
+    };
     put("webUrl", json!(web_url(world, drive, ROOT)));
-    put("driveType", json!("business"));
+    put("driveType", json!(drive_type(drive)));
     put("owner", owner(drive));
     put(
         "quota",
@@ -80,7 +118,7 @@ pub(crate) fn drive(world: &World, drive: &Drive) -> Map<String, Value> {
 
 fn parent_reference(drive: &Drive, node: &Node, place: Place) -> Value {
     let mut map = Map::new();
-    map.insert("driveType".into(), json!("business"));
+    map.insert("driveType".into(), json!(drive_type(drive)));
     map.insert("driveId".into(), json!(drive.id));
     if node.serial == ROOT {
         return Value::Object(map);
@@ -143,14 +181,14 @@ pub(crate) fn item(world: &World, drive: &Drive, node: &Node, place: Place) -> M
             json!(content::url(world, drive, node.serial, None)),
         );
     }
-    put("createdBy", owner(drive));
+    put("createdBy", actor(drive));
     put("createdDateTime", json!(clock::iso(node.created)));
     if place == Place::Direct {
         put("cTag", json!(ctag(drive, node)));
     }
     put("eTag", json!(etag(drive, node)));
     put("id", json!(drive.id(node.serial)));
-    put("lastModifiedBy", owner(drive));
+    put("lastModifiedBy", actor(drive));
     put("lastModifiedDateTime", json!(clock::iso(node.modified)));
     put("name", json!(node.name));
     put("parentReference", parent_reference(drive, node, place));

@@ -43,7 +43,11 @@ impl Charged {
 /// Counts a call; refuses it when the limit is reached.
 pub(crate) fn charge(call: &Call<'_>, words: &[&str]) -> Result<Charged, GraphError> {
     let with_token = call.request.option("token").is_some();
-    let cost = cost(&call.request.method, words, with_token);
+    charge_units(call, cost(&call.request.method, words, with_token))
+}
+
+/// Counts so many units; refuses the call when the limit is reached.
+pub(crate) fn charge_units(call: &Call<'_>, cost: u32) -> Result<Charged, GraphError> {
     call.world.log.units(cost);
     let Some(limit) = call.world.settings().resource_units_per_minute else {
         return Ok(Charged::default());

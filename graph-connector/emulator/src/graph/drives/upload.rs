@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::address::Address;
 use super::items::{set_times, times};
 use super::json::{self as shape, Place};
-use super::{Answer, Found, check_match, conflict, item_of, not_found, place_of, refused};
+use super::{Answer, Found, check_match, conflict, item_of, name_of, not_found, office, place_of, refused};
 use crate::clock;
 use crate::drive::tree::{Conflict, Drive};
 use crate::graph::{Call, folders};
@@ -16,7 +16,7 @@ use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
 use crate::mail::data::Data;
 use crate::random::token;
-use crate::world::{User, World};
+use crate::world::{DriveSlot, World};
 
 /// Start of the paths of sessions.
 pub(crate) const PATH: &str = "/drive-upload/";
@@ -37,7 +37,7 @@ enum Goal {
 /// A session.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
-    user: Arc<User>,
+    slot: Arc<DriveSlot>,
     goal: Goal,
     conflict: Conflict,
     created: Option<i64>,
@@ -100,7 +100,7 @@ pub(crate) fn create(call: &Call<'_>, found: &Found, address: &Address) -> Answe
     sessions.insert(
         secret.clone(),
         Session {
-            user: Arc::clone(&found.user),
+            slot: Arc::clone(&found.slot),
             goal,
             conflict,
             created,
@@ -170,10 +170,9 @@ pub(crate) fn handle(world: &World, request: &Request) -> Answer {
         }
     }
     let done = session.clone();
-    let slot = done.user.drive.get().ok_or_else(not_found)?;
-    let mut drive = slot.drive.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut drive = done.slot.lock();
     // A conflict leaves the session as it is: its bytes stay until it expires.
-    let (serial, new) = commit(&mut drive, &done)?;
+    let (serial, new) = commit(world, &mut drive, &done)?;
     sessions.remove(&secret);
     let node = drive.node(serial).ok_or_else(not_found)?;
     let item = shape::item(world, &drive, node, Place::Direct);
@@ -240,16 +239,20 @@ fn take(session: &mut Session, request: &Request) -> Result<(), GraphError> {
 }
 
 /// Makes the file of a finished session; says whether it is new.
-fn commit(drive: &mut Drive, session: &Session) -> Result<(u32, bool), GraphError> {
+fn commit(world: &World, drive: &mut Drive, session: &Session) -> Result<(u32, bool), GraphError> {
     let data = Data::Pieces(session.pieces.clone());
     let (serial, new) = match &session.goal {
         Goal::Version(serial) => {
+            let data = office::stored(world, drive, &name_of(drive, *serial), data);
             drive.write(*serial, data).map_err(refused)?;
             (*serial, false)
         }
-        Goal::New { parent, name } => drive
-            .put_file(*parent, name, data, session.conflict)
-            .map_err(refused)?,
+        Goal::New { parent, name } => {
+            let data = office::stored(world, drive, name, data);
+            drive
+                .put_file(*parent, name, data, session.conflict)
+                .map_err(refused)?
+        }
     };
     set_times(drive, serial, session.created, session.modified);
     Ok((serial, new))

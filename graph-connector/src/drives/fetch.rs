@@ -11,7 +11,6 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use nakivo_core::connector::{Fetched, ItemHead, PartContent};
-use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::{ItemKind, Value};
 use nakivo_core::{Error, ErrorKind, Result};
 
@@ -39,13 +38,13 @@ const MISMATCH: &str = "source_mismatch";
 pub(crate) async fn fetch(
     graph: &Arc<Graph>,
     memory: &Arc<Memory>,
-    object: &ObjectRecord,
+    drive: &str,
     head: &ItemHead,
 ) -> Result<Fetched> {
     let reader = Reader {
         graph,
         memory,
-        drive: &object.native_id,
+        drive,
         id: &head.item.id,
     };
     match reader.fetch(head).await {

@@ -45,6 +45,8 @@ pub(crate) struct Upload<'a> {
     pub(crate) length: u64,
     /// `fileSystemInfo`.
     pub(crate) times: Value,
+    /// What is stored may differ from what is sent.
+    pub(crate) rewritten: bool,
 }
 
 /// What was written: the service's record, and what the content is.
@@ -145,8 +147,10 @@ impl Upload<'_> {
             Goal::New { parent, name } => child(self.graph, self.drive, parent, name).await?,
             Goal::Version { id } => by_id(self.graph, self.drive, id).await?,
         };
-        let same =
-            |raw: &String| Facts::of(raw).and_then(|facts| facts.agree(self.length, &hash)) == Some(true);
+        let same = |raw: &String| {
+            Facts::of(raw).and_then(|facts| facts.agree(self.length, &hash)) == Some(true)
+                || self.is_rewriting_of(raw)
+        };
         Ok(raw.filter(same).map(|raw| Written {
             raw,
             hash,

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use nakivo_core::Result;
-use nakivo_core::connector::{Change, ChangesRequest, ItemHead, ItemRef, Presence};
+use nakivo_core::connector::{Change, ChangesRequest, Cursor, ItemHead, ItemRef, Presence};
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::progress::{Event, Reporter};
 
@@ -135,7 +135,7 @@ pub(crate) async fn root(graph: &Graph, memory: &Memory, drive: &str) -> Result<
     Ok(id)
 }
 
-/// The changes of `object` since the cursor of `request`.
+/// The changes of `object`, a drive, since the cursor of `request`.
 pub(crate) fn changes<'a>(
     graph: &'a Graph,
     memory: &'a Memory,
@@ -143,13 +143,27 @@ pub(crate) fn changes<'a>(
     request: ChangesRequest,
     reporter: &'a Reporter,
 ) -> BoxStream<'a, Result<Change>> {
+    feed(graph, memory, &object.native_id, request, reporter)
+}
+
+/// Whether what a drive's cursor holds can be used.
+pub(crate) fn usable(graph: &Graph, cursor: &Cursor, drive: &str) -> Option<(Table, String)> {
+    Table::read(cursor, drive).filter(|(_, link)| graph.is_ours(link))
+}
+
+/// The feed of one drive since the cursor of `request`; the root of the drive is the container without an id.
+pub(crate) fn feed<'a>(
+    graph: &'a Graph,
+    memory: &'a Memory,
+    drive: &'a str,
+    request: ChangesRequest,
+    reporter: &'a Reporter,
+) -> BoxStream<'a, Result<Change>> {
     async_stream::try_stream! {
-        let drive = object.native_id.as_str();
         let what = "listing the files of the drive";
         let failed = |fault: Fault| fault.into_error(what, Some(READ_PERMISSION));
         reporter.check()?;
-        let known = request.cursor.as_ref().and_then(|cursor| Table::read(cursor, drive));
-        let known = known.filter(|(_, link)| graph.is_ours(link));
+        let known = request.cursor.as_ref().and_then(|cursor| usable(graph, cursor, drive));
         if request.cursor.is_some() && known.is_none() {
             reporter.event(Event::Note {
                 message: "reading in full: the stored cursor is of no use here".to_owned(),

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::download::Download;
 use super::hash::QuickXorHash;
 use super::map::{self, Element, Facts};
+use super::office;
 use super::sharing;
 use super::upload::{Goal, Upload, Written, by_id, child, id_of};
 use crate::executor::Backoff;
@@ -35,6 +36,8 @@ const MAX_LOOKS: u32 = 3;
 pub(crate) struct Writing<'a> {
     pub(crate) graph: &'a Arc<Graph>,
     pub(crate) drive: &'a str,
+    /// It is a document library: the service rewrites Office files there.
+    pub(crate) library: bool,
 }
 
 /// The JSON that was stored with an item.
@@ -87,7 +90,7 @@ fn times_of(raw: &str, record: &ItemRecord) -> Value {
 }
 
 /// Items that are no files cannot be made through Graph.
-fn only_files(record: &ItemRecord) -> Result<(), Fault> {
+pub(crate) fn only_files(record: &ItemRecord) -> Result<(), Fault> {
     if record.kind == ItemKind::File {
         return Ok(());
     }
@@ -125,12 +128,8 @@ impl Writing<'_> {
             content,
             length,
             times: times_of(raw, &item.record),
+            rewritten: self.library && office::is_rewritten(&item.record.name),
         }
-    }
-
-    /// Whether an item is of a kind that can be made.
-    pub(crate) fn can_be_made(&self, record: &ItemRecord) -> Result<(), Fault> {
-        only_files(record)
     }
 
     /// What is in the place of a file.
@@ -157,6 +156,9 @@ impl Writing<'_> {
         let raw = stored_json(content).await?;
         let upload = self.upload(item, &raw, content);
         let facts = Facts::of(&there);
+        if upload.is_rewriting_of(&there) {
+            return Ok(Existing::Identical { id });
+        }
         if facts.as_ref().and_then(|facts| facts.size) != Some(upload.length) {
             return Ok(differs("size"));
         }
@@ -206,6 +208,7 @@ impl Writing<'_> {
         };
         let id = id_of(&written.raw)?;
         let mut not_carried = missing_times(&written.raw, &upload.times);
+        not_carried.extend(office::difference(&written.raw, upload.length, &written.hash));
         match action {
             RecoverAction::Create => {
                 not_carried.extend(sharing::grant(self.graph, self.drive, &id, &raw).await);
@@ -325,7 +328,7 @@ impl Writing<'_> {
                 None => self.hash_of(id).await? == written.hash,
                 Some(agreed) => agreed,
             };
-            if !agreed {
+            if !agreed && !upload.is_rewriting_of(&raw) {
                 return Err(Fault::Protocol {
                     code: DIFFERS,
                     message: "the new file differs from the stored one".into(),
@@ -356,7 +359,7 @@ fn is_different(fault: &Fault) -> bool {
 }
 
 /// Times that the service did not take, for people.
-fn missing_times(raw: &str, wanted: &Value) -> Vec<String> {
+pub(crate) fn missing_times(raw: &str, wanted: &Value) -> Vec<String> {
     let found = Fields::parse(raw).and_then(|fields| fields.object("fileSystemInfo"));
     [
         ("createdDateTime", "creation time"),

@@ -1,4 +1,4 @@
-//! OneDrive: what a drive holds, how it is read, and the way back.
+//! Drives, users' and libraries of sites: what a drive holds, how it is read, and the way back.
 //!
 //! A drive has one feed of changes for everything in it. The content of a file is its part `content`; the JSON that the
 //! feed delivered is kept beside it, verbatim but for addresses that would let anybody read the file.
@@ -9,6 +9,7 @@ pub(crate) mod hash;
 pub(crate) mod list;
 pub(crate) mod lookup;
 pub(crate) mod map;
+pub(crate) mod office;
 pub(crate) mod recover;
 pub(crate) mod round;
 pub(crate) mod sharing;

@@ -8,13 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nakivo_core::connector::{
     ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
 };
-use nakivo_core::format::manifest::ObjectRecord;
+use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
 use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use super::map::{self, Element};
-use super::recover::Writing;
+use super::recover::{Writing, only_files};
 use super::upload::{child, id_of};
 use super::{Memory, WRITE_PERMISSION, list};
 use crate::fault::Fault;
@@ -54,6 +54,22 @@ impl DriveTarget {
             absent: Mutex::default(),
             made: Mutex::default(),
         }
+    }
+
+    fn writing<'t>(&'t self, target: &'t ObjectRecord) -> Writing<'t> {
+        Writing {
+            graph: &self.graph,
+            drive: &target.native_id,
+            library: target.kind == ObjectKind::Site,
+        }
+    }
+
+    /// Whether an item is of a kind that can be made in a drive.
+    ///
+    /// # Errors
+    /// `InvalidInput` for others.
+    pub(crate) fn can_be_made(&self, record: &ItemRecord) -> Result<()> {
+        only_files(record).map_err(failed("looking at the item"))
     }
 
     /// The folder that `path` leads to; none if it does not exist and is not to be made.
@@ -106,7 +122,9 @@ impl DriveTarget {
         let call = self
             .graph
             .call(&Scope::Files, Operation::CreateDriveFolder, &ids, &[])?
-            .json_body(&body);
+            .json_body(&body)
+            // A name is given once: the second time it is refused, and the folder is found.
+            .repeatable();
         match self.graph.executor.json(&call).await {
             Ok(text) => {
                 let id = id_of(&text)?;
@@ -167,8 +185,8 @@ impl DriveTarget {
     }
 }
 
-fn failed(what: &str) -> impl FnOnce(Fault) -> Error + '_ {
-    move |fault| fault.into_error(what, Some(WRITE_PERMISSION))
+fn failed(what: &'static str) -> impl FnOnce(Fault) -> Error {
+    crate::target::failed(what, WRITE_PERMISSION)
 }
 
 #[async_trait]
@@ -185,15 +203,9 @@ impl RecoveryTarget for DriveTarget {
             .resolve(drive, &item.path, false)
             .await
             .map_err(failed(what))?;
-        let writing = Writing {
-            graph: &self.graph,
-            drive,
-        };
+        let writing = self.writing(target);
         let Some(container) = container else {
-            return writing
-                .can_be_made(&item.record)
-                .map(|()| Existing::Absent)
-                .map_err(failed(what));
+            return self.can_be_made(&item.record).map(|()| Existing::Absent);
         };
         writing
             .existing(&container, item, content)
@@ -218,10 +230,7 @@ impl RecoveryTarget for DriveTarget {
         action: RecoverAction,
     ) -> Result<Recovered> {
         let drive = target.native_id.as_str();
-        let writing = Writing {
-            graph: &self.graph,
-            drive,
-        };
+        let writing = self.writing(target);
         let result = writing.recover(container, item, content, &action).await;
         if let Err(fault) = &result
             && fault.refused_as(|refusal| refusal.status == 404)

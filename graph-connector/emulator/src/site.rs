@@ -1,0 +1,150 @@
+//! The state of sites: where they are, their document libraries and lists.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::drive::tree::{Drive, Home};
+use crate::http::path;
+use crate::random::{guid, key, text_key};
+use crate::world::{DriveSlot, World};
+
+/// Name of the library that every site has.
+pub(crate) const DEFAULT_LIBRARY: &str = "Documents";
+
+/// One site (a web): the root of a collection, or a subsite.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub key: u64,
+    /// `host,collection,web`
+    pub id: String,
+    pub host: String,
+    /// Last segment of the address; empty for the root site.
+    pub name: String,
+    pub display: String,
+    /// Server-relative: `/sites/name`, `/sites/name/sub`; empty for the root site.
+    pub path: String,
+    /// Id of the site above; none for the root of a collection.
+    pub parent: Option<String>,
+    /// Holds a user's OneDrive.
+    pub personal: bool,
+    pub created: i64,
+    locked: AtomicBool,
+    libraries: RwLock<Vec<Arc<DriveSlot>>>,
+}
+
+/// `fabrika.sharepoint.example`
+pub(crate) fn host(world: &World) -> String {
+    let domain = &world.generator().domain;
+    format!("{}.sharepoint.example", domain.split('.').next().unwrap_or("org"))
+}
+
+impl Site {
+    /// A site at a path, with its default library.
+    pub(crate) fn new(
+        world: &World,
+        path: &str,
+        display: &str,
+        parent: Option<&Self>,
+        personal: bool,
+    ) -> Self {
+        let host = if personal {
+            host(world).replacen('.', "-my.", 1)
+        } else {
+            host(world)
+        };
+        let web = guid(&[world.seed, text_key(path), 131]);
+        let collection = match parent {
+            Some(parent) => parent.id.split(',').nth(1).unwrap_or_default().to_owned(),
+            None => guid(&[world.seed, text_key(path), 130]),
+        };
+        let site = Self {
+            key: key(&[world.seed, text_key(path), 132]),
+            id: format!("{host},{collection},{web}"),
+            host,
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            display: display.to_owned(),
+            path: path.to_owned(),
+            parent: parent.map(|parent| parent.id.clone()),
+            personal,
+            created: world.clock.now(),
+            locked: AtomicBool::new(false),
+            libraries: RwLock::default(),
+        };
+        site.add_library(world, DEFAULT_LIBRARY);
+        site
+    }
+
+    /// Where people see it.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}{}", self.host, self.path)
+    }
+
+    /// Its libraries; the first one is the default one.
+    pub(crate) fn libraries(&self) -> Vec<Arc<DriveSlot>> {
+        self.libraries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The library of a list, or the default one.
+    pub(crate) fn library(&self, list: Option<&str>) -> Option<Arc<DriveSlot>> {
+        let all = self.libraries();
+        match list {
+            None => all.into_iter().next(),
+            Some(wanted) => all.into_iter().find(|slot| match &slot.lock().home {
+                Home::Library { list, name, .. } => {
+                    list.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted)
+                }
+                Home::User => false,
+            }),
+        }
+    }
+
+    /// Adds a library; the one that has the name if there is one.
+    pub(crate) fn add_library(&self, world: &World, name: &str) -> Arc<DriveSlot> {
+        if let Some(known) = self.library(Some(name)) {
+            return known;
+        }
+        let mut libraries = self.libraries.write().unwrap_or_else(PoisonError::into_inner);
+        let number = libraries.len() as u64;
+        let drive_key = key(&[self.key, text_key(name), world.next_request().0, 133]);
+        let place = if number == 0 { "Shared Documents" } else { name };
+        let home = Home::Library {
+            site: self.id.clone(),
+            list: guid(&[drive_key, 134]),
+            name: name.to_owned(),
+            url: format!("{}/{}", self.url(), path::encode(place)),
+        };
+        let owner = (self.id.clone(), self.display.clone(), self.url());
+        let slot = Arc::new(DriveSlot::new(Drive::new(
+            drive_key,
+            home,
+            owner,
+            world.clock.clone(),
+        )));
+        libraries.push(Arc::clone(&slot));
+        slot
+    }
+
+    /// Takes a library away; says whether there was one.
+    pub(crate) fn remove_library(&self, name: &str) -> bool {
+        let Some(slot) = self.library(Some(name)) else {
+            return false;
+        };
+        let mut libraries = self.libraries.write().unwrap_or_else(PoisonError::into_inner);
+        libraries.retain(|known| known.id != slot.id);
+        true
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_locked(&self, locked: bool) {
+        self.locked.store(locked, Ordering::Relaxed);
+        for library in self.libraries() {
+            library.locked.store(locked, Ordering::Relaxed);
+        }
+    }
+}
