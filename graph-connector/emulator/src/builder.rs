@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::admin;
 use crate::clock::Clock;
+use crate::contacts;
 use crate::control::{Faults, Mailbox};
 use crate::files::Drive;
 use crate::generate::{Generator, people};
@@ -102,6 +103,7 @@ pub struct EmulatorBuilder {
     mail: Vec<(Option<String>, PathBuf)>,
     files_per_user: Option<u32>,
     files: Vec<(Option<String>, PathBuf)>,
+    pub(crate) contacts: contacts::Plan,
     clock: Option<ClockSource>,
     listen: SocketAddr,
     outlook_listen: SocketAddr,
@@ -136,6 +138,7 @@ impl Default for EmulatorBuilder {
             mail: vec![],
             files_per_user: None,
             files: vec![],
+            contacts: contacts::Plan::default(),
             clock: None,
             listen: loopback,
             outlook_listen: loopback,
@@ -358,6 +361,7 @@ impl EmulatorBuilder {
         for (address, path) in &self.mail {
             load::folder_of_mail(&world, address.as_deref(), path)?;
         }
+        self.contacts.fill(&world, self.users)?;
         if let Some(files) = self.files_per_user {
             let users = world.all_users();
             for user in users.iter().take(self.users) {
@@ -544,6 +548,10 @@ impl Emulator {
     /// [`Error::NoMailbox`].
     pub fn mailbox(&self, user: &str) -> Result<Mailbox, Error> {
         Mailbox::open(&self.world, user)
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.world
     }
 
     /// All mailboxes in the order of the directory.

@@ -15,8 +15,10 @@ pub(crate) const DEFAULT_KEY: &str = include_str!("../keys/app.key.pem");
 /// Certificate of the default application.
 pub(crate) const DEFAULT_CERTIFICATE: &str = include_str!("../keys/app.cert.pem");
 
-/// Application permissions of the default application: what backup and recovery of mail need, nothing more.
-pub const DEFAULT_ROLES: [&str; 7] = [
+/// Application permissions of the default application: what backup and recovery need, nothing more.
+pub const DEFAULT_ROLES: [&str; 9] = [
+    "Contacts.ReadWrite",
+    "Contacts.Read",
     "Files.ReadWrite.All",
     "Files.Read.All",
     "Mail.ReadWrite",

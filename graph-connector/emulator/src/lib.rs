@@ -23,6 +23,7 @@
 mod admin;
 mod builder;
 mod clock;
+mod contacts;
 mod control;
 mod drive;
 mod faults;
@@ -35,10 +36,12 @@ mod ids;
 mod load;
 mod log;
 mod mail;
+mod outlook;
 mod random;
 mod world;
 
 pub use builder::{Emulator, EmulatorBuilder, EmulatorInfo, Error};
+pub use contacts::{ContactTruth, Contacts};
 pub use control::{Change, DeltaScope, Faults, FolderTruth, Mailbox, MessageTruth};
 pub use faults::{Action, Damage, Fault, FaultBody, LinkFault};
 pub use files::{Drive, FileTruth, Lie};

@@ -56,6 +56,15 @@ pub struct Settings {
     pub resource_units_per_minute: Option<u32>,
     /// Links for everybody may be made. Default on.
     pub anonymous_links: bool,
+    /// `/contactFolders` lists the standard folder, too. Default off: as the text of the documentation says; its example shows
+    /// the folder.
+    pub list_standard_contact_folder: bool,
+    /// Contacts show `primaryEmailAddress` and its like beside `emailAddresses`. Default on.
+    pub named_email_addresses: bool,
+    /// The metadata of a photo that does not exist is that of a photo of one dot. Default off: an error.
+    pub missing_photo_is_a_dot: bool,
+    /// A deleted contact can still be read by its id, and says that it is in Deleted Items. Default off: it is gone.
+    pub deleted_contacts_stay: bool,
 }
 
 impl Default for Settings {
@@ -75,6 +84,10 @@ impl Default for Settings {
             ignore_ranges: false,
             resource_units_per_minute: None,
             anonymous_links: true,
+            list_standard_contact_folder: false,
+            named_email_addresses: true,
+            missing_photo_is_a_dot: false,
+            deleted_contacts_stay: false,
         }
     }
 }
@@ -196,11 +209,13 @@ impl World {
         let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
         edit(&mut settings);
         let (rebuild, lose) = (settings.rebuild_mime, settings.lose_round_trips);
+        let keep = settings.deleted_contacts_stay;
         drop(settings);
         for user in self.all_users() {
             if let Some(mut mailbox) = user.lock() {
                 mailbox.rebuild_mime = rebuild;
                 mailbox.lose_round_trips = lose;
+                mailbox.contacts.keep_deleted = keep;
             }
         }
     }

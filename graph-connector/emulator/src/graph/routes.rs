@@ -1,7 +1,7 @@
 //! Which handler answers which path, and which permission it wants.
 
 use crate::graph::drives::{self, address::Address};
-use crate::graph::{Call, attachments, compose, delta, folders, messages, upload, users};
+use crate::graph::{Call, attachments, compose, contacts, delta, folders, messages, upload, users};
 use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
 
@@ -36,13 +36,16 @@ pub(crate) enum Route {
     Attachment(String, String, String),
     AttachmentValue(String, String, String),
     Drive(Address),
+    Contacts(contacts::Address),
 }
 
 /// What a request is about. `None`: nothing is there.
 pub(crate) fn of(request: &Request) -> Option<Route> {
     match drives::address::parse(request.path()) {
         Some(address) => Some(Route::Drive(address)),
-        None => route(request.segments.get(1..).unwrap_or_default()),
+        None => contacts::of(request)
+            .map(Route::Contacts)
+            .or_else(|| route(request.segments.get(1..).unwrap_or_default())),
     }
 }
 
@@ -128,6 +131,7 @@ impl Route {
             | Self::UploadSession(u, _)
             | Self::Attachment(u, _, _)
             | Self::AttachmentValue(u, _, _) => Some(u),
+            Self::Contacts(address) => Some(&address.user),
         }
     }
 
@@ -184,6 +188,9 @@ pub(crate) fn answer(call: &Call<'_>, route: &Route) -> Result<Reply, GraphError
     let method = call.request.method.as_str();
     if let Route::Drive(address) = route {
         return drives::answer(call, address);
+    }
+    if let Route::Contacts(address) = route {
+        return contacts::answer(call, address);
     }
     let (service, needed) = route.permissions(method);
     if !needed.iter().any(|p| call.has(p)) {
@@ -292,6 +299,9 @@ pub(crate) fn operation(request: &Request) -> String {
         "attachmentSessions",
     ];
     if let Some(address) = drives::address::parse(request.path()) {
+        return address.operation();
+    }
+    if let Some(address) = contacts::of(request) {
         return address.operation();
     }
     let mut out = String::new();

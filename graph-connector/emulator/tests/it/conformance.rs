@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, send};
 
 /// The folder with the published facts.
-fn facts() -> Option<PathBuf> {
+pub(crate) fn facts() -> Option<PathBuf> {
     let base = match std::env::var_os("NAKIVO_SHARED") {
         Some(path) => PathBuf::from(path),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
@@ -22,7 +22,7 @@ fn facts() -> Option<PathBuf> {
     }
 }
 
-fn read(path: PathBuf) -> Value {
+pub(crate) fn read(path: PathBuf) -> Value {
     serde_json::from_slice(&std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
         .expect("JSON")
 }
@@ -39,7 +39,7 @@ fn kind(v: &Value) -> &'static str {
 }
 
 /// Properties in both have the same JSON kind; null fits everything.
-fn same_shape(ours: &Value, theirs: &Value, at: &str, wrong: &mut Vec<String>) {
+pub(crate) fn same_shape(ours: &Value, theirs: &Value, at: &str, wrong: &mut Vec<String>) {
     match (ours, theirs) {
         (Value::Null, _) | (_, Value::Null) => {}
         (Value::Object(a), Value::Object(b)) => {
@@ -60,7 +60,7 @@ fn same_shape(ours: &Value, theirs: &Value, at: &str, wrong: &mut Vec<String>) {
 }
 
 /// Names that the example has and we do not.
-fn missing(ours: &Value, theirs: &Value, at: &str, out: &mut Vec<String>) {
+pub(crate) fn missing(ours: &Value, theirs: &Value, at: &str, out: &mut Vec<String>) {
     if let (Value::Object(a), Value::Object(b)) = (ours, theirs) {
         for (name, theirs) in b {
             match a.get(name) {

@@ -15,6 +15,7 @@ mod batch;
 mod client;
 mod compose;
 mod conformance;
+mod contacts;
 mod content;
 mod delta;
 mod drives;
