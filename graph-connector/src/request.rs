@@ -39,6 +39,20 @@ pub(crate) enum Operation {
     CreateAttachment,
     CreateUploadSession,
     Batch,
+    ContactFolders,
+    ContactFolder,
+    ContactChildFolders,
+    CreateContactFolder,
+    CreateContactChildFolder,
+    ContactsDelta,
+    FolderContacts,
+    CreateFolderContact,
+    Contact,
+    UpdateContact,
+    DeleteContact,
+    ContactPhoto,
+    ContactPhotoValue,
+    PutContactPhoto,
     UserDrive,
     Drive,
     DriveDelta,
@@ -85,6 +99,27 @@ impl Operation {
         }
     }
 
+    /// Method and path of contacts.
+    fn of_contacts(self) -> Option<(Method, &'static str)> {
+        Some(match self {
+            Self::ContactFolders => (Method::GET, "/users/{1}/contactFolders"),
+            Self::ContactFolder => (Method::GET, "/users/{1}/contactFolders/{2}"),
+            Self::ContactChildFolders => (Method::GET, "/users/{1}/contactFolders/{2}/childFolders"),
+            Self::CreateContactFolder => (Method::POST, "/users/{1}/contactFolders"),
+            Self::CreateContactChildFolder => (Method::POST, "/users/{1}/contactFolders/{2}/childFolders"),
+            Self::ContactsDelta => (Method::GET, "/users/{1}/contactFolders/{2}/contacts/delta"),
+            Self::FolderContacts => (Method::GET, "/users/{1}/contactFolders/{2}/contacts"),
+            Self::CreateFolderContact => (Method::POST, "/users/{1}/contactFolders/{2}/contacts"),
+            Self::Contact => (Method::GET, "/users/{1}/contacts/{2}"),
+            Self::UpdateContact => (Method::PATCH, "/users/{1}/contacts/{2}"),
+            Self::DeleteContact => (Method::DELETE, "/users/{1}/contacts/{2}"),
+            Self::ContactPhoto => (Method::GET, "/users/{1}/contacts/{2}/photo"),
+            Self::ContactPhotoValue => (Method::GET, "/users/{1}/contacts/{2}/photo/$value"),
+            Self::PutContactPhoto => (Method::PUT, "/users/{1}/contacts/{2}/photo/$value"),
+            _ => return None,
+        })
+    }
+
     /// Method and path of what is written by hand: addresses by path are beyond the SDK. Slots stand for ids and names.
     fn written(self) -> Option<(Method, &'static str)> {
         Some(match self {
@@ -107,7 +142,7 @@ impl Operation {
             Self::DrivePermissions => (Method::GET, "/drives/{1}/items/{2}/permissions"),
             Self::DriveInvite => (Method::POST, "/drives/{1}/items/{2}/invite"),
             Self::DriveLink => (Method::POST, "/drives/{1}/items/{2}/createLink"),
-            _ => return None,
+            other => return other.of_contacts(),
         })
     }
 }

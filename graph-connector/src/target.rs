@@ -1,20 +1,20 @@
-//! Where recovered items go: mail to mailboxes, files to drives.
+//! Where recovered items go: mail and contacts to mailboxes, files to drives.
 
 use async_trait::async_trait;
 use nakivo_core::connector::{
     ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
 };
 use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
-use nakivo_core::format::record::{ItemKind, ItemRecord};
+use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{Error, ErrorKind, Result};
 
-use crate::exchange::mail::target::MailTarget;
+use crate::exchange::target::MailboxTarget;
 use crate::onedrive::target::DriveTarget;
 
 /// Chooses by the kind of the target.
 #[derive(Debug)]
 pub(crate) struct Targets {
-    pub(crate) mail: MailTarget,
+    pub(crate) mailbox: MailboxTarget,
     pub(crate) drive: DriveTarget,
 }
 
@@ -22,15 +22,14 @@ impl Targets {
     fn of(&self, target: &ObjectRecord) -> &dyn RecoveryTarget {
         match target.kind {
             ObjectKind::Drive => &self.drive,
-            _ => &self.mail,
+            _ => &self.mailbox,
         }
     }
 }
 
 /// A message does not go to a drive, nor a file to a mailbox.
 fn check(target: &ObjectRecord, record: &ItemRecord) -> Result<()> {
-    let message = record.kind == ItemKind::Message;
-    if message == (target.kind == ObjectKind::Mailbox) {
+    if MailboxTarget::takes(record.kind) == (target.kind == ObjectKind::Mailbox) {
         return Ok(());
     }
     Err(Error::new(

@@ -11,6 +11,7 @@
 mod auth;
 mod backup;
 mod bench;
+mod contacts;
 mod discovery;
 mod drives;
 mod faults;
