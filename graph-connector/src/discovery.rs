@@ -10,6 +10,7 @@ use nakivo_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use crate::connector::CONNECTOR_NAME;
+use crate::exchange::service::MailboxService;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -24,6 +25,7 @@ const USER_FIELDS: &str = "id,displayName,userPrincipalName,mail,userType,accoun
 const USER_PAGE: &str = "999";
 /// Before the address of a user: the user's drive.
 pub(crate) const DRIVE_PREFIX: &str = "onedrive:";
+const CONTACTS: MailboxService = MailboxService::Contacts;
 /// Mailboxes asked about at once; each is its own budget.
 const CONCURRENT_PROBES: usize = 8;
 
@@ -244,6 +246,18 @@ async fn inbox(graph: &Graph, user: &str) -> Result<bool, Fault> {
     }
 }
 
+/// Whether the user has a folder of contacts.
+async fn contact_folder(graph: &Graph, user: &str) -> Result<bool, Fault> {
+    let scope = Scope::Mailbox(user.into());
+    let query = [("$select", "id")];
+    let call = graph.call(&scope, Operation::ContactFolder, &[user, "contacts"], &query)?;
+    match graph.executor.json(&call).await {
+        Ok(_) => Ok(true),
+        Err(fault) if fault.refused_as(|refusal| refusal.no_mailbox() || refusal.item_gone()) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// `{"value":"shared"}`, `"shared"`, or the whole settings with either inside (contract 3).
 fn read_purpose(text: &str) -> MailboxPurpose {
     fn word(raw: &str) -> Option<String> {
@@ -397,7 +411,7 @@ async fn with_mailbox(graph: &Graph, account: &str, user: &User) -> Result<Objec
     user.object(account)
 }
 
-/// Tries what each service needs and says what is missing. Writes nothing; `Mail.ReadWrite` is therefore not tried.
+/// Tries what each service needs and says what is missing. Writes nothing; what recovery needs is therefore not tried.
 pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionCheck>> {
     graph.executor.sign_in().await?;
     let mut checks = Vec::new();
@@ -422,7 +436,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         ),
         Some(error) => refused("User.Read.All", "discovery of every service", error)?,
     });
-    let (mut settings, mut mail, mut files) = (None, None, None);
+    let (mut settings, mut mail, mut contacts, mut files) = (None, None, None, None);
     // A user without a mailbox says nothing about permissions: the first who has one decides.
     for user in list.iter().filter(|user| !user.guest) {
         if settings.is_none() {
@@ -434,13 +448,16 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         if mail.is_none() {
             mail = verdict(inbox(graph, &user.id).await, "Mail.Read")?;
         }
+        if contacts.is_none() {
+            contacts = verdict(contact_folder(graph, &user.id).await, CONTACTS.read_permission())?;
+        }
         if files.is_none() {
             files = verdict(
                 drive_of(graph, &user.id).await.map(|drive| drive.is_some()),
                 onedrive::READ_PERMISSION,
             )?;
         }
-        if settings.is_some() && mail.is_some() && files.is_some() {
+        if settings.is_some() && mail.is_some() && contacts.is_some() && files.is_some() {
             break;
         }
     }
@@ -462,6 +479,12 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         &tried(mail, "mail can be read"),
     ));
     checks.push(check(
+        CONTACTS.read_permission(),
+        "backup of contacts",
+        contacts,
+        &tried(contacts, "contacts can be read"),
+    ));
+    checks.push(check(
         onedrive::READ_PERMISSION,
         "backup of OneDrive",
         files,
@@ -480,6 +503,12 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
     checks.push(check(
         "Mail.ReadWrite",
         "recovery of mail",
+        None,
+        "needed for recovery only; it is not tried",
+    ));
+    checks.push(check(
+        CONTACTS.write_permission(),
+        "recovery of contacts",
         None,
         "needed for recovery only; it is not tried",
     ));
