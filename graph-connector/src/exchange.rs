@@ -4,6 +4,7 @@
 //! containers at a target and creating without doubles are common.
 
 pub(crate) mod access;
+pub(crate) mod calendar;
 pub(crate) mod contacts;
 pub(crate) mod content_line;
 pub(crate) mod cursor;
@@ -31,9 +32,10 @@ pub(crate) fn scope_of(object: &ObjectRecord) -> Scope {
 }
 
 /// Opens the content of one item of a mailbox.
-pub(crate) async fn fetch(graph: &Graph, object: &ObjectRecord, head: &ItemHead) -> Result<Fetched> {
+pub(crate) async fn fetch(graph: &Arc<Graph>, object: &ObjectRecord, head: &ItemHead) -> Result<Fetched> {
     match MailboxService::of(&head.item.container).0 {
         MailboxService::Mail => mail::fetch::fetch(graph, object, head).await,
         MailboxService::Contacts => contacts::fetch::fetch(graph, object, head).await,
+        MailboxService::Calendar => calendar::fetch::fetch(graph, object, head).await,
     }
 }

@@ -53,6 +53,19 @@ pub(crate) enum Operation {
     ContactPhoto,
     ContactPhotoValue,
     PutContactPhoto,
+    DefaultCalendar,
+    CalendarGroups,
+    GroupCalendars,
+    Calendars,
+    CreateCalendar,
+    Calendar,
+    CalendarEvents,
+    CreateCalendarEvent,
+    Event,
+    UpdateEvent,
+    DeleteEvent,
+    EventAttachments,
+    EventAttachmentContent,
     UserDrive,
     Drive,
     DriveDelta,
@@ -116,6 +129,26 @@ impl Operation {
             Self::ContactPhoto => (Method::GET, "/users/{1}/contacts/{2}/photo"),
             Self::ContactPhotoValue => (Method::GET, "/users/{1}/contacts/{2}/photo/$value"),
             Self::PutContactPhoto => (Method::PUT, "/users/{1}/contacts/{2}/photo/$value"),
+            other => return other.of_calendars(),
+        })
+    }
+
+    /// Method and path of calendars.
+    fn of_calendars(self) -> Option<(Method, &'static str)> {
+        Some(match self {
+            Self::DefaultCalendar => (Method::GET, "/users/{1}/calendar"),
+            Self::CalendarGroups => (Method::GET, "/users/{1}/calendarGroups"),
+            Self::GroupCalendars => (Method::GET, "/users/{1}/calendarGroups/{2}/calendars"),
+            Self::Calendars => (Method::GET, "/users/{1}/calendars"),
+            Self::CreateCalendar => (Method::POST, "/users/{1}/calendars"),
+            Self::Calendar => (Method::GET, "/users/{1}/calendars/{2}"),
+            Self::CalendarEvents => (Method::GET, "/users/{1}/calendars/{2}/events"),
+            Self::CreateCalendarEvent => (Method::POST, "/users/{1}/calendars/{2}/events"),
+            Self::Event => (Method::GET, "/users/{1}/events/{2}"),
+            Self::UpdateEvent => (Method::PATCH, "/users/{1}/events/{2}"),
+            Self::DeleteEvent => (Method::DELETE, "/users/{1}/events/{2}"),
+            Self::EventAttachments => (Method::GET, "/users/{1}/events/{2}/attachments"),
+            Self::EventAttachmentContent => (Method::GET, "/users/{1}/events/{2}/attachments/{3}/$value"),
             _ => return None,
         })
     }

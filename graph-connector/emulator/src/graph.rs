@@ -2,6 +2,7 @@
 
 pub(crate) mod attachments;
 pub(crate) mod batch;
+pub(crate) mod calendars;
 pub(crate) mod collection;
 pub(crate) mod compose;
 pub(crate) mod contacts;

@@ -16,7 +16,9 @@ pub(crate) const DEFAULT_KEY: &str = include_str!("../keys/app.key.pem");
 pub(crate) const DEFAULT_CERTIFICATE: &str = include_str!("../keys/app.cert.pem");
 
 /// Application permissions of the default application: what backup and recovery need, nothing more.
-pub const DEFAULT_ROLES: [&str; 9] = [
+pub const DEFAULT_ROLES: [&str; 11] = [
+    "Calendars.ReadWrite",
+    "Calendars.Read",
     "Contacts.ReadWrite",
     "Contacts.Read",
     "Files.ReadWrite.All",

@@ -22,6 +22,7 @@
 
 mod admin;
 mod builder;
+mod calendars;
 mod clock;
 mod contacts;
 mod control;
@@ -41,6 +42,7 @@ mod random;
 mod world;
 
 pub use builder::{Emulator, EmulatorBuilder, EmulatorInfo, Error};
+pub use calendars::{Calendars, EventTruth};
 pub use contacts::{ContactTruth, Contacts};
 pub use control::{Change, DeltaScope, Faults, FolderTruth, Mailbox, MessageTruth};
 pub use faults::{Action, Damage, Fault, FaultBody, LinkFault};

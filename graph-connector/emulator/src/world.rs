@@ -59,6 +59,8 @@ pub struct Settings {
     /// `/contactFolders` lists the standard folder, too. Default off: as the text of the documentation says; its example shows
     /// the folder.
     pub list_standard_contact_folder: bool,
+    /// `/calendars` lists the calendars of every group, not only of the first. Default off.
+    pub list_calendars_of_all_groups: bool,
     /// Contacts show `primaryEmailAddress` and its like beside `emailAddresses`. Default on.
     pub named_email_addresses: bool,
     /// The metadata of a photo that does not exist is that of a photo of one dot. Default off: an error.
@@ -85,6 +87,7 @@ impl Default for Settings {
             resource_units_per_minute: None,
             anonymous_links: true,
             list_standard_contact_folder: false,
+            list_calendars_of_all_groups: false,
             named_email_addresses: true,
             missing_photo_is_a_dot: false,
             deleted_contacts_stay: false,

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 
 use super::mail::attachments::hash;
 use super::service::MailboxService;
-use crate::executor::Backoff;
+use crate::executor::{Backoff, Call, collect};
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
+use crate::http::HttpError;
 use crate::json::Fields;
 use crate::pages;
 use crate::request::Operation;
@@ -56,6 +57,13 @@ const fn operations(service: MailboxService) -> Operations {
             create: Operation::CreateFolderContact,
             update: Operation::UpdateContact,
             delete: Operation::DeleteContact,
+        },
+        MailboxService::Calendar => Operations {
+            get: Operation::Event,
+            list: Operation::CalendarEvents,
+            create: Operation::CreateCalendarEvent,
+            update: Operation::UpdateEvent,
+            delete: Operation::DeleteEvent,
         },
     }
 }
@@ -105,6 +113,33 @@ pub(crate) async fn read_part(
         }
     }
     Ok(out.freeze())
+}
+
+/// A small body, read again once if it breaks off; none if there is nothing.
+pub(crate) async fn whole_bytes(graph: &Graph, call: &Call, limit: u64) -> Result<Option<Bytes>, Fault> {
+    let mut again = true;
+    loop {
+        let fault = match graph.executor.stream(call).await {
+            Ok(answer) => {
+                let announced = answer.length();
+                match collect(answer.body, limit).await {
+                    Ok(bytes) if announced.is_none_or(|length| length == bytes.len() as u64) => {
+                        return Ok((!bytes.is_empty()).then_some(bytes));
+                    }
+                    Ok(_) => Fault::Transport {
+                        error: HttpError::Broken("the body broke off".to_owned()),
+                        ambiguous: true,
+                    },
+                    Err(fault) => fault,
+                }
+            }
+            Err(fault) => return Err(fault),
+        };
+        if !again || !fault.ambiguous() {
+            return Err(fault);
+        }
+        again = false;
+    }
 }
 
 /// Items of one service of one mailbox.

@@ -13,7 +13,7 @@ use nakivo_core::{Error, ErrorKind, Result};
 use super::cursor::{Known, MailboxCursor};
 use super::round::{Round, Step};
 use super::service::MailboxService;
-use super::{contacts, lookup, mail, scope_of};
+use super::{calendar, contacts, lookup, mail, scope_of};
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -65,6 +65,7 @@ async fn listing(
             .await
             .map(mail::folders::FolderTree::into_listing),
         MailboxService::Contacts => contacts::folders::list(graph, scope, user).await,
+        MailboxService::Calendar => calendar::folders::list(graph, scope, user).await,
     }
 }
 
@@ -206,7 +207,7 @@ pub(crate) fn changes<'a>(
                             }
                             yield change;
                         }
-                        cursor.folders.insert(container.clone(), delta);
+                        cursor.folders.extend(delta.map(|delta| (container.clone(), delta)));
                         unavailable = 0;
                         break;
                     }

@@ -6,7 +6,7 @@ use nakivo_core::connector::{ItemHead, ItemRef, Presence};
 use nakivo_core::{Error, ErrorKind, Result};
 
 use super::service::MailboxService;
-use super::{contacts, mail};
+use super::{calendar, contacts, mail};
 use crate::batch;
 use crate::fault::Fault;
 use crate::governor::Scope;
@@ -22,6 +22,7 @@ const MAX_DEPTH: usize = 300;
 /// How an item of a service is asked for by its id.
 struct Way {
     operation: Operation,
+    query: &'static [(&'static str, &'static str)],
     read: fn(&str) -> Option<ItemHead>,
 }
 
@@ -29,11 +30,19 @@ const fn way(service: MailboxService) -> Way {
     match service {
         MailboxService::Mail => Way {
             operation: Operation::Message,
+            query: &[],
             read: mail::map::message,
         },
         MailboxService::Contacts => Way {
             operation: Operation::Contact,
+            query: &[],
             read: contacts::map::contact,
+        },
+        MailboxService::Calendar => Way {
+            operation: Operation::Event,
+            // An event does not say by itself in which calendar it is.
+            query: &[("$expand", "calendar($select=id)")],
+            read: calendar::map::event,
         },
     }
 }
@@ -54,7 +63,8 @@ pub(crate) async fn look_up(
     let mut answers: Vec<Presence> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let operation = way(MailboxService::of(&item.container).0).operation;
-        match graph.requests.target(operation, &[user, &item.id], &[]) {
+        let query = way(MailboxService::of(&item.container).0).query;
+        match graph.requests.target(operation, &[user, &item.id], query) {
             Ok(target) => {
                 targets.push(target);
                 addressable.push(index);
@@ -100,9 +110,13 @@ pub(crate) async fn look_up(
             *answer = Presence::Gone;
         }
     }
+    let unanswered = |fault: Fault| fault.into_error(what, None);
     contacts::photo::mark_present(graph, scope, user, &mut answers)
         .await
-        .map_err(|fault| fault.into_error(what, None))?;
+        .map_err(unanswered)?;
+    calendar::series::mark_present(graph, scope, user, &mut answers)
+        .await
+        .map_err(unanswered)?;
     Ok(answers)
 }
 
@@ -110,6 +124,8 @@ pub(crate) async fn look_up(
 async fn is_outside(graph: &Graph, scope: &Scope, user: &str, container: &str) -> Result<bool, Fault> {
     match MailboxService::of(container) {
         (MailboxService::Mail, folder) => is_outside_mail(graph, scope, user, folder).await,
+        // Events of calendars that others share are not asked about; every other calendar is protected.
+        (MailboxService::Calendar, _) => Ok(false),
         (MailboxService::Contacts, folder) => {
             let query = [("$select", "id")];
             let call = graph.outlook(scope, Operation::ContactFolder, &[user, folder], &query)?;

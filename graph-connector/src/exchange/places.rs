@@ -50,6 +50,16 @@ const fn operations(service: MailboxService) -> Operations {
             query: &[("$top", FOLDER_PAGE)],
             root: contacts::folders::STANDARD,
         },
+        // Calendars are no tree.
+        MailboxService::Calendar => Operations {
+            get: Operation::DefaultCalendar,
+            top: Operation::Calendars,
+            children: Operation::Calendars,
+            create_top: Operation::CreateCalendar,
+            create_child: Operation::CreateCalendar,
+            query: &[],
+            root: "calendar",
+        },
     }
 }
 
@@ -86,9 +96,7 @@ impl Places {
                 // A mail program sends what it finds in the outbox: what was there is recovered to where nothing is sent.
                 Some(if name == "outbox" { "drafts" } else { name })
             }
-            MailboxService::Contacts => {
-                (name == contacts::folders::STANDARD).then_some(contacts::folders::STANDARD)
-            }
+            service => Some(operations(service).root).filter(|root| *root == name),
         }
     }
 
@@ -216,6 +224,7 @@ impl Places {
                 json!({ "displayName": folder.name, "isHidden": hidden.unwrap_or(false) })
             }
             MailboxService::Contacts => json!({ "displayName": folder.name }),
+            MailboxService::Calendar => json!({ "name": folder.name }),
         }
     }
 
@@ -244,9 +253,10 @@ impl Places {
                     let folder = mail::folders::Folder::parse(raw, "")?;
                     (folder.id, folder.name)
                 }
-                MailboxService::Contacts => {
+                MailboxService::Contacts | MailboxService::Calendar => {
                     let fields = Fields::parse(raw)?;
-                    (fields.text("id")?, fields.text("displayName")?)
+                    let name = fields.text("displayName").or_else(|| fields.text("name"))?;
+                    (fields.text("id")?, name)
                 }
             };
             (name.trim().to_lowercase() == wanted).then_some(id)

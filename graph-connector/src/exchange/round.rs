@@ -3,7 +3,7 @@
 use nakivo_core::connector::{Change, ItemHead, ItemRef};
 
 use super::service::MailboxService;
-use super::{contacts, mail};
+use super::{calendar, contacts, mail};
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -28,6 +28,9 @@ pub(crate) enum Element {
 struct Feed {
     delta: Operation,
     container: Operation,
+    query: &'static [(&'static str, &'static str)],
+    /// The pages are a list, and no delta link comes after them: each round is full.
+    list: bool,
     /// Reads an element of a page of the container of this id.
     element: fn(&str, &str) -> Element,
 }
@@ -37,12 +40,23 @@ const fn feed(service: MailboxService) -> Feed {
         MailboxService::Mail => Feed {
             delta: Operation::FolderMessagesDelta,
             container: Operation::MailFolder,
+            query: &[],
+            list: false,
             element: mail::map::element,
         },
         MailboxService::Contacts => Feed {
             delta: Operation::ContactsDelta,
             container: Operation::ContactFolder,
+            query: &[],
+            list: false,
             element: contacts::map::element,
+        },
+        MailboxService::Calendar => Feed {
+            delta: Operation::CalendarEvents,
+            container: Operation::Calendar,
+            query: &[("$select", calendar::map::LISTED)],
+            list: true,
+            element: calendar::map::element,
         },
     }
 }
@@ -70,8 +84,8 @@ pub(crate) struct Round<'a> {
 pub(crate) enum Step {
     /// More follows.
     Changes(Vec<Change>),
-    /// The last changes, and where the next round starts.
-    Ended(Vec<Change>, String),
+    /// The last changes, and where the next round starts; none: at the beginning.
+    Ended(Vec<Change>, Option<String>),
     /// The folder was deleted since it was listed.
     FolderGone,
 }
@@ -114,10 +128,8 @@ impl<'a> Round<'a> {
             match self.page().await {
                 Ok(page) => {
                     let mut step = self.take(page, changes)?;
-                    if let (MailboxService::Contacts, Step::Changes(changes) | Step::Ended(changes, _)) =
-                        (self.service, &mut step)
-                    {
-                        contacts::photo::mark(self.graph, &self.scope, self.user, changes).await?;
+                    if let Step::Changes(changes) | Step::Ended(changes, _) = &mut step {
+                        self.complete(changes).await?;
                     }
                     return Ok(step);
                 }
@@ -144,6 +156,19 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Adds to the heads what the pages do not tell.
+    async fn complete(&self, changes: &mut [Change]) -> Result<(), Fault> {
+        match self.service {
+            MailboxService::Mail => Ok(()),
+            MailboxService::Contacts => {
+                contacts::photo::mark(self.graph, &self.scope, self.user, changes).await
+            }
+            MailboxService::Calendar => {
+                calendar::series::mark(self.graph, &self.scope, self.user, changes).await
+            }
+        }
+    }
+
     fn restart(&mut self) {
         self.resets += 1;
         self.link = None;
@@ -156,9 +181,12 @@ impl<'a> Round<'a> {
             Some(link) => self.reader.follow(self.graph, &link).await,
             None => {
                 let ids = [self.user, self.folder];
-                let first = self
-                    .graph
-                    .call(&self.scope, feed(self.service).delta, &ids, &[])?;
+                let first = self.graph.call(
+                    &self.scope,
+                    feed(self.service).delta,
+                    &ids,
+                    feed(self.service).query,
+                )?;
                 self.reader.first(self.graph, first).await
             }
         }
@@ -196,7 +224,13 @@ impl<'a> Round<'a> {
                 changes.push(Change::RoundEnded {
                     container: self.container.to_owned(),
                 });
-                Ok(Step::Ended(changes, delta))
+                Ok(Step::Ended(changes, Some(delta)))
+            }
+            (None, None) if feed(self.service).list => {
+                changes.push(Change::RoundEnded {
+                    container: self.container.to_owned(),
+                });
+                Ok(Step::Ended(changes, None))
             }
             (None, None) => Err(Fault::Protocol {
                 code: "round_without_end",

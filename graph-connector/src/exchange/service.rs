@@ -11,11 +11,13 @@ pub enum MailboxService {
     Mail,
     /// Contacts and contact folders.
     Contacts,
+    /// Events and calendars.
+    Calendar,
 }
 
 impl MailboxService {
     /// All of them, in the order in which they are read.
-    pub const ALL: [Self; 2] = [Self::Mail, Self::Contacts];
+    pub const ALL: [Self; 3] = [Self::Mail, Self::Contacts, Self::Calendar];
 
     /// Before the service's own id in the id of a container, so that a container's id tells its service. Ids of Exchange
     /// have no colon.
@@ -23,6 +25,7 @@ impl MailboxService {
         match self {
             Self::Mail => "",
             Self::Contacts => "contacts:",
+            Self::Calendar => "calendar:",
         }
     }
 
@@ -31,6 +34,7 @@ impl MailboxService {
         match self {
             Self::Mail => "Mail",
             Self::Contacts => "Contacts",
+            Self::Calendar => "Calendar",
         }
     }
 
@@ -39,6 +43,7 @@ impl MailboxService {
         match self {
             Self::Mail => "Mail.Read",
             Self::Contacts => "Contacts.Read",
+            Self::Calendar => "Calendars.Read",
         }
     }
 
@@ -47,15 +52,18 @@ impl MailboxService {
         match self {
             Self::Mail => "Mail.ReadWrite",
             Self::Contacts => "Contacts.ReadWrite",
+            Self::Calendar => "Calendars.ReadWrite",
         }
     }
 
     /// The service of a container, and its id in Exchange.
     pub(crate) fn of(container: &str) -> (Self, &str) {
-        match container.strip_prefix(Self::Contacts.prefix()) {
-            Some(id) => (Self::Contacts, id),
-            None => (Self::Mail, container),
+        for service in [Self::Contacts, Self::Calendar] {
+            if let Some(id) = container.strip_prefix(service.prefix()) {
+                return (service, id);
+            }
         }
+        (Self::Mail, container)
     }
 
     /// The id of a container as items name it; the root stays the root.

@@ -3,5 +3,5 @@
 mod backup;
 mod faults;
 mod histories;
-mod lab;
+pub(crate) mod lab;
 mod recovery;

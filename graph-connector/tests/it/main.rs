@@ -11,6 +11,7 @@
 mod auth;
 mod backup;
 mod bench;
+mod calendar;
 mod contacts;
 mod discovery;
 mod drives;

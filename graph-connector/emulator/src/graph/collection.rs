@@ -11,13 +11,28 @@ const REPEATED: [&str; 5] = ["$select", "$expand", "$filter", "$orderby", "$top"
 
 /// Keeps what is selected; annotations, id and ETag always stay.
 pub(crate) fn select(mut object: Map<String, Value>, select: &Select) -> Map<String, Value> {
-    object.retain(|name, _| name.starts_with('@') || name == "id" || select.wants(name));
+    // What an expansion brought is there because it was asked for.
+    const EXPANDED: [&str; 3] = [
+        "singleValueExtendedProperties",
+        "exceptionOccurrences",
+        "calendar",
+    ];
+    object.retain(|name, _| {
+        name.starts_with('@') || name == "id" || EXPANDED.contains(&name.as_str()) || select.wants(name)
+    });
     object
 }
 
-/// `$top` and `$skip`: default page 10, at most 1000.
+/// `$top`, or the preferred page size, and `$skip`: default page 10, at most 1000.
 pub(crate) fn window(call: &Call<'_>) -> Result<(usize, usize), GraphError> {
-    let top = odata::number(call.request, "$top")?.unwrap_or(10).clamp(1, 1000);
+    let preferred = call
+        .request
+        .preference("odata.maxpagesize")
+        .and_then(|size| size.parse().ok());
+    let top = odata::number(call.request, "$top")?
+        .or(preferred)
+        .unwrap_or(10)
+        .clamp(1, 1000);
     let skip = odata::number(call.request, "$skip")?.unwrap_or(0);
     Ok((top, skip))
 }

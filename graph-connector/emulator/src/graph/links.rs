@@ -14,7 +14,14 @@ pub(crate) fn link(world: &World, segments: &[&str], options: &[(&str, &str)], s
         let name = segments[n];
         let keyed = matches!(
             name,
-            "users" | "mailFolders" | "messages" | "childFolders" | "contactFolders" | "contacts"
+            "users"
+                | "mailFolders"
+                | "messages"
+                | "childFolders"
+                | "contactFolders"
+                | "contacts"
+                | "calendars"
+                | "events"
         ) && n + 1 < segments.len()
             && !matches!(segments[n + 1], "delta");
         out.push('/');

@@ -1,7 +1,9 @@
 //! Which handler answers which path, and which permission it wants.
 
 use crate::graph::drives::{self, address::Address};
-use crate::graph::{Call, attachments, compose, contacts, delta, folders, messages, upload, users};
+use crate::graph::{
+    Call, attachments, calendars, compose, contacts, delta, folders, messages, upload, users,
+};
 use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
 
@@ -37,6 +39,7 @@ pub(crate) enum Route {
     AttachmentValue(String, String, String),
     Drive(Address),
     Contacts(contacts::Address),
+    Calendars(calendars::Address),
 }
 
 /// What a request is about. `None`: nothing is there.
@@ -45,6 +48,7 @@ pub(crate) fn of(request: &Request) -> Option<Route> {
         Some(address) => Some(Route::Drive(address)),
         None => contacts::of(request)
             .map(Route::Contacts)
+            .or_else(|| calendars::of(request).map(Route::Calendars))
             .or_else(|| route(request.segments.get(1..).unwrap_or_default())),
     }
 }
@@ -132,6 +136,7 @@ impl Route {
             | Self::Attachment(u, _, _)
             | Self::AttachmentValue(u, _, _) => Some(u),
             Self::Contacts(address) => Some(&address.user),
+            Self::Calendars(address) => Some(&address.user),
         }
     }
 
@@ -191,6 +196,9 @@ pub(crate) fn answer(call: &Call<'_>, route: &Route) -> Result<Reply, GraphError
     }
     if let Route::Contacts(address) = route {
         return contacts::answer(call, address);
+    }
+    if let Route::Calendars(address) = route {
+        return calendars::answer(call, address);
     }
     let (service, needed) = route.permissions(method);
     if !needed.iter().any(|p| call.has(p)) {
@@ -302,6 +310,9 @@ pub(crate) fn operation(request: &Request) -> String {
         return address.operation();
     }
     if let Some(address) = contacts::of(request) {
+        return address.operation();
+    }
+    if let Some(address) = calendars::of(request) {
         return address.operation();
     }
     let mut out = String::new();

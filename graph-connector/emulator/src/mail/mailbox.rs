@@ -68,12 +68,15 @@ pub(crate) struct Mailbox {
     pub lose_round_trips: bool,
     /// Contacts, beside the mail.
     pub contacts: Store,
+    /// Calendars and events, beside the mail.
+    pub calendars: Store,
 }
 
 impl Mailbox {
     pub(crate) fn new(key: u64, generator: Arc<Generator>, clock: Clock) -> Self {
         let mut mailbox = Self {
             contacts: Store::new(key, 1, "Contacts", clock.clone()),
+            calendars: Store::new(key, 2, "Calendar", clock.clone()),
             key,
             generator,
             clock,

@@ -1,8 +1,9 @@
 //! Containers and the items in them, every change with a version of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
@@ -24,12 +25,39 @@ pub(crate) struct Container {
     /// 0: what is above the standard container.
     pub parent: u32,
     pub name: String,
+    /// What else is known of it, such as the group and the owner of a calendar.
+    pub fields: Object,
     /// Present items by the version of their last change.
     pub by_version: BTreeMap<u64, u32>,
     /// Items that left, by the version at which they did: item and the place it had.
     pub left: BTreeMap<u64, (u32, u32)>,
     /// Delta tokens of another epoch are refused.
     pub epoch: u32,
+}
+
+/// A file that is attached to an event.
+#[derive(Debug, Clone)]
+pub(crate) struct Attachment {
+    pub number: u32,
+    pub name: String,
+    pub kind: String,
+    pub inline: bool,
+    pub content_id: Option<String>,
+    pub bytes: Bytes,
+}
+
+/// A day of a series that is not as the others.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exception {
+    pub fields: Object,
+    pub version: u64,
+}
+
+/// What differs on single days of a series, by the local day on which each occurrence was to begin.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Series {
+    pub exceptions: BTreeMap<NaiveDate, Exception>,
+    pub cancelled: BTreeSet<NaiveDate>,
 }
 
 /// One item.
@@ -48,6 +76,9 @@ pub(crate) struct Item {
     /// MAPI properties by id.
     pub properties: Vec<(String, Value)>,
     pub photo: Option<Bytes>,
+    /// What differs on single days of a series.
+    pub series: Series,
+    pub attachments: Vec<Attachment>,
     /// It lies in Deleted Items: no container shows it, its id still finds it.
     pub deleted: bool,
 }
@@ -84,6 +115,8 @@ pub(crate) struct Store {
     made: (u32, u32),
     /// Deleted items stay readable by their id.
     pub keep_deleted: bool,
+    /// Messages that a real service would have sent to attendees.
+    pub invitations: u64,
 }
 
 impl Store {
@@ -98,6 +131,7 @@ impl Store {
             items: BTreeMap::new(),
             made: (0, 0),
             keep_deleted: false,
+            invitations: 0,
         };
         store.push_container(0, name);
         store
@@ -113,6 +147,7 @@ impl Store {
                 serial,
                 parent,
                 name: name.to_owned(),
+                fields: Object::new(),
                 by_version: BTreeMap::new(),
                 left: BTreeMap::new(),
                 epoch: 0,
@@ -127,6 +162,10 @@ impl Store {
 
     pub(crate) fn containers(&self) -> impl Iterator<Item = &Container> {
         self.containers.values()
+    }
+
+    pub(crate) fn container_mut(&mut self, serial: u32) -> Option<&mut Container> {
+        self.containers.get_mut(&serial)
     }
 
     pub(crate) fn container_id(&self, serial: u32) -> String {
@@ -238,6 +277,8 @@ impl Store {
                 fields,
                 properties: Vec::new(),
                 photo: None,
+                series: Series::default(),
+                attachments: Vec::new(),
                 deleted: false,
             },
         );

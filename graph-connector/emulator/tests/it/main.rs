@@ -12,6 +12,7 @@
 )]
 
 mod batch;
+mod calendars;
 mod client;
 mod compose;
 mod conformance;

@@ -8,9 +8,9 @@ use nakivo_core::connector::{Fetched, ItemHead, PartContent};
 use nakivo_core::format::manifest::ObjectRecord;
 
 use super::{map, photo, vcard};
+use crate::exchange::access::whole_bytes;
 use crate::exchange::scope_of;
 use crate::exchange::service::MailboxService;
-use crate::executor::collect;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -76,31 +76,9 @@ pub(crate) async fn photo_bytes(
     let call = graph
         .outlook(scope, Operation::ContactPhotoValue, &[user, id], &[])?
         .bytes();
-    let mut again = true;
-    loop {
-        let fault = match graph.executor.stream(&call).await {
-            Ok(answer) => {
-                let announced = answer.length();
-                match collect(answer.body, MAX_PHOTO_BYTES).await {
-                    Ok(bytes) if announced.is_none_or(|length| length == bytes.len() as u64) => {
-                        return Ok((!bytes.is_empty()).then_some(bytes));
-                    }
-                    Ok(_) => Fault::Transport {
-                        error: crate::http::HttpError::Broken("the photo broke off".to_owned()),
-                        ambiguous: true,
-                    },
-                    Err(fault) => fault,
-                }
-            }
-            Err(fault) if fault.refused_as(|refusal| refusal.status == 404 && refusal.envelope) => {
-                return Ok(None);
-            }
-            Err(fault) => return Err(fault),
-        };
-        if !again || !fault.ambiguous() {
-            return Err(fault);
-        }
-        again = false;
+    match whole_bytes(graph, &call, MAX_PHOTO_BYTES).await {
+        Err(fault) if fault.refused_as(|refusal| refusal.status == 404 && refusal.envelope) => Ok(None),
+        other => other,
     }
 }
 
