@@ -236,7 +236,7 @@ impl AccountConfig {
             return Err(Error::invalid(
                 "mailbox_services",
                 "[]",
-                "one or several of mail, contacts",
+                "one or several of mail, contacts, calendar",
             ));
         }
         let certificate = self.certificate_file.is_some() || self.private_key_file.is_some();

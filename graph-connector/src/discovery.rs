@@ -26,6 +26,7 @@ const USER_PAGE: &str = "999";
 /// Before the address of a user: the user's drive.
 pub(crate) const DRIVE_PREFIX: &str = "onedrive:";
 const CONTACTS: MailboxService = MailboxService::Contacts;
+const CALENDAR: MailboxService = MailboxService::Calendar;
 /// Mailboxes asked about at once; each is its own budget.
 const CONCURRENT_PROBES: usize = 8;
 
@@ -246,11 +247,11 @@ async fn inbox(graph: &Graph, user: &str) -> Result<bool, Fault> {
     }
 }
 
-/// Whether the user has a folder of contacts.
-async fn contact_folder(graph: &Graph, user: &str) -> Result<bool, Fault> {
+/// Whether the user has the standard container of this name.
+async fn has(graph: &Graph, user: &str, operation: Operation, name: &str) -> Result<bool, Fault> {
     let scope = Scope::Mailbox(user.into());
     let query = [("$select", "id")];
-    let call = graph.call(&scope, Operation::ContactFolder, &[user, "contacts"], &query)?;
+    let call = graph.call(&scope, operation, &[user, name], &query)?;
     match graph.executor.json(&call).await {
         Ok(_) => Ok(true),
         Err(fault) if fault.refused_as(|refusal| refusal.no_mailbox() || refusal.item_gone()) => Ok(false),
@@ -436,7 +437,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         ),
         Some(error) => refused("User.Read.All", "discovery of every service", error)?,
     });
-    let (mut settings, mut mail, mut contacts, mut files) = (None, None, None, None);
+    let (mut settings, mut mail, mut contacts, mut calendar, mut files) = (None, None, None, None, None);
     // A user without a mailbox says nothing about permissions: the first who has one decides.
     for user in list.iter().filter(|user| !user.guest) {
         if settings.is_none() {
@@ -449,7 +450,12 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
             mail = verdict(inbox(graph, &user.id).await, "Mail.Read")?;
         }
         if contacts.is_none() {
-            contacts = verdict(contact_folder(graph, &user.id).await, CONTACTS.read_permission())?;
+            let found = has(graph, &user.id, Operation::ContactFolder, "contacts").await;
+            contacts = verdict(found, CONTACTS.read_permission())?;
+        }
+        if calendar.is_none() {
+            let found = has(graph, &user.id, Operation::DefaultCalendar, "calendar").await;
+            calendar = verdict(found, CALENDAR.read_permission())?;
         }
         if files.is_none() {
             files = verdict(
@@ -457,7 +463,8 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
                 onedrive::READ_PERMISSION,
             )?;
         }
-        if settings.is_some() && mail.is_some() && contacts.is_some() && files.is_some() {
+        if settings.is_some() && mail.is_some() && contacts.is_some() && calendar.is_some() && files.is_some()
+        {
             break;
         }
     }
@@ -483,6 +490,12 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         "backup of contacts",
         contacts,
         &tried(contacts, "contacts can be read"),
+    ));
+    checks.push(check(
+        CALENDAR.read_permission(),
+        "backup of calendars",
+        calendar,
+        &tried(calendar, "calendars can be read"),
     ));
     checks.push(check(
         onedrive::READ_PERMISSION,

@@ -2,7 +2,7 @@
 //!
 //! [`M365Connector`] implements the port of `nakivo_core::connector` as any stranger's connector would. Rooms, ground
 //! up: `http` (the seam), `request` (addresses, through graph-rs-sdk), `token`, `governor`, `executor` (sends, waits,
-//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange` (mail, contacts), `onedrive` and `discovery`.
+//! repeats), `fault` (what errors mean), `pages` and `batch`; above them `exchange` (mail, contacts, calendars), `onedrive` and `discovery`.
 
 mod account;
 mod batch;

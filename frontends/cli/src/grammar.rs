@@ -403,7 +403,7 @@ The account file is TOML, readable by you alone:
   app_id = \"...\"
   client_secret_file = \"secret.txt\"     # or client_secret, or certificate_file with private_key_file
   onedrive_units_per_minute = 1250      # what calls about OneDrive may cost; 0: as much as the service allows
-  mailbox_services = [\"mail\", \"contacts\"]    # what is read of mailboxes; what is left out stays in new points as it was
+  mailbox_services = [\"mail\", \"contacts\", \"calendar\"]    # what is read of mailboxes; the rest stays as it was
 
 Examples:
   nakivo backup m365 --repo file:/backup/vault --account contoso.toml
@@ -458,6 +458,8 @@ pub(crate) enum Service {
     Mail,
     /// Contacts of mailboxes
     Contacts,
+    /// Events of mailboxes
+    Calendar,
     /// The users' drives
     OneDrive,
 }

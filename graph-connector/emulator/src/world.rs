@@ -61,6 +61,8 @@ pub struct Settings {
     pub list_standard_contact_folder: bool,
     /// `/calendars` lists the calendars of every group, not only of the first. Default off.
     pub list_calendars_of_all_groups: bool,
+    /// Series can be asked for their `exceptionOccurrences`. Default on: as the metadata of 2026 has it.
+    pub exceptions_are_told: bool,
     /// Contacts show `primaryEmailAddress` and its like beside `emailAddresses`. Default on.
     pub named_email_addresses: bool,
     /// The metadata of a photo that does not exist is that of a photo of one dot. Default off: an error.
@@ -88,6 +90,7 @@ impl Default for Settings {
             anonymous_links: true,
             list_standard_contact_folder: false,
             list_calendars_of_all_groups: false,
+            exceptions_are_told: true,
             named_email_addresses: true,
             missing_photo_is_a_dot: false,
             deleted_contacts_stay: false,

@@ -220,6 +220,27 @@ async fn events_of_every_own_calendar_are_read_and_followed() {
 }
 
 #[tokio::test]
+async fn a_service_that_does_not_tell_exceptions_is_not_believed() {
+    let (lab, calendars) = lab().await;
+    lab.bench
+        .emulator
+        .set(|settings| settings.exceptions_are_told = false);
+    let master = calendars.add("", series()).unwrap();
+    for _ in 0..2 {
+        let report = lab.back_up().await.unwrap();
+        assert!(report.issues.is_empty(), "{:#?}", report.issues);
+        assert_eq!(report.counts.added + report.counts.changed, 1, "read in each run");
+        let held = held(&lab).await;
+        assert!(held[&master].record.properties.contains_key("exceptions_unknown"));
+    }
+    lab.bench
+        .emulator
+        .set(|settings| settings.exceptions_are_told = true);
+    back_up_and_compare(&lab, &calendars).await;
+    assert_eq!(lab.back_up().await.unwrap().counts.changed, 0);
+}
+
+#[tokio::test]
 async fn random_histories_end_in_the_truth() {
     let rng = TestRng::new(seed());
     let (lab, calendars) = lab().await;

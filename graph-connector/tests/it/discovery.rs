@@ -90,6 +90,6 @@ async fn all_permissions_are_seen() {
         let expected = (!written.contains(&check.permission)).then_some(true);
         assert_eq!(check.granted, expected, "{check:?}");
     }
-    assert_eq!(checks.len(), 8);
+    assert_eq!(checks.len(), 9);
     assert!(bench.emulator.requests().writes().is_empty());
 }

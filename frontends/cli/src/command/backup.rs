@@ -125,6 +125,7 @@ impl Service {
         match self {
             Self::Mail => Some(MailboxService::Mail),
             Self::Contacts => Some(MailboxService::Contacts),
+            Self::Calendar => Some(MailboxService::Calendar),
             Self::OneDrive => None,
         }
     }

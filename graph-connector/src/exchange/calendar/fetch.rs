@@ -7,6 +7,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use nakivo_core::connector::{Fetched, ItemHead, PartContent};
 use nakivo_core::format::manifest::ObjectRecord;
+use nakivo_core::format::record::Value;
 use nakivo_core::{Error, ErrorKind, Result};
 
 use super::map::ZONE;
@@ -56,6 +57,11 @@ impl Reader<'_> {
         })?;
         if series::is_series(&head) {
             head.change_key = series::key(&text);
+            if head.change_key.is_none() {
+                // Not silent, and read again in the next run.
+                let unknown = Value::Bool(true);
+                head.properties.insert("exceptions_unknown".to_owned(), unknown);
+            }
         }
         // In the zone of the event its times say nothing about UTC; the list was in UTC.
         for name in ["start_ms", "end_ms"] {
@@ -89,17 +95,22 @@ impl Reader<'_> {
     async fn event(&self, listed: &ItemHead) -> Result<String, Fault> {
         let zone = listed.properties.get(ZONE).and_then(|zone| zone.as_text());
         let zone = zone.filter(|zone| !zone.contains([':', '"']) && zone.is_ascii() && *zone != "UTC");
-        match self.call(listed, zone).await {
-            Err(fault) if zone.is_some() && fault.refused_as(|refusal| refusal.status == 400) => {
-                self.call(listed, None).await
-            }
-            other => other,
+        let refused = |fault: &Fault| fault.refused_as(|refusal| refusal.status == 400 && refusal.envelope);
+        let series = series::is_series(listed);
+        let mut answer = self.call(listed, zone, series).await;
+        if zone.is_some() && answer.as_ref().is_err_and(refused) {
+            answer = self.call(listed, None, series).await;
         }
+        if series && answer.as_ref().is_err_and(refused) {
+            // A service that does not tell exceptions.
+            answer = self.call(listed, None, false).await;
+        }
+        answer
     }
 
-    async fn call(&self, listed: &ItemHead, zone: Option<&str>) -> Result<String, Fault> {
+    async fn call(&self, listed: &ItemHead, zone: Option<&str>, series: bool) -> Result<String, Fault> {
         let expand = [("$expand", "exceptionOccurrences")];
-        let query: &[(&str, &str)] = if series::is_series(listed) { &expand } else { &[] };
+        let query: &[(&str, &str)] = if series { &expand } else { &[] };
         let ids = [self.user, listed.item.id.as_str()];
         let mut call = self.graph.outlook(self.scope, Operation::Event, &ids, query)?;
         if let Some(zone) = zone {

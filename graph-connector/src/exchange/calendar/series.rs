@@ -84,9 +84,9 @@ async fn mark_heads(
 pub(crate) fn key(body: &str) -> Option<String> {
     let fields = Fields::parse(body)?;
     let own = fields.text("changeKey")?;
+    // Without the list nothing is known of the days, and no key is equal to none.
     let mut days: Vec<String> = fields
-        .list("exceptionOccurrences")
-        .unwrap_or_default()
+        .list("exceptionOccurrences")?
         .into_iter()
         .filter_map(|raw| {
             let fields = Fields::parse(raw.get())?;

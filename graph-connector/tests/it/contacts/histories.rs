@@ -25,7 +25,7 @@ fn edit(lab: &Lab, rng: &TestRng, n: u64) {
         7 if !all.is_empty() => lab.contacts.delete(&one()).unwrap(),
         8 if !all.is_empty() => {
             let id = one();
-            let photo = (n % 3 > 0).then(|| Bytes::from(format!("photo {n}")));
+            let photo = (!n.is_multiple_of(3)).then(|| Bytes::from(format!("photo {n}")));
             lab.contacts.set_photo(&id, photo).unwrap();
             lab.contacts.edit(&id, json!({"title": format!("{n}")})).unwrap();
         }

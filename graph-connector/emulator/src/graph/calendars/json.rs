@@ -27,6 +27,11 @@ pub(super) struct Shape {
 impl Shape {
     pub(super) fn of(call: &Call<'_>, user: &User) -> Result<Self, GraphError> {
         let expand = call.request.option("$expand");
+        let exceptions = expand.is_some_and(|expand| expand.to_lowercase().contains("exceptionoccurrences"));
+        if exceptions && !call.world.settings().exceptions_are_told {
+            let message = "Could not find a property named 'exceptionOccurrences' on type 'Microsoft.OutlookServices.Event'.";
+            return Err(GraphError::new(400, "RequestBroker--ParseUri", message));
+        }
         let zone = match call.request.preference("outlook.timezone") {
             None => None,
             Some(name) => {
@@ -44,7 +49,7 @@ impl Shape {
             immutable: call.request.immutable(),
             properties: odata::expanded_properties(expand)?,
             zone,
-            exceptions: expand.is_some_and(|expand| expand.to_lowercase().contains("exceptionoccurrences")),
+            exceptions,
             calendar: expand.is_some_and(|expand| {
                 expand.to_lowercase().contains("calendar(") || expand.eq_ignore_ascii_case("calendar")
             }),
