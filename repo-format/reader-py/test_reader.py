@@ -895,7 +895,7 @@ class Forged(Case):
 # --- Golden repositories ----------------------------------------------------------------------------------------------
 
 class Golden(Case):
-    SECRETS = {"plain": None, "encrypted": "grün und geheim".encode()}
+    SECRETS = {"plain": None, "encrypted": "grün und geheim".encode(), "immutable": None}
 
     def lines(self, root, name):
         """What contents.txt says, as the reader finds it."""
@@ -920,8 +920,10 @@ class Golden(Case):
             for line in slurp(os.path.join(folder, "hashes.txt")).decode().splitlines():
                 digest, name = line.split("  ", 1)
                 self.assertEqual(blake3(slurp(os.path.join(folder, *name.split("/")))).hexdigest(), digest, name)
-            for name, secret in self.SECRETS.items():
-                options = ()
+            names = [name for name in self.SECRETS if os.path.isdir(os.path.join(folder, name))]
+            self.assertEqual(len(names), sum(os.path.isdir(os.path.join(folder, name)) for name in os.listdir(folder)))
+            for name in names:
+                secret, options = self.SECRETS[name], ()
                 if secret:
                     spew(self.path("pass"), secret)
                     options = ("--passphrase-file", self.path("pass"))

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -17,33 +18,50 @@ use nakivo_core::repository::{
     CreateOptions, OpenOptions, PointFilter, ReclaimOptions, Repository, RotateOptions, ScanRange,
     SlotOptions,
 };
-use nakivo_core::store::StoreLocation;
+use nakivo_core::store::{Store, StoreLocation};
 use nakivo_testkit::content::{Content, mail, prose};
 use nakivo_testkit::image::Image;
 use nakivo_testkit::lab::{Lab, back_up};
+use nakivo_testkit::locks::LockStore;
 use nakivo_testkit::oracle::{all_points, assert_sound, verify};
 use nakivo_testkit::random::{SeededRng, announce};
 use nakivo_testkit::scripted::{Edit, FetchTrouble, ScriptedConnector, Settings};
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 /// The passphrase of the encrypted one: it has letters with two forms.
 const PASSPHRASE: &str = "grün und geheim";
 const SEED: u64 = 101;
 /// All versions together stay small enough to be kept for ever.
-const MAX_BYTES: u64 = 300 << 10;
+const MAX_BYTES: u64 = 500 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Golden {
     Plain,
     Encrypted,
+    Immutable,
 }
 
-impl Golden {
-    const ALL: [Self; 2] = [Self::Plain, Self::Encrypted];
+/// Each folder, the repositories in it, and the hash of its list of hashes: whoever adds a folder adds it here. A new version of
+/// the format gets one folder with all of them.
+const FOLDERS: [(&str, &[Golden], &str); 2] = [
+    (
+        "v1",
+        &[Golden::Plain, Golden::Encrypted],
+        "5d8eee3e6342ad12fb3d6ac93df055a4a188a8a7a5f2bbabfe92663e1a362dc6",
+    ),
+    (
+        "v1-immutable",
+        &[Golden::Immutable],
+        "b5fe18679a1a906364e8d7c9b68d1566b5b4017ff40ad960c2c4caa5c9572f6f",
+    ),
+];
 
+impl Golden {
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Encrypted => "encrypted",
+            Self::Immutable => "immutable",
         }
     }
 
@@ -51,9 +69,32 @@ impl Golden {
         (self == Self::Encrypted).then(|| Passphrase::new(PASSPHRASE).into())
     }
 
-    async fn open(self, lab: &Lab) -> Repository {
+    /// A store that holds this, able to lock where that is needed.
+    async fn store(self, lab: &Lab, image: &Image) -> (Store, Arc<dyn ObjectStore>) {
+        if self != Self::Immutable {
+            let store = image.open().await;
+            return (Store::from(store.clone()), store);
+        }
+        let locks = LockStore::new(Arc::new(lab.clock.clone()));
+        for (path, bytes) in image.objects() {
+            locks.put(path, bytes.clone().into()).await.unwrap();
+        }
+        (locks.store(), Arc::new(locks))
+    }
+
+    fn options(self) -> CreateOptions {
+        match self {
+            Self::Plain => CreateOptions::default(),
+            Self::Encrypted => CreateOptions::encrypted(Passphrase::new(PASSPHRASE))
+                .with_kdf(KdfParams::FLOOR)
+                .with_description("first"),
+            Self::Immutable => CreateOptions::default().with_immutable_days(Some(2)),
+        }
+    }
+
+    async fn open(self, lab: &Lab, image: &Image) -> Repository {
         let options = OpenOptions::default().with_secret(self.secret());
-        Repository::open(lab.store.clone(), options, lab.env.clone())
+        Repository::open(self.store(lab, image).await.0, options, lab.env.clone())
             .await
             .unwrap()
     }
@@ -119,13 +160,8 @@ fn edit(source: &ScriptedConnector, rng: &SeededRng, round: u64) {
 /// commits behind it; of the encrypted one two kinds of key slots and a second epoch.
 async fn make(golden: Golden) -> Image {
     let lab = Lab::memory(SEED);
-    let options = match golden.secret() {
-        Some(secret) => CreateOptions::encrypted(secret)
-            .with_kdf(KdfParams::FLOOR)
-            .with_description("first"),
-        None => CreateOptions::default(),
-    };
-    let repository = Repository::create(lab.store.clone(), options, lab.env.clone())
+    let (store, objects) = golden.store(&lab, &Image::default()).await;
+    let repository = Repository::create(store, golden.options(), lab.env.clone())
         .await
         .unwrap();
     let sources = [source("one"), source("two")];
@@ -178,7 +214,7 @@ async fn make(golden: Golden) -> Image {
     let often = BackupOptions::default().with_progress(ProgressLimits::default().with_items(1));
     let run = backup::start(&repository, sources[1].handle(), sources[1].object(), often);
     run.wait().await.unwrap_err();
-    Image::of(&*lab.store).await.unwrap()
+    Image::of(&*objects).await.unwrap()
 }
 
 async fn rotate(repository: &Repository) {
@@ -258,98 +294,77 @@ fn hashes(files: &BTreeMap<String, Vec<u8>>) -> String {
     })
 }
 
-/// With `NAKIVO_WRITE_GOLDEN=1`, and only if there is none for this version of the format yet.
+/// With `NAKIVO_WRITE_GOLDEN=1`, and only what is not there yet.
 #[tokio::test]
 async fn golden_repositories_are_written_once() {
-    let version = folder().join(format!("v{}", nakivo_core::format::FORMAT_VERSION));
-    if std::env::var_os("NAKIVO_WRITE_GOLDEN").is_none() || version.exists() {
-        assert!(
-            version.exists(),
-            "no golden repository of this version: NAKIVO_WRITE_GOLDEN=1"
-        );
-        return;
-    }
-    let mut expected = String::new();
-    for golden in Golden::ALL {
-        let image = make(golden).await;
-        for (path, bytes) in image.objects() {
-            let file = version
-                .join(golden.name())
-                .join("NakivoBackup")
-                .join(path.as_ref());
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, bytes).unwrap();
+    for (name, goldens, _) in FOLDERS {
+        let version = folder().join(name);
+        if std::env::var_os("NAKIVO_WRITE_GOLDEN").is_none() || version.exists() {
+            assert!(version.exists(), "{name} is not there: NAKIVO_WRITE_GOLDEN=1");
+            continue;
         }
-        let lab = Lab::over(image.open().await, 1);
-        expected += &contents(golden, &golden.open(&lab).await).await;
+        let mut expected = String::new();
+        for golden in goldens {
+            let image = make(*golden).await;
+            for (path, bytes) in image.objects() {
+                let file = version
+                    .join(golden.name())
+                    .join("NakivoBackup")
+                    .join(path.as_ref());
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, bytes).unwrap();
+            }
+            expected += &contents(*golden, &golden.open(&Lab::memory(1), &image).await).await;
+        }
+        std::fs::write(version.join("contents.txt"), expected).unwrap();
+        std::fs::write(version.join("hashes.txt"), hashes(&files(&version))).unwrap();
     }
-    std::fs::write(version.join("contents.txt"), expected).unwrap();
-    std::fs::write(version.join("hashes.txt"), hashes(&files(&version))).unwrap();
 }
 
 #[test]
 fn no_golden_file_was_changed() {
     let mut bytes = 0;
-    let mut versions = 0;
-    for entry in std::fs::read_dir(folder()).unwrap() {
-        let version = entry.unwrap().path();
-        if !version.is_dir() {
-            continue;
-        }
-        versions += 1;
+    for (name, goldens, known) in FOLDERS {
+        let version = folder().join(name);
         let files = files(&version);
+        assert!(goldens.iter().all(|golden| version.join(golden.name()).is_dir()));
         bytes += files.values().map(|file| file.len() as u64).sum::<u64>();
         let listed = std::fs::read_to_string(version.join("hashes.txt")).unwrap();
+        assert_eq!(hashes(&files), listed, "{name}: golden files are append-only");
         assert_eq!(
-            hashes(&files),
-            listed,
-            "{}: golden files are append-only",
-            version.display()
-        );
-    }
-    assert!(
-        versions >= 1 && bytes <= MAX_BYTES,
-        "{versions} versions, {bytes} bytes"
-    );
-    // The list itself: whoever releases a version adds its hash here.
-    let lists = [(
-        "v1",
-        "5d8eee3e6342ad12fb3d6ac93df055a4a188a8a7a5f2bbabfe92663e1a362dc6",
-    )];
-    for (version, known) in lists {
-        let listed = std::fs::read(folder().join(version).join("hashes.txt")).unwrap();
-        assert_eq!(
-            blake3::hash(&listed).to_string(),
+            blake3::hash(listed.as_bytes()).to_string(),
             known,
-            "{version}/hashes.txt was changed"
+            "{name}/hashes.txt was changed"
         );
     }
+    assert!(bytes <= MAX_BYTES, "{bytes} bytes");
+    let folders = std::fs::read_dir(folder()).unwrap();
+    let folders = folders.filter(|entry| entry.as_ref().unwrap().path().is_dir());
+    assert_eq!(folders.count(), FOLDERS.len(), "a folder that no test knows");
 }
 
 /// Today's code opens each, verifies it, reads the very bytes, and goes on writing to a copy.
 #[tokio::test]
 async fn golden_repositories_are_read_and_written_on() {
-    for entry in std::fs::read_dir(folder()).unwrap() {
-        let version = entry.unwrap().path();
-        if !version.is_dir() {
-            continue;
-        }
+    for (name, goldens, _) in FOLDERS {
+        let version = folder().join(name);
         let expected = std::fs::read_to_string(version.join("contents.txt")).unwrap();
         let mut found = String::new();
-        for golden in Golden::ALL {
-            let what = format!("{} {}", version.display(), golden.name());
+        for golden in goldens {
+            let what = format!("{name} {}", golden.name());
             let store = StoreLocation::directory(version.join(golden.name()))
                 .open()
                 .await
                 .unwrap();
-            let image = Image::of(&*store).await.unwrap();
-            let lab = Lab::over(image.open().await, 2);
-            let repository = golden.open(&lab).await;
+            let lab = Lab::memory(2);
+            let repository = golden.open(&lab, &Image::of(&*store).await.unwrap()).await;
             let info = repository.info().await.unwrap();
             assert!(info.notes.is_empty() && !info.read_only, "{what}: {info:?}");
+            let locked = info.immutable.as_ref().and_then(|promise| promise.locked_ms);
+            assert_eq!(locked.is_some(), *golden == Golden::Immutable, "{what}: {info:?}");
             let report = verify(&repository).await.unwrap();
             assert!(report.damage.is_empty() && report.complete, "{what}: {report:?}");
-            found += &contents(golden, &repository).await;
+            found += &contents(*golden, &repository).await;
             let next = source("two");
             edit(&next, &SeededRng::new(1), 0);
             lab.clock.advance(Duration::from_secs(30 * 86_400));
@@ -361,10 +376,9 @@ async fn golden_repositories_are_read_and_written_on() {
                 .unwrap();
             assert_sound(&repository, &what).await;
         }
-        assert_eq!(found, expected, "{}", version.display());
+        assert_eq!(found, expected, "{name}");
         announce(&format!(
-            "counts: golden repositories of {}: {} parts read",
-            version.file_name().unwrap().to_string_lossy(),
+            "counts: golden repositories of {name}: {} parts read",
             expected.lines().count()
         ));
     }

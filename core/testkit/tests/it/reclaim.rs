@@ -707,7 +707,7 @@ impl Outcomes {
 }
 
 /// Interleavings of a run and a reclaim, from opening the repository on, with two changes from one to the other: one in
-/// seven of them, others for another `NAKIVO_SEED`; all with `NAKIVO_FULL=1`. (Every order of their writes: `schedules`.)
+/// three of them, others for another `NAKIVO_SEED`; all with `NAKIVO_FULL=1`. (Every order of their writes: `schedules`.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_and_a_reclaim_from_opening_on() {
     let started = Instant::now();
@@ -718,7 +718,7 @@ async fn a_backup_and_a_reclaim_from_opening_on() {
         let mut i = 0;
         loop {
             let mut i_reached = true;
-            for j in (0..).filter(|j| sampled(i, *j, 7)) {
+            for j in (0..).filter(|j| sampled(i, *j, 3)) {
                 let store = start.image.open().await;
                 let what;
                 let (backup, reclaim, first_reached, second_reached);
