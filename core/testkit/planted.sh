@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Plants each bug of tests/planted/*.patch in a copy of the tree and expects the suite named in its first line to fail.
-# A harness that does not find them is not to be trusted. See tests/planted/README.md.
+# Plants each bug of tests/planted/*.patch, here and in the scheduler, in a copy of the tree and expects the suite named in it to
+# fail. A harness that does not find them is not to be trusted. See tests/planted/README.md.
 #
 # Arguments: names of patches (without .patch); default: all. NAKIVO_PLANTED_TARGET: build folder (default: target/planted).
 # NAKIVO_PLANTED_TREE: what to copy (default: HEAD; "work" takes the tracked files as they are now).
@@ -30,14 +30,19 @@ suite() { # suite <log> <package> <test binary arguments...>
   cargo test --quiet --locked -p "$package" "$@" </dev/null >"$log" 2>&1
 }
 
-names=("$@")
-if [ ${#names[@]} -eq 0 ]; then
-  for patch in "$here"/tests/planted/*.patch; do names+=("$(basename "$patch" .patch)"); done
+patches=("$here"/tests/planted/*.patch "$root"/scheduler/tests/planted/*.patch)
+if [ $# -gt 0 ]; then
+  chosen=()
+  for name in "$@"; do
+    for patch in "${patches[@]}"; do [ "$(basename "$patch" .patch)" != "$name" ] || chosen+=("$patch"); done
+  done
+  [ ${#chosen[@]} -eq $# ] || { echo "no such patch, or two of one name: $*" >&2; exit 2; }
+  patches=("${chosen[@]}")
 fi
 
 found=0 missed=() stale=()
-for name in "${names[@]}"; do
-  patch=$here/tests/planted/$name.patch
+for patch in "${patches[@]}"; do
+  name=$(basename "$patch" .patch)
   read -r _ suite_line < <(grep -m1 '^Suite: ' "$patch")
   # shellcheck disable=SC2206  # the line is words by design
   words=($suite_line)
@@ -47,7 +52,7 @@ for name in "${names[@]}"; do
     stale+=("$name")
     echo "STALE   $name: the patch does not apply any more"
     sed 's/^/        /' "$log"
-  elif ! cargo build --quiet --locked -p nakivo-testkit --bins </dev/null >"$log" 2>&1; then
+  elif [ "${words[0]}" = nakivo-testkit ] && ! cargo build --quiet --locked -p nakivo-testkit --bins </dev/null >"$log" 2>&1; then
     stale+=("$name")
     echo "STALE   $name: does not compile"
     grep -m5 -A4 '^error' "$log" | sed 's/^/        /'
@@ -70,5 +75,5 @@ for name in "${names[@]}"; do
   find "$copy" \( -name '*.orig' -o -name '*.rej' \) -delete
 done
 rm -f "$copy.log"
-echo "planted bugs: $found of ${#names[@]} found, ${#missed[@]} missed, ${#stale[@]} stale"
+echo "planted bugs: $found of ${#patches[@]} found, ${#missed[@]} missed, ${#stale[@]} stale"
 [ ${#missed[@]} -eq 0 ] && [ ${#stale[@]} -eq 0 ]

@@ -1,6 +1,8 @@
 //! Local periods: days, weeks, months and years as the people of one time zone count them.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, TimeZone, Utc, Weekday};
+use chrono::{
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc, Weekday,
+};
 use chrono_tz::Tz;
 
 /// Whose midnight counts, and where a week begins.
@@ -34,16 +36,21 @@ pub enum Period {
     Year,
 }
 
-/// Longest run of local time that any zone has ever skipped: a whole day (Samoa, 30 December 2011), with room to spare.
-const LONGEST_GAP_MINUTES: i64 = 49 * 60;
+/// No zone's clock was ever further from UTC than this, before or after a change.
+const LONGEST_OFFSET: TimeDelta = TimeDelta::hours(26);
 
 impl Calendar {
     /// The local date at `moment`; `None` outside the years that a date can hold.
     #[must_use]
     pub fn date(&self, moment: DateTime<Utc>) -> Option<NaiveDate> {
+        Some(self.local(moment)?.date())
+    }
+
+    /// What the local clock shows at `moment`; `None` outside the years that a date can hold.
+    #[must_use]
+    pub fn local(&self, moment: DateTime<Utc>) -> Option<NaiveDateTime> {
         let offset = chrono::Offset::fix(&self.zone.offset_from_utc_datetime(&moment.naive_utc()));
-        let local = moment.naive_utc().checked_add_offset(offset)?;
-        Some(local.date())
+        moment.naive_utc().checked_add_offset(offset)
     }
 
     /// The first date of the period that `moment` falls into. Two moments share a period exactly when this is equal.
@@ -74,16 +81,34 @@ impl Calendar {
 
     /// The first moment at which the local date is `date` or later.
     ///
-    /// Where clocks go forward at midnight that is the first minute that exists; where midnight comes twice, the first one.
+    /// Where clocks go forward at midnight that is the first moment that exists; where midnight comes twice, the first one.
     #[must_use]
     pub fn first_moment(&self, date: NaiveDate) -> Option<DateTime<Utc>> {
-        let midnight = date.and_hms_opt(0, 0, 0)?;
-        (0..=LONGEST_GAP_MINUTES)
-            .find_map(|minutes| {
-                let local = midnight.checked_add_signed(TimeDelta::minutes(minutes))?;
-                self.zone.from_local_datetime(&local).earliest()
-            })
-            .map(|moment| moment.with_timezone(&Utc))
+        self.moment(date.and_time(NaiveTime::MIN))
+    }
+
+    /// The first moment at which the local clock shows `local` or later.
+    ///
+    /// This one sentence is every rule about clock changes: a time that is skipped stands for the first moment after the
+    /// gap, be it an hour or a whole day, and of a time that comes twice it is the first. Later local times never give
+    /// earlier moments. `None` outside the years that a date can hold.
+    #[must_use]
+    pub fn moment(&self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+        let mut before = local.and_utc().checked_sub_signed(LONGEST_OFFSET)?;
+        let mut after = local.and_utc().checked_add_signed(LONGEST_OFFSET)?;
+        if let Some(found) = self.zone.from_local_datetime(&local).earliest() {
+            return Some(found.with_timezone(&Utc));
+        }
+        // Inside a gap the clock shows less before it and more behind it, so the gap's end is found by halving.
+        while after - before > TimeDelta::seconds(1) {
+            let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
+            if self.local(middle)? < local {
+                before = middle;
+            } else {
+                after = middle;
+            }
+        }
+        Some(after)
     }
 }
 
@@ -140,6 +165,12 @@ mod tests {
             samoa.first_moment(date("2011-12-30")),
             samoa.first_moment(date("2011-12-31"))
         );
+    }
+
+    #[test]
+    fn a_gap_may_end_within_a_minute() {
+        // Monrovia gave up its own time on 7 January 1972: from 00:00:00 to 00:44:30.
+        check(Tz::Africa__Monrovia, date("1972-01-07"));
     }
 
     #[test]
