@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::exchange::service::MailboxService;
 use nakivo_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -91,6 +92,13 @@ pub struct AccountConfig {
     /// the service names in its answers takes its place.
     #[serde(default = "default_units")]
     pub onedrive_units_per_minute: u32,
+    /// What is read of mailboxes; at least one. Default: all. What is left out stays in recovery points as it was.
+    #[serde(default = "all_services")]
+    pub mailbox_services: Vec<MailboxService>,
+}
+
+fn all_services() -> Vec<MailboxService> {
+    MailboxService::ALL.to_vec()
 }
 
 /// Resource units per minute and app that OneDrive and SharePoint allow in the smallest organisations.
@@ -145,6 +153,7 @@ impl AccountConfig {
             certificate_file: None,
             private_key_file: None,
             onedrive_units_per_minute: DEFAULT_UNITS_PER_MINUTE,
+            mailbox_services: all_services(),
         }
     }
 
@@ -179,6 +188,13 @@ impl AccountConfig {
         self
     }
 
+    /// Sets what is read of mailboxes.
+    #[must_use]
+    pub fn with_mailbox_services(mut self, services: impl IntoIterator<Item = MailboxService>) -> Self {
+        self.mailbox_services = services.into_iter().collect();
+        self
+    }
+
     /// Reads settings from TOML text.
     ///
     /// # Errors
@@ -191,8 +207,8 @@ impl AccountConfig {
                 format!("account settings: {}", error.message()),
             )
             .with_hint(
-                "Use the keys display_name, graph_url, login_url, directory_id, app_id, onedrive_units_per_minute and one \
-                 credential.",
+                "Use the keys display_name, graph_url, login_url, directory_id, app_id, onedrive_units_per_minute, \
+                 mailbox_services and one credential.",
             )
         })?;
         config.check()?;
@@ -216,6 +232,13 @@ impl AccountConfig {
         check_name("app_id", &self.app_id)?;
         self.graph_root()?;
         self.login_root()?;
+        if self.mailbox_services.is_empty() {
+            return Err(Error::invalid(
+                "mailbox_services",
+                "[]",
+                "one or several of mail, contacts, calendar",
+            ));
+        }
         let certificate = self.certificate_file.is_some() || self.private_key_file.is_some();
         let given = usize::from(self.client_secret.is_some())
             + usize::from(self.client_secret_file.is_some())

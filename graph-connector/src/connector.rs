@@ -15,7 +15,9 @@ use nakivo_core::seams::Environment;
 use crate::account::AccountConfig;
 use crate::discovery::{self, DiscoveredUser, PermissionCheck};
 use crate::drives::{self, Memory, target::DriveTarget};
-use crate::exchange::mail::{self, target::MailTarget};
+use crate::exchange::service::MailboxService;
+use crate::exchange::target::MailboxTarget;
+use crate::exchange::{self, scope_of};
 use crate::executor::Executor;
 use crate::governor::MAILBOX_SLOTS;
 use crate::graph::Graph;
@@ -35,6 +37,8 @@ pub struct M365Connector {
     graph: Arc<Graph>,
     memory: Arc<Memory>,
     targets: Targets,
+    /// What is read of mailboxes.
+    services: Vec<MailboxService>,
 }
 
 impl M365Connector {
@@ -57,8 +61,9 @@ impl M365Connector {
         let memory = Arc::new(Memory::default());
         Ok(Self {
             account: config.directory_id.to_ascii_lowercase(),
+            services: config.mailbox_services.clone(),
             targets: Targets {
-                mail: MailTarget::new(Arc::clone(&graph)),
+                mailbox: MailboxTarget::new(&graph),
                 drive: DriveTarget::new(Arc::clone(&graph), Arc::clone(&memory)),
                 site: SiteTarget::new(
                     Arc::clone(&graph),
@@ -117,7 +122,7 @@ impl Connector for M365Connector {
             ObjectKind::Site => {
                 sharepoint::list::changes(&self.graph, &self.memory, object, request, reporter)
             }
-            _ => mail::list::changes(&self.graph, object, request, reporter),
+            _ => exchange::list::changes(&self.graph, &self.services, object, request, reporter),
         }
     }
 
@@ -127,7 +132,7 @@ impl Connector for M365Connector {
                 drives::fetch::fetch(&self.graph, &self.memory, &object.native_id, head).await
             }
             ObjectKind::Site => sharepoint::fetch::fetch(&self.graph, &self.memory, head).await,
-            _ => mail::fetch::fetch(&self.graph, object, head).await,
+            _ => exchange::fetch(&self.graph, object, head).await,
         }
     }
 
@@ -138,8 +143,8 @@ impl Connector for M365Connector {
         if object.kind == ObjectKind::Site {
             return sharepoint::lookup::look_up(&self.graph, &self.memory, items).await;
         }
-        let scope = mail::scope_of(object);
-        mail::lookup::look_up(&self.graph, &scope, &object.native_id, items).await
+        let scope = scope_of(object);
+        exchange::lookup::look_up(&self.graph, &scope, &object.native_id, items).await
     }
 
     fn fetch_concurrency(&self) -> usize {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::connector::CONNECTOR_NAME;
 use crate::drives;
+use crate::exchange::service::MailboxService;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -25,6 +26,8 @@ const USER_FIELDS: &str = "id,displayName,userPrincipalName,mail,userType,accoun
 const USER_PAGE: &str = "999";
 /// Before the address of a user: the user's drive.
 pub(crate) const DRIVE_PREFIX: &str = "onedrive:";
+const CONTACTS: MailboxService = MailboxService::Contacts;
+const CALENDAR: MailboxService = MailboxService::Calendar;
 /// Mailboxes asked about at once; each is its own budget.
 const CONCURRENT_PROBES: usize = 8;
 
@@ -245,6 +248,18 @@ async fn inbox(graph: &Graph, user: &str) -> Result<bool, Fault> {
     }
 }
 
+/// Whether the user has the standard container of this name.
+async fn has(graph: &Graph, user: &str, operation: Operation, name: &str) -> Result<bool, Fault> {
+    let scope = Scope::Mailbox(user.into());
+    let query = [("$select", "id")];
+    let call = graph.call(&scope, operation, &[user, name], &query)?;
+    match graph.executor.json(&call).await {
+        Ok(_) => Ok(true),
+        Err(fault) if fault.refused_as(|refusal| refusal.no_mailbox() || refusal.item_gone()) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// `{"value":"shared"}`, `"shared"`, or the whole settings with either inside (contract 3).
 fn read_purpose(text: &str) -> MailboxPurpose {
     fn word(raw: &str) -> Option<String> {
@@ -401,7 +416,7 @@ async fn with_mailbox(graph: &Graph, account: &str, user: &User) -> Result<Objec
     user.object(account)
 }
 
-/// Tries what each service needs and says what is missing. Writes nothing; `Mail.ReadWrite` is therefore not tried.
+/// Tries what each service needs and says what is missing. Writes nothing; what recovery needs is therefore not tried.
 pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionCheck>> {
     graph.executor.sign_in().await?;
     let mut checks = Vec::new();
@@ -426,7 +441,7 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         ),
         Some(error) => refused("User.Read.All", "discovery of every service", error)?,
     });
-    let (mut settings, mut mail, mut files) = (None, None, None);
+    let (mut settings, mut mail, mut contacts, mut calendar, mut files) = (None, None, None, None, None);
     // A user without a mailbox says nothing about permissions: the first who has one decides.
     for user in list.iter().filter(|user| !user.guest) {
         if settings.is_none() {
@@ -438,13 +453,22 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         if mail.is_none() {
             mail = verdict(inbox(graph, &user.id).await, "Mail.Read")?;
         }
+        if contacts.is_none() {
+            let found = has(graph, &user.id, Operation::ContactFolder, "contacts").await;
+            contacts = verdict(found, CONTACTS.read_permission())?;
+        }
+        if calendar.is_none() {
+            let found = has(graph, &user.id, Operation::DefaultCalendar, "calendar").await;
+            calendar = verdict(found, CALENDAR.read_permission())?;
+        }
         if files.is_none() {
             files = verdict(
                 drive_of(graph, &user.id).await.map(|drive| drive.is_some()),
                 drives::READ_PERMISSION,
             )?;
         }
-        if settings.is_some() && mail.is_some() && files.is_some() {
+        if settings.is_some() && mail.is_some() && contacts.is_some() && calendar.is_some() && files.is_some()
+        {
             break;
         }
     }
@@ -464,6 +488,18 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         "backup of mail",
         mail,
         &tried(mail, "mail can be read"),
+    ));
+    checks.push(check(
+        CONTACTS.read_permission(),
+        "backup of contacts",
+        contacts,
+        &tried(contacts, "contacts can be read"),
+    ));
+    checks.push(check(
+        CALENDAR.read_permission(),
+        "backup of calendars",
+        calendar,
+        &tried(calendar, "calendars can be read"),
     ));
     checks.push(check(
         drives::READ_PERMISSION,
@@ -501,6 +537,12 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
     checks.push(check(
         "Mail.ReadWrite",
         "recovery of mail",
+        None,
+        "needed for recovery only; it is not tried",
+    ));
+    checks.push(check(
+        CONTACTS.write_permission(),
+        "recovery of contacts",
         None,
         "needed for recovery only; it is not tried",
     ));

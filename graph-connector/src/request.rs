@@ -39,6 +39,33 @@ pub(crate) enum Operation {
     CreateAttachment,
     CreateUploadSession,
     Batch,
+    ContactFolders,
+    ContactFolder,
+    ContactChildFolders,
+    CreateContactFolder,
+    CreateContactChildFolder,
+    ContactsDelta,
+    FolderContacts,
+    CreateFolderContact,
+    Contact,
+    UpdateContact,
+    DeleteContact,
+    ContactPhoto,
+    ContactPhotoValue,
+    PutContactPhoto,
+    DefaultCalendar,
+    CalendarGroups,
+    GroupCalendars,
+    Calendars,
+    CreateCalendar,
+    Calendar,
+    CalendarEvents,
+    CreateCalendarEvent,
+    Event,
+    UpdateEvent,
+    DeleteEvent,
+    EventAttachments,
+    EventAttachmentContent,
     UserDrive,
     Drive,
     DriveDelta,
@@ -99,6 +126,47 @@ impl Operation {
         }
     }
 
+    /// Method and path of contacts.
+    fn of_contacts(self) -> Option<(Method, &'static str)> {
+        Some(match self {
+            Self::ContactFolders => (Method::GET, "/users/{1}/contactFolders"),
+            Self::ContactFolder => (Method::GET, "/users/{1}/contactFolders/{2}"),
+            Self::ContactChildFolders => (Method::GET, "/users/{1}/contactFolders/{2}/childFolders"),
+            Self::CreateContactFolder => (Method::POST, "/users/{1}/contactFolders"),
+            Self::CreateContactChildFolder => (Method::POST, "/users/{1}/contactFolders/{2}/childFolders"),
+            Self::ContactsDelta => (Method::GET, "/users/{1}/contactFolders/{2}/contacts/delta"),
+            Self::FolderContacts => (Method::GET, "/users/{1}/contactFolders/{2}/contacts"),
+            Self::CreateFolderContact => (Method::POST, "/users/{1}/contactFolders/{2}/contacts"),
+            Self::Contact => (Method::GET, "/users/{1}/contacts/{2}"),
+            Self::UpdateContact => (Method::PATCH, "/users/{1}/contacts/{2}"),
+            Self::DeleteContact => (Method::DELETE, "/users/{1}/contacts/{2}"),
+            Self::ContactPhoto => (Method::GET, "/users/{1}/contacts/{2}/photo"),
+            Self::ContactPhotoValue => (Method::GET, "/users/{1}/contacts/{2}/photo/$value"),
+            Self::PutContactPhoto => (Method::PUT, "/users/{1}/contacts/{2}/photo/$value"),
+            other => return other.of_calendars(),
+        })
+    }
+
+    /// Method and path of calendars.
+    fn of_calendars(self) -> Option<(Method, &'static str)> {
+        Some(match self {
+            Self::DefaultCalendar => (Method::GET, "/users/{1}/calendar"),
+            Self::CalendarGroups => (Method::GET, "/users/{1}/calendarGroups"),
+            Self::GroupCalendars => (Method::GET, "/users/{1}/calendarGroups/{2}/calendars"),
+            Self::Calendars => (Method::GET, "/users/{1}/calendars"),
+            Self::CreateCalendar => (Method::POST, "/users/{1}/calendars"),
+            Self::Calendar => (Method::GET, "/users/{1}/calendars/{2}"),
+            Self::CalendarEvents => (Method::GET, "/users/{1}/calendars/{2}/events"),
+            Self::CreateCalendarEvent => (Method::POST, "/users/{1}/calendars/{2}/events"),
+            Self::Event => (Method::GET, "/users/{1}/events/{2}"),
+            Self::UpdateEvent => (Method::PATCH, "/users/{1}/events/{2}"),
+            Self::DeleteEvent => (Method::DELETE, "/users/{1}/events/{2}"),
+            Self::EventAttachments => (Method::GET, "/users/{1}/events/{2}/attachments"),
+            Self::EventAttachmentContent => (Method::GET, "/users/{1}/events/{2}/attachments/{3}/$value"),
+            _ => return None,
+        })
+    }
+
     /// Method and path of what is written by hand: addresses by path are beyond the SDK. Slots stand for ids and names.
     fn written(self) -> Option<(Method, &'static str)> {
         Some(match self {
@@ -128,7 +196,7 @@ impl Operation {
             Self::SiteDrives => (Method::GET, "/sites/{1}/drives"),
             Self::CreateList => (Method::POST, "/sites/{1}/lists"),
             Self::ListDrive => (Method::GET, "/sites/{1}/lists/{2}/drive"),
-            _ => return None,
+            other => return other.of_contacts(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Where recovered items go: mail to mailboxes, files to drives and sites.
+//! Where recovered items go: mail and contacts to mailboxes, files to drives and sites.
 
 use async_trait::async_trait;
 use nakivo_core::connector::{
@@ -9,14 +9,14 @@ use nakivo_core::format::record::{ItemKind, ItemRecord};
 use nakivo_core::{Error, ErrorKind, Result};
 
 use crate::drives::target::DriveTarget;
-use crate::exchange::mail::target::MailTarget;
+use crate::exchange::target::MailboxTarget;
 use crate::fault::Fault;
 use crate::sharepoint::target::SiteTarget;
 
 /// Chooses by the kind of the target.
 #[derive(Debug)]
 pub(crate) struct Targets {
-    pub(crate) mail: MailTarget,
+    pub(crate) mailbox: MailboxTarget,
     pub(crate) drive: DriveTarget,
     pub(crate) site: SiteTarget,
 }
@@ -26,7 +26,7 @@ impl Targets {
         match target.kind {
             ObjectKind::Drive => &self.drive,
             ObjectKind::Site => &self.site,
-            _ => &self.mail,
+            _ => &self.mailbox,
         }
     }
 }
@@ -38,9 +38,12 @@ pub(crate) fn failed(what: &'static str, permission: &'static str) -> impl FnOnc
 
 /// A message does not go to a drive, nor a file to a mailbox.
 fn check(target: &ObjectRecord, record: &ItemRecord) -> Result<()> {
-    let message = record.kind == ItemKind::Message;
-    if message == (target.kind == ObjectKind::Mailbox) {
+    if MailboxTarget::takes(record.kind) == (target.kind == ObjectKind::Mailbox) {
         return Ok(());
+    }
+    if record.kind == ItemKind::Event && target.kind == ObjectKind::Mailbox {
+        let error = Error::new(ErrorKind::InvalidInput, "events are not written back yet");
+        return Err(error.with_hint("Export them as .ics files."));
     }
     Err(Error::new(
         ErrorKind::InvalidInput,

@@ -220,7 +220,7 @@ enum Content {
 
 /// The part that is exported: the exact original if there is one, else the item's record.
 fn main_part(record: &ItemRecord) -> Option<&ContentPart> {
-    ["mime", "content", "json"]
+    ["mime", "content", "vcard", "icalendar", "json"]
         .into_iter()
         .find_map(|name| record.part(name))
         .or_else(|| record.parts.first())

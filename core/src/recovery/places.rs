@@ -88,6 +88,8 @@ impl Places {
     pub(super) fn file(&mut self, record: &ItemRecord, part: &ContentPart) -> String {
         let (stem, extension) = match part.name.as_str() {
             "mime" => (record.name.as_str(), ".eml"),
+            "vcard" => (record.name.as_str(), ".vcf"),
+            "icalendar" => (record.name.as_str(), ".ics"),
             "json" => (record.name.as_str(), ".json"),
             _ => split_extension(&record.name),
         };

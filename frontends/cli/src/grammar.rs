@@ -186,7 +186,7 @@ Standard output is an account file for --account. The emulated organisation live
 
 Examples:
   nakivo emulate --users 5 --items 2000 > account.toml
-  nakivo emulate --listen 127.0.0.1:8365 --mail-from ~/Mail";
+  nakivo emulate --listen 127.0.0.1:8365 --mail-from ~/Mail --contacts-from ~/contacts.vcf";
 
 #[derive(Debug, Args)]
 #[command(after_help = EMULATE_HELP)]
@@ -206,6 +206,12 @@ pub(crate) struct Emulate {
     /// Serve the .eml files below this folder instead of invented mail
     #[arg(long, value_name = "DIR")]
     pub(crate) mail_from: Option<PathBuf>,
+    /// Number of contacts in each invented mailbox
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) contacts: u32,
+    /// Put the contacts of this .vcf file, or of those below this folder, into the first mailbox
+    #[arg(long, value_name = "PATH")]
+    pub(crate) contacts_from: Option<PathBuf>,
     /// Number of files in each user's OneDrive; 0: nobody has one
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) files: u32,
@@ -400,6 +406,7 @@ The account file is TOML, readable by you alone:
   app_id = \"...\"
   client_secret_file = \"secret.txt\"     # or client_secret, or certificate_file with private_key_file
   onedrive_units_per_minute = 1250      # what calls about OneDrive and SharePoint may cost; 0: as much as the service allows
+  mailbox_services = [\"mail\", \"contacts\", \"calendar\"]    # what is read of mailboxes; the rest stays as it was
 
 Examples:
   nakivo backup m365 --repo file:/backup/vault --account contoso.toml
@@ -435,7 +442,8 @@ pub(crate) struct BackupM365 {
     /// [default: all]
     #[arg(long = "object", value_name = "ADDRESS")]
     pub(crate) objects: Vec<String>,
-    /// Only the objects of this service; may be repeated [default: all that the account may read]
+    /// Only this service; may be repeated. What is not read of a mailbox stays as it was [default: all that the account may
+    /// read]
     #[arg(
         long = "service",
         value_name = "SERVICE",
@@ -451,8 +459,12 @@ pub(crate) struct BackupM365 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
 pub(crate) enum Service {
-    /// Mailboxes
+    /// Messages of mailboxes
     Mail,
+    /// Contacts of mailboxes
+    Contacts,
+    /// Events of mailboxes
+    Calendar,
     /// The users' drives
     OneDrive,
     /// Sites with their document libraries

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::admin;
 use crate::clock::Clock;
+use crate::contacts;
 use crate::control::{Faults, Mailbox};
 use crate::files::Drive;
 use crate::generate::{Generator, people};
@@ -106,6 +107,7 @@ pub struct EmulatorBuilder {
     files_per_user: Option<u32>,
     files: Vec<(Option<String>, PathBuf)>,
     sites: sites::Made,
+    pub(crate) contacts: contacts::Plan,
     clock: Option<ClockSource>,
     listen: SocketAddr,
     outlook_listen: SocketAddr,
@@ -141,6 +143,7 @@ impl Default for EmulatorBuilder {
             files_per_user: None,
             files: vec![],
             sites: sites::Made::default(),
+            contacts: contacts::Plan::default(),
             clock: None,
             listen: loopback,
             outlook_listen: loopback,
@@ -370,6 +373,7 @@ impl EmulatorBuilder {
         for (address, path) in &self.mail {
             load::folder_of_mail(&world, address.as_deref(), path)?;
         }
+        self.contacts.fill(&world, self.users)?;
         if let Some(files) = self.files_per_user {
             let users = world.all_users();
             for user in users.iter().take(self.users) {
@@ -563,6 +567,10 @@ impl Emulator {
     /// [`Error::NoMailbox`].
     pub fn mailbox(&self, user: &str) -> Result<Mailbox, Error> {
         Mailbox::open(&self.world, user)
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.world
     }
 
     /// All mailboxes in the order of the directory.

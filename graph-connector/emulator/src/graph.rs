@@ -2,7 +2,10 @@
 
 pub(crate) mod attachments;
 pub(crate) mod batch;
+pub(crate) mod calendars;
+pub(crate) mod collection;
 pub(crate) mod compose;
+pub(crate) mod contacts;
 pub(crate) mod delta;
 pub(crate) mod drives;
 pub(crate) mod folders;

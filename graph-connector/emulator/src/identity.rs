@@ -15,8 +15,12 @@ pub(crate) const DEFAULT_KEY: &str = include_str!("../keys/app.key.pem");
 /// Certificate of the default application.
 pub(crate) const DEFAULT_CERTIFICATE: &str = include_str!("../keys/app.cert.pem");
 
-/// Application permissions of the default application: what backup and recovery of mail need, nothing more.
-pub const DEFAULT_ROLES: [&str; 10] = [
+/// Application permissions of the default application: what backup and recovery need, nothing more.
+pub const DEFAULT_ROLES: [&str; 14] = [
+    "Calendars.ReadWrite",
+    "Calendars.Read",
+    "Contacts.ReadWrite",
+    "Contacts.Read",
     "Files.ReadWrite.All",
     "Files.Read.All",
     "Mail.ReadWrite",

@@ -22,7 +22,9 @@
 
 mod admin;
 mod builder;
+mod calendars;
 mod clock;
+mod contacts;
 mod control;
 mod drive;
 mod faults;
@@ -35,12 +37,15 @@ mod ids;
 mod load;
 mod log;
 mod mail;
+mod outlook;
 mod random;
 mod site;
 mod sites;
 mod world;
 
 pub use builder::{Emulator, EmulatorBuilder, EmulatorInfo, Error};
+pub use calendars::{Calendars, EventTruth};
+pub use contacts::{ContactTruth, Contacts};
 pub use control::{Change, DeltaScope, Faults, FolderTruth, Mailbox, MessageTruth};
 pub use faults::{Action, Damage, Fault, FaultBody, LinkFault};
 pub use files::{Drive, FileTruth, Lie};

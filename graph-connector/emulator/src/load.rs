@@ -23,6 +23,7 @@ fn new_mailbox(world: &World, address: &str) -> Mailbox {
     let settings = world.settings();
     mailbox.rebuild_mime = settings.rebuild_mime;
     mailbox.lose_round_trips = settings.lose_round_trips;
+    mailbox.contacts.keep_deleted = settings.deleted_contacts_stay;
     mailbox
 }
 
@@ -176,7 +177,7 @@ pub(crate) fn remove_user(world: &World, id: &str) {
 }
 
 /// Entries of a folder in the order of their names.
-fn entries(path: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn entries(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let load = |source| Error::Load {
         path: path.to_owned(),
         source,
@@ -189,7 +190,7 @@ fn entries(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(out)
 }
 
-fn name_of(path: &Path) -> String {
+pub(crate) fn name_of(path: &Path) -> String {
     path.file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default()

@@ -62,6 +62,19 @@ pub struct Settings {
     pub rewrite_office_files: bool,
     /// Elements on a page of sites, lists, columns and content types. Default 20.
     pub site_page: usize,
+    /// `/contactFolders` lists the standard folder, too. Default off: as the text of the documentation says; its example shows
+    /// the folder.
+    pub list_standard_contact_folder: bool,
+    /// `/calendars` lists the calendars of every group, not only of the first. Default off.
+    pub list_calendars_of_all_groups: bool,
+    /// Series can be asked for their `exceptionOccurrences`. Default on: as the metadata of 2026 has it.
+    pub exceptions_are_told: bool,
+    /// Contacts show `primaryEmailAddress` and its like beside `emailAddresses`. Default on.
+    pub named_email_addresses: bool,
+    /// The metadata of a photo that does not exist is that of a photo of one dot. Default off: an error.
+    pub missing_photo_is_a_dot: bool,
+    /// A deleted contact can still be read by its id, and says that it is in Deleted Items. Default off: it is gone.
+    pub deleted_contacts_stay: bool,
 }
 
 impl Default for Settings {
@@ -83,6 +96,12 @@ impl Default for Settings {
             anonymous_links: true,
             rewrite_office_files: true,
             site_page: 20,
+            list_standard_contact_folder: false,
+            list_calendars_of_all_groups: false,
+            exceptions_are_told: true,
+            named_email_addresses: true,
+            missing_photo_is_a_dot: false,
+            deleted_contacts_stay: false,
         }
     }
 }
@@ -229,11 +248,13 @@ impl World {
         let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
         edit(&mut settings);
         let (rebuild, lose) = (settings.rebuild_mime, settings.lose_round_trips);
+        let keep = settings.deleted_contacts_stay;
         drop(settings);
         for user in self.all_users() {
             if let Some(mut mailbox) = user.lock() {
                 mailbox.rebuild_mime = rebuild;
                 mailbox.lose_round_trips = lose;
+                mailbox.contacts.keep_deleted = keep;
             }
         }
     }

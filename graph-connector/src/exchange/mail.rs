@@ -8,25 +8,11 @@ pub(crate) mod compare;
 pub(crate) mod draft;
 pub(crate) mod fetch;
 pub(crate) mod folders;
-pub(crate) mod list;
-pub(crate) mod lookup;
 pub(crate) mod map;
 pub(crate) mod recover;
-pub(crate) mod round;
 pub(crate) mod target;
-
-use std::sync::Arc;
-
-use nakivo_core::format::manifest::ObjectRecord;
-
-use crate::governor::Scope;
 
 /// What a mailbox needs to be read.
 pub(crate) const READ_PERMISSION: &str = "Mail.Read";
 /// What it needs to be written to.
 pub(crate) const WRITE_PERMISSION: &str = "Mail.ReadWrite";
-
-/// The budget of the mailbox behind `object`.
-pub(crate) fn scope_of(object: &ObjectRecord) -> Scope {
-    Scope::Mailbox(Arc::from(object.native_id.as_str()))
-}

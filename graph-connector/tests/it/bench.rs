@@ -17,7 +17,7 @@ use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::progress::Reporter;
 use nakivo_core::seams::{Clock, Environment, Rng};
 use nakivo_core::state::MemoryState;
-use nakivo_graph_connector::{AccountConfig, Http, M365Connector, ReqwestHttp, Secret};
+use nakivo_graph_connector::{AccountConfig, Http, M365Connector, MailboxService, ReqwestHttp, Secret};
 use nakivo_graph_emulator::{Emulator, EmulatorBuilder, Mailbox};
 
 /// A clock on which a pause passes at once. The emulator shares it, so `Retry-After` is judged on it too.
@@ -145,6 +145,7 @@ impl Bench {
     }
 }
 
+/// An account that reads mail alone of mailboxes.
 pub(crate) fn config(emulator: &Emulator) -> AccountConfig {
     AccountConfig::with_secret(
         emulator.directory_id(),
@@ -152,6 +153,7 @@ pub(crate) fn config(emulator: &Emulator) -> AccountConfig {
         Secret::new(emulator.client_secret()),
     )
     .with_urls(emulator.graph_url(), emulator.login_url())
+    .with_mailbox_services([MailboxService::Mail])
 }
 
 pub(crate) fn environment(clock: &Arc<JumpClock>) -> Environment {

@@ -85,11 +85,16 @@ async fn all_permissions_are_seen() {
     )
     .await;
     let checks = bench.connector.check_permissions().await.unwrap();
-    let written = ["Mail.ReadWrite", "Files.ReadWrite.All", "Sites.ReadWrite.All"];
+    let written = [
+        "Mail.ReadWrite",
+        "Contacts.ReadWrite",
+        "Files.ReadWrite.All",
+        "Sites.ReadWrite.All",
+    ];
     for check in &checks {
         let expected = (!written.contains(&check.permission)).then_some(true);
         assert_eq!(check.granted, expected, "{check:?}");
     }
-    assert_eq!(checks.len(), 8);
+    assert_eq!(checks.len(), 11);
     assert!(bench.emulator.requests().writes().is_empty());
 }

@@ -11,6 +11,8 @@
 mod auth;
 mod backup;
 mod bench;
+mod calendar;
+mod contacts;
 mod discovery;
 mod drives;
 mod faults;

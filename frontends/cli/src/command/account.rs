@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nakivo_core::connector::Connector;
 use nakivo_core::{Error, ErrorKind, Result};
-use nakivo_graph_connector::{AccountConfig, M365Connector, ReqwestHttp};
+use nakivo_graph_connector::{AccountConfig, M365Connector, MailboxService, ReqwestHttp};
 use zeroize::Zeroizing;
 
 use crate::output::Output;
@@ -16,7 +16,19 @@ const MAX_BYTES: u64 = 64 << 10;
 
 /// A connector to the organisation that the account file names.
 pub(crate) fn connect(session: &Session, path: &Path) -> Result<Arc<dyn Connector>> {
-    let config = read(path, &session.output)?;
+    connect_for(session, path, &[])
+}
+
+/// As [`connect`], reading nothing but these services of mailboxes; none: what the account file says.
+pub(crate) fn connect_for(
+    session: &Session,
+    path: &Path,
+    services: &[MailboxService],
+) -> Result<Arc<dyn Connector>> {
+    let mut config = read(path, &session.output)?;
+    if !services.is_empty() {
+        config.mailbox_services = services.to_vec();
+    }
     let http = Arc::new(ReqwestHttp::new()?);
     Ok(Arc::new(M365Connector::new(&config, http, &session.environment)?))
 }

@@ -10,6 +10,7 @@ use nakivo_core::folder::FolderConnector;
 use nakivo_core::format::{ObjectKind, ObjectRecord};
 use nakivo_core::repository::Repository;
 use nakivo_core::{Error, ErrorKind, Result};
+use nakivo_graph_connector::MailboxService;
 use serde_json::json;
 
 use super::{account, locks};
@@ -38,7 +39,12 @@ pub(super) async fn folder(session: &Session, arguments: &BackupFolder) -> Resul
 
 /// Backs up mailboxes, drives and sites.
 pub(super) async fn m365(session: &Session, arguments: &BackupM365) -> Result<Exit> {
-    let connector = account::connect(session, &arguments.account)?;
+    let services: Vec<MailboxService> = arguments
+        .services
+        .iter()
+        .filter_map(|one| one.of_mailbox())
+        .collect();
+    let connector = account::connect_for(session, &arguments.account, &services)?;
     let repository = session.open(&arguments.repository).await?;
     let found = session.unless_cancelled(objects(&connector, arguments)).await?;
     for error in &found.left_out {
@@ -105,13 +111,25 @@ async fn objects(connector: &Arc<dyn Connector>, arguments: &BackupM365) -> Resu
 
 /// Whether objects of this kind are asked for.
 fn wants(arguments: &BackupM365, kind: ObjectKind) -> bool {
-    let service = match kind {
-        ObjectKind::Mailbox => Service::Mail,
-        ObjectKind::Drive => Service::OneDrive,
-        ObjectKind::Site => Service::SharePoint,
-        _ => return false,
+    let asked_for = |service: &Service| match kind {
+        ObjectKind::Mailbox => service.of_mailbox().is_some(),
+        ObjectKind::Drive => *service == Service::OneDrive,
+        ObjectKind::Site => *service == Service::SharePoint,
+        _ => false,
     };
-    arguments.services.is_empty() || arguments.services.contains(&service)
+    arguments.services.is_empty() || arguments.services.iter().any(asked_for)
+}
+
+impl Service {
+    /// What it is of a mailbox; none for what has objects of its own.
+    const fn of_mailbox(self) -> Option<MailboxService> {
+        match self {
+            Self::Mail => Some(MailboxService::Mail),
+            Self::Contacts => Some(MailboxService::Contacts),
+            Self::Calendar => Some(MailboxService::Calendar),
+            Self::OneDrive | Self::SharePoint => None,
+        }
+    }
 }
 
 /// What the runs did, summed up.

@@ -29,6 +29,11 @@ pub(super) async fn run(session: &Session, arguments: &Emulate) -> Result<Exit> 
             .users(arguments.users as usize)
             .items_per_user(arguments.items),
     };
+    let builder = builder.contacts_per_user(arguments.contacts);
+    let builder = match &arguments.contacts_from {
+        Some(path) => builder.contacts_from(path),
+        None => builder,
+    };
     let builder = match arguments.files {
         0 => builder,
         files => builder.files_per_user(files),

@@ -9,6 +9,7 @@
 )]
 
 mod care;
+mod contacts;
 mod copy;
 mod damaged;
 mod demo;

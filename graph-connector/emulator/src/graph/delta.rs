@@ -11,7 +11,7 @@ use crate::graph::odata::{self, Filter, Select};
 use crate::graph::{Call, json as shape, links, messages, token};
 use crate::http::reply::{GraphError, Reply};
 use crate::ids;
-use crate::mail::mailbox::{Entry, Mailbox};
+use crate::mail::mailbox::Entry;
 use crate::random::key;
 use crate::world::Settings;
 
@@ -19,30 +19,30 @@ type Answer = Result<Reply, GraphError>;
 
 /// State of a round, inside of a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Token {
+pub(crate) struct Token {
     /// `D`: starts a round; `S`: continues one.
-    starts: bool,
-    folder: u32,
-    epoch: u32,
+    pub starts: bool,
+    pub folder: u32,
+    pub epoch: u32,
     /// Changes up to this version have been told.
-    after: u64,
+    pub after: u64,
     /// The round tells changes after this version (0: everything).
-    since: u64,
+    pub since: u64,
     /// Version when the first round began: older removals are not told in it.
-    begun: u64,
-    page: u32,
-    shown: u32,
+    pub begun: u64,
+    pub page: u32,
+    pub shown: u32,
     /// An empty page has been told at this place.
-    pause: bool,
-    select: String,
-    expand: String,
-    filter: String,
-    change: String,
-    top: u32,
+    pub pause: bool,
+    pub select: String,
+    pub expand: String,
+    pub filter: String,
+    pub change: String,
+    pub top: u32,
 }
 
 impl Token {
-    fn encode(&self, mailbox: u64) -> String {
+    pub(crate) fn encode(&self, mailbox: u64) -> String {
         let fields = [
             if self.starts {
                 "D".to_owned()
@@ -111,7 +111,13 @@ fn invalid_token() -> GraphError {
 }
 
 /// The token of the request, or a new round.
-fn token_of(call: &Call<'_>, m: &Mailbox, folder: u32, epoch: u32) -> Result<Token, GraphError> {
+pub(crate) fn token_of(
+    call: &Call<'_>,
+    mailbox: u64,
+    version: u64,
+    folder: u32,
+    epoch: u32,
+) -> Result<Token, GraphError> {
     let request = call.request;
     if request.option("$search").is_some() {
         return Err(GraphError::new(
@@ -125,7 +131,7 @@ fn token_of(call: &Call<'_>, m: &Mailbox, folder: u32, epoch: u32) -> Result<Tok
         return Ok(Token {
             folder,
             epoch,
-            begun: m.version,
+            begun: version,
             select: request.option("$select").unwrap_or("").to_owned(),
             expand: request.option("$expand").unwrap_or("").to_owned(),
             filter: request.option("$filter").unwrap_or("").to_owned(),
@@ -134,11 +140,11 @@ fn token_of(call: &Call<'_>, m: &Mailbox, folder: u32, epoch: u32) -> Result<Tok
             ..Token::default()
         });
     };
-    let token = Token::decode(m.key, text).ok_or_else(invalid_token)?;
+    let token = Token::decode(mailbox, text).ok_or_else(invalid_token)?;
     if token.folder != folder {
         return Err(invalid_token());
     }
-    if token.epoch != epoch || token.after > m.version {
+    if token.epoch != epoch || token.after > version {
         return Err(GraphError::sync_state());
     }
     Ok(if token.starts {
@@ -156,7 +162,7 @@ fn token_of(call: &Call<'_>, m: &Mailbox, folder: u32, epoch: u32) -> Result<Tok
     })
 }
 
-fn page_size(call: &Call<'_>, settings: &Settings) -> usize {
+pub(crate) fn page_size(call: &Call<'_>, settings: &Settings) -> usize {
     call.request
         .preference("odata.maxpagesize")
         .and_then(|p| p.parse::<usize>().ok())
@@ -186,7 +192,7 @@ pub(crate) fn messages(call: &Call<'_>, user_id: &str, folder_id: &str) -> Answe
                 "Change tracking is not supported for search folders.",
             ));
         }
-        let mut token = token_of(call, m, folder, f.epoch)?;
+        let mut token = token_of(call, m.key, m.version, folder, f.epoch)?;
         check_options(&token, request.option("$orderby"))?;
         let pausable = settings.delta_variety && !token.pause;
         let mut size = size;
@@ -357,7 +363,7 @@ pub(crate) fn folders(call: &Call<'_>, user_id: &str) -> Answer {
     let size = page_size(call, &settings);
     let world = call.world;
     let body = with(&user, |m| {
-        let mut token = token_of(call, m, 0, m.folder_epoch)?;
+        let mut token = token_of(call, m.key, m.version, 0, m.folder_epoch)?;
         let select = Select::parse(Some(&token.select));
         let mut value = Vec::new();
         let mut changes: Vec<(u64, u32, bool)> = m

@@ -12,12 +12,21 @@ pub(crate) fn link(world: &World, segments: &[&str], options: &[(&str, &str)], s
     let mut n = 0;
     while n < segments.len() {
         let name = segments[n];
-        let keyed = matches!(name, "users" | "mailFolders" | "messages" | "childFolders")
-            && n + 1 < segments.len()
+        let keyed = matches!(
+            name,
+            "users"
+                | "mailFolders"
+                | "messages"
+                | "childFolders"
+                | "contactFolders"
+                | "contacts"
+                | "calendars"
+                | "events"
+        ) && n + 1 < segments.len()
             && !matches!(segments[n + 1], "delta");
         out.push('/');
         out.push_str(&if odd {
-            name.replace("mailFolders", "mailfolders")
+            name.replace("Folders", "folders")
         } else {
             name.to_owned()
         });

@@ -2,7 +2,9 @@
 
 use crate::graph::drives::{self, address::Address};
 use crate::graph::sites::{self, address::SiteAddress};
-use crate::graph::{Call, attachments, compose, delta, folders, messages, upload, users};
+use crate::graph::{
+    Call, attachments, calendars, compose, contacts, delta, folders, messages, upload, users,
+};
 use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
 
@@ -38,16 +40,19 @@ pub(crate) enum Route {
     AttachmentValue(String, String, String),
     Drive(Address),
     Site(SiteAddress),
+    Contacts(contacts::Address),
+    Calendars(calendars::Address),
 }
 
 /// What a request is about. `None`: nothing is there.
 pub(crate) fn of(request: &Request) -> Option<Route> {
     match drives::address::parse(request.path()) {
         Some(address) => Some(Route::Drive(address)),
-        None => match sites::address::parse(request.path()) {
-            Some(address) => Some(Route::Site(address)),
-            None => route(request.segments.get(1..).unwrap_or_default()),
-        },
+        None => sites::address::parse(request.path())
+            .map(Route::Site)
+            .or_else(|| contacts::of(request).map(Route::Contacts))
+            .or_else(|| calendars::of(request).map(Route::Calendars))
+            .or_else(|| route(request.segments.get(1..).unwrap_or_default())),
     }
 }
 
@@ -138,6 +143,8 @@ impl Route {
             | Self::UploadSession(u, _)
             | Self::Attachment(u, _, _)
             | Self::AttachmentValue(u, _, _) => Some(u),
+            Self::Contacts(address) => Some(&address.user),
+            Self::Calendars(address) => Some(&address.user),
         }
     }
 
@@ -197,6 +204,12 @@ pub(crate) fn answer(call: &Call<'_>, route: &Route) -> Result<Reply, GraphError
     }
     if let Route::Site(address) = route {
         return sites::answer(call, address);
+    }
+    if let Route::Contacts(address) = route {
+        return contacts::answer(call, address);
+    }
+    if let Route::Calendars(address) = route {
+        return calendars::answer(call, address);
     }
     let (service, needed) = route.permissions(method);
     if !needed.iter().any(|p| call.has(p)) {
@@ -308,6 +321,12 @@ pub(crate) fn operation(request: &Request) -> String {
         return address.operation();
     }
     if let Some(address) = sites::address::parse(request.path()) {
+        return address.operation();
+    }
+    if let Some(address) = contacts::of(request) {
+        return address.operation();
+    }
+    if let Some(address) = calendars::of(request) {
         return address.operation();
     }
     let mut out = String::new();

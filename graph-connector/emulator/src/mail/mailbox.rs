@@ -13,6 +13,7 @@ use crate::mail::folder::{Folder, Search};
 use crate::mail::message::{Content, Msg, property_key};
 use crate::mail::parse;
 use crate::mail::view::View;
+use crate::outlook::store::Store;
 use crate::random::{key, text_key};
 
 /// Serial of the root that Graph does not show.
@@ -65,11 +66,17 @@ pub(crate) struct Mailbox {
     pub rebuild_mime: bool,
     /// Reproduces the loss of an item that left a folder and came back between two rounds.
     pub lose_round_trips: bool,
+    /// Contacts, beside the mail.
+    pub contacts: Store,
+    /// Calendars and events, beside the mail.
+    pub calendars: Store,
 }
 
 impl Mailbox {
     pub(crate) fn new(key: u64, generator: Arc<Generator>, clock: Clock) -> Self {
         let mut mailbox = Self {
+            contacts: Store::new(key, 1, "Contacts", clock.clone()),
+            calendars: Store::new(key, 2, "Calendar", clock.clone()),
             key,
             generator,
             clock,

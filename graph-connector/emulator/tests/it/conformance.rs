@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, send};
 
 /// The folder with the published facts.
-fn facts() -> Option<PathBuf> {
+pub(crate) fn facts() -> Option<PathBuf> {
     let base = match std::env::var_os("NAKIVO_SHARED") {
         Some(path) => PathBuf::from(path),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
@@ -22,7 +22,7 @@ fn facts() -> Option<PathBuf> {
     }
 }
 
-fn read(path: PathBuf) -> Value {
+pub(crate) fn read(path: PathBuf) -> Value {
     serde_json::from_slice(&std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
         .expect("JSON")
 }
@@ -39,7 +39,7 @@ fn kind(v: &Value) -> &'static str {
 }
 
 /// Properties in both have the same JSON kind; null fits everything.
-fn same_shape(ours: &Value, theirs: &Value, at: &str, wrong: &mut Vec<String>) {
+pub(crate) fn same_shape(ours: &Value, theirs: &Value, at: &str, wrong: &mut Vec<String>) {
     match (ours, theirs) {
         (Value::Null, _) | (_, Value::Null) => {}
         (Value::Object(a), Value::Object(b)) => {
@@ -60,7 +60,7 @@ fn same_shape(ours: &Value, theirs: &Value, at: &str, wrong: &mut Vec<String>) {
 }
 
 /// Names that the example has and we do not.
-fn missing(ours: &Value, theirs: &Value, at: &str, out: &mut Vec<String>) {
+pub(crate) fn missing(ours: &Value, theirs: &Value, at: &str, out: &mut Vec<String>) {
     if let (Value::Object(a), Value::Object(b)) = (ours, theirs) {
         for (name, theirs) in b {
             match a.get(name) {
@@ -420,6 +420,7 @@ async fn everything_served_is_in_the_metadata() {
         Emulator::builder()
             .users(2)
             .items_per_user(300)
+            .contacts_per_user(30)
             .settings(|s| s.user_purpose_object = false),
     )
     .await;
@@ -432,6 +433,12 @@ async fn everything_served_is_in_the_metadata() {
         ("microsoft.graph.organization", "organization".to_owned()),
         ("microsoft.graph.mailFolder", format!("{me}/mailFolders?$top=100")),
         ("microsoft.graph.mailFolder", format!("{me}/mailFolders/delta")),
+        ("microsoft.graph.contactFolder", format!("{me}/contactFolders")),
+        ("microsoft.graph.contact", format!("{me}/contacts?$top=300")),
+        (
+            "microsoft.graph.contact",
+            format!("{me}/contactFolders/contacts/contacts/delta"),
+        ),
         ("microsoft.graph.message", format!("{me}/messages?$top=300")),
         (
             "microsoft.graph.message",
@@ -739,6 +746,11 @@ async fn permissions_of_the_data() {
     let id = c.emulator.mailboxes()[0].messages_in("inbox").expect("truth")[0]
         .id
         .clone();
+    let contacts = c
+        .emulator
+        .contacts(c.emulator.mailboxes()[0].address())
+        .expect("contacts");
+    let contact = contacts.add("", json!({"givenName": "A"})).expect("added");
     let mut checked = 0;
     for entry in data["endpoints"].as_array().expect("endpoints") {
         let (method, path) = (
@@ -749,6 +761,15 @@ async fn permissions_of_the_data() {
             "/users" | "/organization" => path.to_owned(),
             "/users/{id}" => me.clone(),
             "/users/{id}/mailFolders/{id}/messages/delta" => format!("{me}/mailFolders/inbox/messages/delta"),
+            // Changes of the folders themselves are not served.
+            "/users/{id}/contactFolders/delta" => continue,
+            _ if path.starts_with("/users/{id}/contact") => {
+                let rest = path
+                    .trim_start_matches("/users/{id}")
+                    .replace("contactFolders/{id}", "contactFolders/contacts")
+                    .replace("contacts/{id}", &format!("contacts/{contact}"));
+                format!("{me}{rest}")
+            }
             _ if path.starts_with("/users/{id}/mailFolders")
                 || path.starts_with("/users/{id}/mailboxSettings")
                 || path.starts_with("/users/{id}/messages") =>
@@ -775,6 +796,7 @@ async fn permissions_of_the_data() {
         {
             let known = [
                 "Mail.",
+                "Contacts.",
                 "User.Read",
                 "Directory.",
                 "Organization.",

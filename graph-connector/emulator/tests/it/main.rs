@@ -12,9 +12,11 @@
 )]
 
 mod batch;
+mod calendars;
 mod client;
 mod compose;
 mod conformance;
+mod contacts;
 mod content;
 mod delta;
 mod drives;

@@ -7,14 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::attachments::{Attachment, Mime, hash};
 use super::compare::{AttachmentPrint, Projection};
+use crate::exchange::access::{MARKER_ID, STATE_ID, UNFINISHED, property};
 use crate::json::Fields;
 
-/// Names our own copies: the item they were made from.
-pub(crate) const MARKER_ID: &str = "String {7b1e6c2e-3d0f-4a53-9c55-6f0b1d1f8e21} Name NakivoItem";
-/// Says whether a copy has all its attachments.
-pub(crate) const STATE_ID: &str = "String {7b1e6c2e-3d0f-4a53-9c55-6f0b1d1f8e21} Name NakivoState";
-/// Value of the state while it has not.
-pub(crate) const UNFINISHED: &str = "unfinished";
 /// A longer header block is not sent as a property.
 const MAX_HEADERS_BYTES: usize = 32 << 10;
 const MESSAGE_TYPE: &str = "#microsoft.graph.message";
@@ -206,10 +201,6 @@ pub(crate) fn print_of(attachment: &Attachment) -> AttachmentPrint {
             hash: hash(&attachment.bytes),
         }
     }
-}
-
-fn property(id: &str, value: &str) -> Value {
-    json!({ "id": id, "value": value })
 }
 
 /// The MAPI properties that make a delivered message of it (contract 4.4).

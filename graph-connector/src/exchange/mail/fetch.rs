@@ -11,7 +11,8 @@ use nakivo_core::connector::{Fetched, ItemHead, PartContent};
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::{Error, ErrorKind, Result};
 
-use super::{READ_PERMISSION, map, scope_of};
+use super::{READ_PERMISSION, map};
+use crate::exchange::scope_of;
 use crate::executor::{Answer, Backoff};
 use crate::fault::Fault;
 use crate::governor::Scope;

@@ -9,6 +9,7 @@ use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
 
 use super::READ_PERMISSION;
 use crate::batch;
+use crate::exchange::list::Listing;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -112,24 +113,11 @@ impl Folder {
 }
 
 impl FolderTree {
-    /// Path for people: display names joined by slashes.
-    pub(crate) fn path(&self, id: &str) -> String {
-        let by_id: HashMap<&str, &Folder> = self
-            .folders
-            .iter()
-            .map(|folder| (folder.id.as_str(), folder))
-            .collect();
-        let mut names = Vec::new();
-        let mut current = id;
-        while let Some(folder) = by_id.get(current) {
-            names.push(folder.name.as_str());
-            current = &folder.parent;
-            if names.len() > MAX_DEPTH {
-                break;
-            }
+    pub(crate) fn into_listing(self) -> Listing {
+        Listing {
+            heads: self.folders.iter().map(Folder::head).collect(),
+            failed: self.failed,
         }
-        names.reverse();
-        names.join("/")
     }
 }
 

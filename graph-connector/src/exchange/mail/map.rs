@@ -4,6 +4,7 @@ use bytes::Bytes;
 use nakivo_core::connector::{ItemHead, ItemRef};
 use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
 
+use crate::exchange::round::Element;
 use crate::json::Fields;
 
 /// Type of a message whose JSON names none.
@@ -12,17 +13,6 @@ const MESSAGE_TYPE: &str = "#microsoft.graph.message";
 const MAX_RECIPIENTS: usize = 100;
 /// Characters of one text property.
 const MAX_TEXT_CHARS: usize = 1000;
-
-/// One element of a delta page.
-#[derive(Debug)]
-pub(crate) enum Element {
-    /// A message. Without `raw` if the service sent only what changed: then the rest must be read.
-    Message(Box<ItemHead>),
-    /// The folder does not show it any more.
-    Removed(String),
-    /// No id: cannot be used.
-    Unusable,
-}
 
 /// Reads one element of the delta of folder `container`.
 pub(crate) fn element(raw: &str, container: &str) -> Element {
@@ -35,7 +25,7 @@ pub(crate) fn element(raw: &str, container: &str) -> Element {
     if fields.has("@removed") {
         return Element::Removed(id);
     }
-    Element::Message(Box::new(head(raw, &fields, id, container.to_owned())))
+    Element::Item(Box::new(head(raw, &fields, id, container.to_owned())))
 }
 
 /// Reads a message that was asked for by id; it is where it says it is.
@@ -128,7 +118,7 @@ fn is_whole(fields: &Fields<'_>) -> bool {
     .all(|key| fields.has(key))
 }
 
-fn short(text: String) -> String {
+pub(crate) fn short(text: String) -> String {
     if text.chars().count() <= MAX_TEXT_CHARS {
         text
     } else {
@@ -177,7 +167,7 @@ mod tests {
         let raw = r##"{"@odata.type":"#microsoft.graph.message","@odata.etag":"W/\"CQ\"","id":"AAM=","subject":"S",
             "isRead":"true","from":{"emailAddress":{"name":"A","address":"a@x.org"}},"toRecipients":[{"emailAddress":
             {"address":"b@x.org"}},{}],"receivedDateTime":"2024-01-31T10:00:00Z"}"##;
-        let Element::Message(head) = element(raw, "F") else {
+        let Element::Item(head) = element(raw, "F") else {
             panic!("no message")
         };
         assert_eq!(head.change_key.as_deref(), Some("W/\"CQ\""));

@@ -1,19 +1,15 @@
 //! Writes one message: post, attach, read back, compare, and only then remove what it replaces.
-//!
-//! Every copy carries a marker that names the item it was made from, so that a lost answer or a repeated call finds the
-//! copy instead of making a second one. A copy that still lacks attachments says so, and is removed when it is met again.
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
 use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
-use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{Error, ErrorKind};
 use reqwest::header::CONTENT_RANGE;
 use serde_json::json;
 
 use super::attachments::{self, Attachment, hash};
 use super::compare::{AttachmentPrint, Projection};
-use super::draft::{Draft, MARKER_ID, STATE_ID, UNFINISHED, attachment_body};
+use super::draft::{Draft, attachment_body};
+use crate::exchange::access::{Items, MAX_TRIES, marker, read_part};
+use crate::exchange::service::MailboxService;
 use crate::executor::{Backoff, Call, collect};
 use crate::fault::Fault;
 use crate::governor::Scope;
@@ -32,10 +28,6 @@ const SESSION_FROM_BYTES: usize = 3_000_000;
 const RANGE_BYTES: usize = 4_000_000;
 /// Attachments of at most this size in all are read back in one answer.
 const READ_BACK_BYTES: usize = 8 << 20;
-/// Tries of a step whose answer was lost.
-const MAX_TRIES: u32 = 4;
-/// Times a copy is looked for before a POST whose answer was lost is repeated.
-const LOOKS: u32 = 2;
 
 /// Differences that make a copy worthless; others are reported.
 const ESSENTIAL: [&str; 5] = ["subject", "body", "received time", "draft state", "attachments"];
@@ -45,24 +37,6 @@ pub(crate) struct Writing<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) scope: &'a Scope,
     pub(crate) user: &'a str,
-}
-
-/// A copy that an earlier call made.
-#[derive(Debug)]
-pub(crate) struct Copy {
-    pub(crate) id: String,
-    pub(crate) raw: String,
-    pub(crate) unfinished: bool,
-}
-
-/// Names the version of the item that a copy was made from.
-pub(crate) fn marker(record: &ItemRecord) -> String {
-    let key = format!(
-        "{}\0{}",
-        record.id,
-        record.change_key.as_deref().unwrap_or_default()
-    );
-    hash(key.as_bytes())[..40].to_owned()
 }
 
 /// The draft of `item`, read once.
@@ -121,94 +95,15 @@ fn links(list: &str) -> Vec<String> {
         .collect()
 }
 
-async fn read_part(content: &dyn ContentSource, name: &str, limit: usize) -> nakivo_core::Result<Bytes> {
-    let mut stream = content.open(name).await?;
-    let mut out = BytesMut::new();
-    while let Some(piece) = stream.next().await {
-        out.extend_from_slice(&piece?);
-        if out.len() > limit {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("part '{name}' is larger than the {limit} bytes that can be recovered through Graph"),
-            )
-            .with_hint("Export the message instead."));
-        }
-    }
-    Ok(out.freeze())
-}
-
 impl Writing<'_> {
-    /// The JSON of a message; none if it is not there.
-    pub(crate) async fn message(&self, id: &str) -> Result<Option<String>, Fault> {
-        let Ok(call) = self
-            .graph
-            .outlook(self.scope, Operation::Message, &[self.user, id], &[])
-        else {
-            return Ok(None);
-        };
-        match self.graph.executor.json(&call).await {
-            Ok(text) => Ok(Some(text)),
-            // An id of another mailbox is malformed or not found here.
-            Err(fault)
-                if fault.refused_as(|refusal| {
-                    refusal.item_gone() || matches!(refusal.status, 400 | 404) && refusal.envelope
-                }) =>
-            {
-                Ok(None)
-            }
-            Err(fault) => Err(fault),
+    /// The messages of this mailbox.
+    pub(crate) const fn items(&self) -> Items<'_> {
+        Items {
+            graph: self.graph,
+            scope: self.scope,
+            user: self.user,
+            service: MailboxService::Mail,
         }
-    }
-
-    /// Our own copies of an item in this folder.
-    pub(crate) async fn marked(&self, container: &str, marker: &str) -> Result<Vec<Copy>, Fault> {
-        let filter = format!(
-            "singleValueExtendedProperties/any(ep: ep/id eq '{MARKER_ID}' and ep/value eq '{marker}')"
-        );
-        let expand = format!("singleValueExtendedProperties($filter=id eq '{STATE_ID}')");
-        let query = [("$filter", filter.as_str()), ("$expand", expand.as_str())];
-        let call = self.graph.call(
-            self.scope,
-            Operation::FolderMessages,
-            &[self.user, container],
-            &query,
-        )?;
-        let found = pages::all(self.graph, self.scope, call, 1000).await?;
-        Ok(found
-            .into_iter()
-            .filter_map(|raw| {
-                let fields = Fields::parse(&raw)?;
-                let id = fields.text("id")?;
-                let unfinished = fields
-                    .list("singleValueExtendedProperties")
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|raw| Fields::parse(raw.get())?.text("value"))
-                    .any(|value| value == UNFINISHED);
-                Some(Copy { id, raw, unfinished })
-            })
-            .collect())
-    }
-
-    /// Messages of this folder with this `Message-ID`.
-    pub(crate) async fn by_message_id(
-        &self,
-        container: &str,
-        message_id: &str,
-    ) -> Result<Vec<(String, String)>, Fault> {
-        let filter = format!("internetMessageId eq '{}'", message_id.replace('\'', "''"));
-        let query = [("$filter", filter.as_str())];
-        let call = self.graph.call(
-            self.scope,
-            Operation::FolderMessages,
-            &[self.user, container],
-            &query,
-        )?;
-        let found = pages::all(self.graph, self.scope, call, 1000).await?;
-        Ok(found
-            .into_iter()
-            .filter_map(|raw| Some((Fields::parse(&raw)?.text("id")?, raw)))
-            .collect())
     }
 
     /// Compares what is there with what would be written.
@@ -321,11 +216,11 @@ impl Writing<'_> {
 
         let mut known = Vec::new();
         let mut done = None;
-        for copy in self.marked(container, &marker).await? {
+        for copy in self.items().marked(container, &marker).await? {
             if Some(copy.id.as_str()) == replaced {
                 known.push(copy.id);
             } else if copy.unfinished {
-                self.remove(&copy.id).await?;
+                self.items().remove(&copy.id).await?;
             } else if done.is_none() && self.differences(&draft, &copy.id, &copy.raw).await?.is_empty() {
                 done = Some(copy.id);
             } else {
@@ -340,7 +235,7 @@ impl Writing<'_> {
             && let Err(fault) = self.soft_delete(old, deleted_items).await
         {
             // As before: the old one is still in its place, so the new one goes.
-            self.remove_quietly(&id).await;
+            self.items().remove_quietly(&id).await;
             return Err(fault);
         }
         let mut not_carried = draft.not_carried;
@@ -369,13 +264,13 @@ impl Writing<'_> {
         match self.finish(draft, &id).await {
             Ok(minor) => Ok((id, minor)),
             Err(fault) => {
-                self.remove_quietly(&id).await;
+                self.items().remove_quietly(&id).await;
                 Err(fault)
             }
         }
     }
 
-    /// Posts the message. After a lost answer the copy is looked for before anything is repeated.
+    /// Posts the message.
     async fn post(
         &self,
         container: &str,
@@ -383,51 +278,18 @@ impl Writing<'_> {
         marker: &str,
         known: &[String],
     ) -> Result<String, Fault> {
-        let mut backoff = Backoff::new();
-        loop {
-            let ids = [self.user, container];
-            let call = self
-                .graph
-                .outlook(self.scope, Operation::CreateFolderMessage, &ids, &[])?
-                .json_body(&draft.body(marker));
-            let fault = match self.graph.executor.json(&call).await {
-                Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("id")) {
-                    Some(id) => return Ok(id),
-                    None => Fault::Protocol {
-                        code: "no_id",
-                        message: "the new message has no id".into(),
-                    },
-                },
-                Err(fault) => fault,
-            };
-            if fault.ambiguous() {
-                for _ in 0..LOOKS {
-                    let found = self.marked(container, marker).await?;
-                    if let Some(copy) = found.into_iter().find(|copy| !known.contains(&copy.id)) {
-                        return Ok(copy.id);
-                    }
-                    self.graph
-                        .executor
-                        .pause(&mut backoff, None)
-                        .await
-                        .map_err(Fault::Ready)?;
-                }
-                if backoff.tries() >= MAX_TRIES * LOOKS {
-                    return Err(fault);
-                }
-                continue;
-            }
+        let amend = |draft: &mut Draft, fault: &Fault| {
             let about =
                 |word: &str| fault.refused_as(|refusal| refusal.message.to_lowercase().contains(word));
-            let refused = fault.refused_as(|refusal| refusal.status == 400);
-            let changed = refused
+            fault.refused_as(|refusal| refusal.status == 400)
                 && (fault.refused_as(|refusal| refusal.is("ErrorInvalidRecipients"))
                     && draft.drop_bad_recipients()
-                    || about("internetmessageid") && draft.drop_message_id());
-            if !changed {
-                return Err(too_large(fault));
-            }
-        }
+                    || about("internetmessageid") && draft.drop_message_id())
+        };
+        self.items()
+            .post(container, draft, |draft| draft.body(marker), marker, known, amend)
+            .await
+            .map_err(too_large)
     }
 
     /// Adds the attachments, reads everything back and compares. Returns what differs without harm.
@@ -435,7 +297,7 @@ impl Writing<'_> {
         for (number, attachment) in draft.attachments.iter().enumerate() {
             self.attach(id, attachment, number).await.map_err(too_large)?;
         }
-        let raw = self.message(id).await?.ok_or(Fault::Protocol {
+        let raw = self.items().get(id).await?.ok_or(Fault::Protocol {
             code: "not_there",
             message: "the new message cannot be read back".into(),
         })?;
@@ -461,19 +323,9 @@ impl Writing<'_> {
             });
         }
         if !draft.attachments.is_empty() {
-            self.mark_finished(id).await?;
+            self.items().mark_finished(id).await?;
         }
         Ok(differences)
-    }
-
-    async fn mark_finished(&self, id: &str) -> Result<(), Fault> {
-        let body = json!({ "singleValueExtendedProperties": [{ "id": STATE_ID, "value": "finished" }] });
-        let call = self
-            .graph
-            .outlook(self.scope, Operation::UpdateMessage, &[self.user, id], &[])?
-            .json_body(&body)
-            .repeatable();
-        self.graph.executor.json(&call).await.map(|_| ())
     }
 
     async fn attach(&self, id: &str, attachment: &Attachment, present: usize) -> Result<(), Fault> {
@@ -591,7 +443,7 @@ impl Writing<'_> {
             if !fault.ambiguous() || backoff.tries() >= MAX_TRIES {
                 return Err(fault);
             }
-            let Some(raw) = self.message(id).await? else {
+            let Some(raw) = self.items().get(id).await? else {
                 return Ok(());
             };
             let parent = Fields::parse(&raw).and_then(|fields| fields.text("parentFolderId"));
@@ -603,25 +455,6 @@ impl Writing<'_> {
                 .pause(&mut backoff, None)
                 .await
                 .map_err(Fault::Ready)?;
-        }
-    }
-
-    /// Removes a copy of our own.
-    async fn remove(&self, id: &str) -> Result<(), Fault> {
-        let call = self
-            .graph
-            .outlook(self.scope, Operation::DeleteMessage, &[self.user, id], &[])?;
-        match self.graph.executor.json(&call).await {
-            Ok(_) => Ok(()),
-            Err(fault) if fault.refused_as(|refusal| refusal.status == 404) => Ok(()),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// What cannot be removed now says that it is unfinished, and goes when it is met again.
-    async fn remove_quietly(&self, id: &str) {
-        if let Err(fault) = self.remove(id).await {
-            tracing::warn!(error = %fault, "an incomplete copy could not be removed");
         }
     }
 }

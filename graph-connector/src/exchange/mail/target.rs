@@ -10,22 +10,22 @@ use nakivo_core::connector::{
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{Error, ErrorKind, Result};
-use serde_json::json;
 
+use super::WRITE_PERMISSION;
 use super::draft::Draft;
-use super::folders::WELL_KNOWN;
 use super::recover::{self, Writing};
-use super::{WRITE_PERMISSION, scope_of};
+use crate::exchange::access::marker;
+use crate::exchange::places::Places;
+use crate::exchange::scope_of;
+use crate::exchange::service::MailboxService;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::Fields;
-use crate::pages;
 use crate::request::Operation;
 
 /// Deepest folder chain that is walked.
 const MAX_DEPTH: usize = 300;
-const FOLDER_PAGE: &str = "250";
 
 /// Where a folder of the target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +42,7 @@ enum Place {
 #[derive(Debug)]
 pub(crate) struct MailTarget {
     graph: Arc<Graph>,
-    /// Folders that were resolved, by user and path.
-    containers: Mutex<HashMap<(String, Vec<String>), String>>,
-    /// Well-known folders, by user and name.
-    known: Mutex<HashMap<(String, String), String>>,
+    folders: Places,
     places: Mutex<HashMap<(String, String), Place>>,
 }
 
@@ -56,159 +53,15 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl MailTarget {
     pub(crate) fn new(graph: Arc<Graph>) -> Self {
         Self {
+            folders: Places::new(Arc::clone(&graph), MailboxService::Mail),
             graph,
-            containers: Mutex::default(),
-            known: Mutex::default(),
             places: Mutex::default(),
         }
     }
 
-    fn well_known_name(folder: &ItemRecord) -> Option<&'static str> {
-        let name = folder.properties.get("well_known_name")?.as_text()?;
-        let name = WELL_KNOWN.iter().copied().find(|known| *known == name)?;
-        // A mail program sends what it finds in the outbox: what was there is recovered to where nothing is sent.
-        Some(if name == "outbox" { "drafts" } else { name })
-    }
-
-    pub(crate) async fn well_known(
-        &self,
-        scope: &Scope,
-        user: &str,
-        name: &str,
-    ) -> Result<Option<String>, Fault> {
-        let key = (user.to_owned(), name.to_owned());
-        if let Some(id) = lock(&self.known).get(&key) {
-            return Ok(Some(id.clone()));
-        }
-        let call = self.graph.outlook(
-            scope,
-            Operation::MailFolder,
-            &[user, name],
-            &[("$select", "id,parentFolderId")],
-        )?;
-        match self.graph.executor.json(&call).await {
-            Ok(text) => {
-                let id = Fields::parse(&text).and_then(|fields| fields.text("id"));
-                if let Some(id) = &id {
-                    lock(&self.known).insert(key, id.clone());
-                }
-                Ok(id)
-            }
-            Err(fault) if fault.refused_as(|refusal| refusal.item_gone()) => Ok(None),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// The folder that `path` leads to; none if it does not exist and is not to be made.
-    async fn resolve(
-        &self,
-        scope: &Scope,
-        user: &str,
-        path: &[ItemRecord],
-        create: bool,
-    ) -> Result<Option<String>, Fault> {
-        let steps: Vec<String> = path
-            .iter()
-            .map(|folder| match Self::well_known_name(folder) {
-                Some(name) => format!("\0{name}"),
-                None => folder.name.to_lowercase(),
-            })
-            .collect();
-        let mut current: Option<String> = None;
-        for (depth, folder) in path.iter().enumerate() {
-            let key = (user.to_owned(), steps[..=depth].to_vec());
-            let cached = lock(&self.containers).get(&key).cloned();
-            let id = match cached {
-                Some(id) => id,
-                None => match self.step(scope, user, current.as_deref(), folder, create).await? {
-                    Some(id) => id,
-                    None => return Ok(None),
-                },
-            };
-            lock(&self.containers).insert(key, id.clone());
-            current = Some(id);
-        }
-        match current {
-            Some(id) => Ok(Some(id)),
-            None => self.well_known(scope, user, "msgfolderroot").await,
-        }
-    }
-
-    async fn step(
-        &self,
-        scope: &Scope,
-        user: &str,
-        parent: Option<&str>,
-        folder: &ItemRecord,
-        create: bool,
-    ) -> Result<Option<String>, Fault> {
-        if let Some(name) = Self::well_known_name(folder)
-            && let Some(id) = self.well_known(scope, user, name).await?
-        {
-            return Ok(Some(id));
-        }
-        if let Some(id) = self.child(scope, user, parent, &folder.name).await? {
-            return Ok(Some(id));
-        }
-        if !create {
-            return Ok(None);
-        }
-        let hidden = folder
-            .properties
-            .get("hidden")
-            .and_then(|value| value.as_bool())
-            .unwrap_or(false);
-        let call = match parent {
-            Some(parent) => self
-                .graph
-                .outlook(scope, Operation::CreateChildFolder, &[user, parent], &[])?,
-            None => self
-                .graph
-                .outlook(scope, Operation::CreateMailFolder, &[user], &[])?,
-        };
-        // Hidden or not can be set only now (contract 4.1).
-        let call = call.json_body(&json!({ "displayName": folder.name, "isHidden": hidden }));
-        match self.graph.executor.json(&call).await {
-            Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("id")) {
-                Some(id) => Ok(Some(id)),
-                None => self.child(scope, user, parent, &folder.name).await,
-            },
-            // Made by somebody else meanwhile, or by us although the answer was lost.
-            Err(fault)
-                if fault.ambiguous()
-                    || fault
-                        .refused_as(|refusal| refusal.status == 409 || refusal.is("ErrorFolderExists")) =>
-            {
-                match self.child(scope, user, parent, &folder.name).await? {
-                    Some(id) => Ok(Some(id)),
-                    None => Err(fault),
-                }
-            }
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// The child folder of this name; names are unique below a parent, case aside.
-    async fn child(
-        &self,
-        scope: &Scope,
-        user: &str,
-        parent: Option<&str>,
-        name: &str,
-    ) -> Result<Option<String>, Fault> {
-        let query = [("includeHiddenFolders", "true"), ("$top", FOLDER_PAGE)];
-        let call = match parent {
-            Some(parent) => self
-                .graph
-                .call(scope, Operation::ChildFolders, &[user, parent], &query)?,
-            None => self.graph.call(scope, Operation::MailFolders, &[user], &query)?,
-        };
-        let wanted = name.trim().to_lowercase();
-        let found = pages::all(&self.graph, scope, call, 100_000).await?;
-        Ok(found
-            .iter()
-            .filter_map(|raw| super::folders::Folder::parse(raw, ""))
-            .find_map(|folder| (folder.name.trim().to_lowercase() == wanted).then_some(folder.id)))
+    /// The id of a well-known folder.
+    async fn well_known(&self, scope: &Scope, user: &str, name: &str) -> Result<Option<String>, Fault> {
+        self.folders.well_known(scope, user, name).await
     }
 
     /// Where a folder is, by walking up to the root.
@@ -264,11 +117,11 @@ impl MailTarget {
             scope: &scope,
             user,
         };
-        let container = self.resolve(&scope, user, &item.path, false).await?;
+        let container = self.folders.resolve(&scope, user, &item.path, false).await?;
         let mut draft: Option<Draft> = None;
 
         // The item itself, if it still lives in this mailbox: immutable ids survive every move within it.
-        if let Some(raw) = writing.message(&item.record.id).await? {
+        if let Some(raw) = writing.items().get(&item.record.id).await? {
             let fields = Fields::parse(&raw);
             let text = |key: &str| fields.as_ref().and_then(|fields| fields.text(key));
             let parent = text("parentFolderId").unwrap_or_default();
@@ -295,7 +148,7 @@ impl MailTarget {
 
         // A copy that an earlier recovery made, or the same message by its own id.
         let mut first_difference = None;
-        let mut candidates = writing.marked(&container, &recover::marker(&item.record)).await?;
+        let mut candidates = writing.items().marked(&container, &marker(&item.record)).await?;
         let unfinished: Vec<String> = candidates
             .iter()
             .filter(|copy| copy.unfinished)
@@ -307,7 +160,10 @@ impl MailTarget {
         if raws.is_empty()
             && let Some(message_id) = draft.internet_message_id()
         {
-            raws = writing.by_message_id(&container, message_id).await?;
+            raws = writing
+                .items()
+                .with_text(&container, "internetMessageId", message_id)
+                .await?;
             // Half a copy of our own is nothing that is there: recovery removes it.
             raws.retain(|(id, _)| !unfinished.contains(id));
         }
@@ -343,6 +199,7 @@ impl RecoveryTarget for MailTarget {
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
         let scope = scope_of(target);
         let found = self
+            .folders
             .resolve(&scope, &target.native_id, path, true)
             .await
             .map_err(failed("making sure that the folder exists"))?;
@@ -382,8 +239,7 @@ impl RecoveryTarget for MailTarget {
         if let Err(fault) = &result
             && fault.refused_as(|refusal| refusal.status == 404)
         {
-            // A folder that was resolved before may be gone by now: resolve anew next time.
-            lock(&self.containers).retain(|_, id| id != container);
+            self.folders.forget(container);
         }
         result.map_err(failed("recovering a message"))
     }

@@ -1,8 +1,9 @@
-//! The delta round of one folder, a page at a time.
+//! The delta round of one container, a page at a time.
 
-use nakivo_core::connector::{Change, ItemRef};
+use nakivo_core::connector::{Change, ItemHead, ItemRef};
 
-use super::map::{self, Element};
+use super::service::MailboxService;
+use super::{calendar, contacts, mail};
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -12,12 +13,64 @@ use crate::request::Operation;
 /// How often one round may begin anew because the service forgot its state.
 const MAX_RESETS: u32 = 3;
 
+/// One element of a page.
+#[derive(Debug)]
+pub(crate) enum Element {
+    /// An item. Without `raw` if the service sent only what changed: then the rest must be read.
+    Item(Box<ItemHead>),
+    /// The container does not show it any more.
+    Removed(String),
+    /// No id: cannot be used.
+    Unusable,
+}
+
+/// How the containers of a service are read.
+struct Feed {
+    delta: Operation,
+    container: Operation,
+    query: &'static [(&'static str, &'static str)],
+    /// The pages are a list, and no delta link comes after them: each round is full.
+    list: bool,
+    /// Reads an element of a page of the container of this id.
+    element: fn(&str, &str) -> Element,
+}
+
+const fn feed(service: MailboxService) -> Feed {
+    match service {
+        MailboxService::Mail => Feed {
+            delta: Operation::FolderMessagesDelta,
+            container: Operation::MailFolder,
+            query: &[],
+            list: false,
+            element: mail::map::element,
+        },
+        MailboxService::Contacts => Feed {
+            delta: Operation::ContactsDelta,
+            container: Operation::ContactFolder,
+            query: &[],
+            list: false,
+            element: contacts::map::element,
+        },
+        MailboxService::Calendar => Feed {
+            delta: Operation::CalendarEvents,
+            container: Operation::Calendar,
+            query: &[("$select", calendar::map::LISTED)],
+            list: true,
+            element: calendar::map::element,
+        },
+    }
+}
+
 /// Where a round is.
 #[derive(Debug)]
 pub(crate) struct Round<'a> {
     graph: &'a Graph,
     scope: Scope,
     user: &'a str,
+    service: MailboxService,
+    /// Its id as items name it.
+    container: &'a str,
+    /// Its id in Exchange.
     folder: &'a str,
     reader: PageReader,
     /// Next or delta link; none asks for everything.
@@ -31,25 +84,28 @@ pub(crate) struct Round<'a> {
 pub(crate) enum Step {
     /// More follows.
     Changes(Vec<Change>),
-    /// The last changes, and where the next round starts.
-    Ended(Vec<Change>, String),
+    /// The last changes, and where the next round starts; none: at the beginning.
+    Ended(Vec<Change>, Option<String>),
     /// The folder was deleted since it was listed.
     FolderGone,
 }
 
 impl<'a> Round<'a> {
-    /// A round of `folder`, from `link` if there is one.
+    /// A round of `container`, from `link` if there is one.
     pub(crate) fn new(
         graph: &'a Graph,
         scope: &Scope,
         user: &'a str,
-        folder: &'a str,
+        container: &'a str,
         link: Option<String>,
     ) -> Self {
+        let (service, folder) = MailboxService::of(container);
         Self {
             graph,
             scope: scope.clone(),
             user,
+            service,
+            container,
             folder,
             reader: PageReader::new(scope),
             link,
@@ -65,12 +121,18 @@ impl<'a> Round<'a> {
             if !self.begun {
                 self.begun = true;
                 changes.push(Change::RoundStarted {
-                    container: self.folder.to_owned(),
+                    container: self.container.to_owned(),
                     full: self.link.is_none(),
                 });
             }
             match self.page().await {
-                Ok(page) => return self.take(page, changes),
+                Ok(page) => {
+                    let mut step = self.take(page, changes)?;
+                    if let Step::Changes(changes) | Step::Ended(changes, _) = &mut step {
+                        self.complete(changes).await?;
+                    }
+                    return Ok(step);
+                }
                 Err(fault) if fault.refused_as(|refusal| refusal.resync()) && self.resets < MAX_RESETS => {
                     tracing::info!(
                         folder = self.folder,
@@ -94,6 +156,19 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Adds to the heads what the pages do not tell.
+    async fn complete(&self, changes: &mut [Change]) -> Result<(), Fault> {
+        match self.service {
+            MailboxService::Mail => Ok(()),
+            MailboxService::Contacts => {
+                contacts::photo::mark(self.graph, &self.scope, self.user, changes).await
+            }
+            MailboxService::Calendar => {
+                calendar::series::mark(self.graph, &self.scope, self.user, changes).await
+            }
+        }
+    }
+
     fn restart(&mut self) {
         self.resets += 1;
         self.link = None;
@@ -106,9 +181,12 @@ impl<'a> Round<'a> {
             Some(link) => self.reader.follow(self.graph, &link).await,
             None => {
                 let ids = [self.user, self.folder];
-                let first = self
-                    .graph
-                    .call(&self.scope, Operation::FolderMessagesDelta, &ids, &[])?;
+                let first = self.graph.call(
+                    &self.scope,
+                    feed(self.service).delta,
+                    &ids,
+                    feed(self.service).query,
+                )?;
                 self.reader.first(self.graph, first).await
             }
         }
@@ -116,11 +194,11 @@ impl<'a> Round<'a> {
 
     fn take(&mut self, page: Page, mut changes: Vec<Change>) -> Result<Step, Fault> {
         for raw in page.elements() {
-            match map::element(raw, self.folder) {
-                Element::Message(head) => changes.push(Change::Item(*head)),
+            match (feed(self.service).element)(raw, self.container) {
+                Element::Item(head) => changes.push(Change::Item(*head)),
                 Element::Removed(id) => {
                     changes.push(Change::Vanished(ItemRef {
-                        container: self.folder.to_owned(),
+                        container: self.container.to_owned(),
                         id,
                     }));
                 }
@@ -144,9 +222,15 @@ impl<'a> Round<'a> {
                     self.graph.follow(&self.scope, &delta)?;
                 }
                 changes.push(Change::RoundEnded {
-                    container: self.folder.to_owned(),
+                    container: self.container.to_owned(),
                 });
-                Ok(Step::Ended(changes, delta))
+                Ok(Step::Ended(changes, Some(delta)))
+            }
+            (None, None) if feed(self.service).list => {
+                changes.push(Change::RoundEnded {
+                    container: self.container.to_owned(),
+                });
+                Ok(Step::Ended(changes, None))
             }
             (None, None) => Err(Fault::Protocol {
                 code: "round_without_end",
@@ -157,9 +241,12 @@ impl<'a> Round<'a> {
 
     async fn folder_exists(&self) -> Result<bool, Fault> {
         let ids = [self.user, self.folder];
-        let call = self
-            .graph
-            .call(&self.scope, Operation::MailFolder, &ids, &[("$select", "id")])?;
+        let call = self.graph.call(
+            &self.scope,
+            feed(self.service).container,
+            &ids,
+            &[("$select", "id")],
+        )?;
         match self.graph.executor.json(&call).await {
             Ok(_) => Ok(true),
             Err(fault) if fault.refused_as(|refusal| refusal.item_gone()) => Ok(false),

@@ -1,11 +1,12 @@
-//! Where messages are that their folders no longer show.
+//! Where items are that their containers no longer show.
 
 use std::collections::HashMap;
 
-use nakivo_core::connector::{ItemRef, Presence};
+use nakivo_core::connector::{ItemHead, ItemRef, Presence};
 use nakivo_core::{Error, ErrorKind, Result};
 
-use super::{READ_PERMISSION, map};
+use super::service::MailboxService;
+use super::{calendar, contacts, mail};
 use crate::batch;
 use crate::fault::Fault;
 use crate::governor::Scope;
@@ -18,6 +19,34 @@ pub(crate) const CHUNK: usize = 200;
 /// Deepest folder chain that is walked.
 const MAX_DEPTH: usize = 300;
 
+/// How an item of a service is asked for by its id.
+struct Way {
+    operation: Operation,
+    query: &'static [(&'static str, &'static str)],
+    read: fn(&str) -> Option<ItemHead>,
+}
+
+const fn way(service: MailboxService) -> Way {
+    match service {
+        MailboxService::Mail => Way {
+            operation: Operation::Message,
+            query: &[],
+            read: mail::map::message,
+        },
+        MailboxService::Contacts => Way {
+            operation: Operation::Contact,
+            query: &[],
+            read: contacts::map::contact,
+        },
+        MailboxService::Calendar => Way {
+            operation: Operation::Event,
+            // An event does not say by itself in which calendar it is.
+            query: &[("$expand", "calendar($select=id)")],
+            read: calendar::map::event,
+        },
+    }
+}
+
 /// Looks up items by id, twenty to a request.
 ///
 /// # Errors
@@ -28,12 +57,14 @@ pub(crate) async fn look_up(
     user: &str,
     items: &[ItemRef],
 ) -> Result<Vec<Presence>> {
-    let what = "looking up messages";
+    let what = "looking up items";
     let mut targets = Vec::new();
     let mut addressable = Vec::new();
     let mut answers: Vec<Presence> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        match graph.requests.target(Operation::Message, &[user, &item.id], &[]) {
+        let operation = way(MailboxService::of(&item.container).0).operation;
+        let query = way(MailboxService::of(&item.container).0).query;
+        match graph.requests.target(operation, &[user, &item.id], query) {
             Ok(target) => {
                 targets.push(target);
                 addressable.push(index);
@@ -47,15 +78,17 @@ pub(crate) async fn look_up(
     }
     let results = batch::get_all(graph, scope, &targets)
         .await
-        .map_err(|fault| fault.into_error(what, Some(READ_PERMISSION)))?;
+        .map_err(|fault| fault.into_error(what, None))?;
     for (index, result) in addressable.into_iter().zip(results) {
+        let service = MailboxService::of(&items[index].container).0;
         answers[index] = match result {
-            Ok(body) => presence(&body, &items[index]),
+            Ok(body) => presence(&body, &items[index], service),
             Err(fault) if is_gone(&fault) => Presence::Gone,
-            Err(fault) => Presence::Unknown(fault.into_error(what, Some(READ_PERMISSION))),
+            Err(fault) => Presence::Unknown(fault.into_error(what, Some(service.read_permission()))),
         };
     }
-    // Deleted for good means moved to the recoverable items, which lie outside the folder tree that is protected.
+    // Deleted for good means moved to the recoverable items, which lie outside the folder tree that is protected; deleted
+    // contacts lie in a mail folder.
     let mut outside = HashMap::new();
     for (item, answer) in items.iter().zip(&mut answers) {
         let Presence::Present(head) = answer else { continue };
@@ -68,7 +101,7 @@ pub(crate) async fn look_up(
             None => match is_outside(graph, scope, user, &folder).await {
                 Ok(found) => *outside.entry(folder).or_insert(found),
                 Err(fault) => {
-                    *answer = Presence::Unknown(fault.into_error(what, Some(READ_PERMISSION)));
+                    *answer = Presence::Unknown(fault.into_error(what, None));
                     continue;
                 }
             },
@@ -77,11 +110,42 @@ pub(crate) async fn look_up(
             *answer = Presence::Gone;
         }
     }
+    let unanswered = |fault: Fault| fault.into_error(what, None);
+    contacts::photo::mark_present(graph, scope, user, &mut answers)
+        .await
+        .map_err(unanswered)?;
+    calendar::series::mark_present(graph, scope, user, &mut answers)
+        .await
+        .map_err(unanswered)?;
     Ok(answers)
 }
 
+/// Whether a container is not among those that its service protects.
+async fn is_outside(graph: &Graph, scope: &Scope, user: &str, container: &str) -> Result<bool, Fault> {
+    match MailboxService::of(container) {
+        (MailboxService::Mail, folder) => is_outside_mail(graph, scope, user, folder).await,
+        // Events of calendars that others share are not asked about; every other calendar is protected.
+        (MailboxService::Calendar, _) => Ok(false),
+        (MailboxService::Contacts, folder) => {
+            let query = [("$select", "id")];
+            let call = graph.outlook(scope, Operation::ContactFolder, &[user, folder], &query)?;
+            match graph.executor.json(&call).await {
+                Ok(_) => Ok(false),
+                // The id of a mail folder is none of a contact folder, or not a well-formed one.
+                Err(fault)
+                    if is_gone(&fault)
+                        || fault.refused_as(|refusal| refusal.status == 400 && refusal.envelope) =>
+                {
+                    Ok(true)
+                }
+                Err(fault) => Err(fault),
+            }
+        }
+    }
+}
+
 /// Whether the chain of parents of `folder` ends anywhere but at the root of the folder tree.
-async fn is_outside(graph: &Graph, scope: &Scope, user: &str, folder: &str) -> Result<bool, Fault> {
+async fn is_outside_mail(graph: &Graph, scope: &Scope, user: &str, folder: &str) -> Result<bool, Fault> {
     let Some((root, _)) = folder_and_parent(graph, scope, user, "msgfolderroot").await? else {
         return Ok(true);
     };
@@ -114,15 +178,15 @@ async fn folder_and_parent(
     }
 }
 
-fn presence(body: &str, item: &ItemRef) -> Presence {
-    match map::message(body) {
+fn presence(body: &str, item: &ItemRef, service: MailboxService) -> Presence {
+    match (way(service).read)(body) {
         // The id in the answer is the same one: both are immutable ids. Anything else would be another item.
         Some(head) if head.item.id == item.id && !head.item.container.is_empty() => {
             Presence::Present(Box::new(head))
         }
         _ => Presence::Unknown(Error::new(
             ErrorKind::Protocol,
-            "looking up messages: the answer is not the message that was asked for (wrong_item)",
+            "looking up items: the answer is not the item that was asked for (wrong_item)",
         )),
     }
 }

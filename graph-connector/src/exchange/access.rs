@@ -1,0 +1,302 @@
+//! Items of a mailbox by id and by marker, made without doubles and removed, the same way for every service.
+//!
+//! Every copy carries a marker that names the item it was made from, so that a lost answer or a repeated call finds the
+//! copy instead of making a second one. A copy that still lacks something says so, and is removed when it is met again.
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use nakivo_core::connector::ContentSource;
+use nakivo_core::format::record::ItemRecord;
+use nakivo_core::{Error, ErrorKind};
+use serde_json::{Value, json};
+
+use super::mail::attachments::hash;
+use super::service::MailboxService;
+use crate::executor::{Backoff, Call, collect};
+use crate::fault::Fault;
+use crate::governor::Scope;
+use crate::graph::Graph;
+use crate::http::HttpError;
+use crate::json::Fields;
+use crate::pages;
+use crate::request::Operation;
+
+/// Names our own copies: the item they were made from.
+pub(crate) const MARKER_ID: &str = "String {7b1e6c2e-3d0f-4a53-9c55-6f0b1d1f8e21} Name NakivoItem";
+/// Says whether a copy has all that belongs to it.
+pub(crate) const STATE_ID: &str = "String {7b1e6c2e-3d0f-4a53-9c55-6f0b1d1f8e21} Name NakivoState";
+/// Value of the state while it has not.
+pub(crate) const UNFINISHED: &str = "unfinished";
+/// Tries of a step whose answer was lost.
+pub(crate) const MAX_TRIES: u32 = 4;
+/// Times a copy is looked for before a POST whose answer was lost is repeated.
+const LOOKS: u32 = 2;
+
+/// The operations of a service.
+struct Operations {
+    get: Operation,
+    /// The items of a container, by a filter.
+    list: Operation,
+    create: Operation,
+    update: Operation,
+    delete: Operation,
+}
+
+const fn operations(service: MailboxService) -> Operations {
+    match service {
+        MailboxService::Mail => Operations {
+            get: Operation::Message,
+            list: Operation::FolderMessages,
+            create: Operation::CreateFolderMessage,
+            update: Operation::UpdateMessage,
+            delete: Operation::DeleteMessage,
+        },
+        MailboxService::Contacts => Operations {
+            get: Operation::Contact,
+            list: Operation::FolderContacts,
+            create: Operation::CreateFolderContact,
+            update: Operation::UpdateContact,
+            delete: Operation::DeleteContact,
+        },
+        MailboxService::Calendar => Operations {
+            get: Operation::Event,
+            list: Operation::CalendarEvents,
+            create: Operation::CreateCalendarEvent,
+            update: Operation::UpdateEvent,
+            delete: Operation::DeleteEvent,
+        },
+    }
+}
+
+/// A copy that an earlier call made.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    pub(crate) id: String,
+    pub(crate) raw: String,
+    pub(crate) unfinished: bool,
+}
+
+/// Names the version of the item that a copy was made from.
+pub(crate) fn marker(record: &ItemRecord) -> String {
+    let key = format!(
+        "{}\0{}",
+        record.id,
+        record.change_key.as_deref().unwrap_or_default()
+    );
+    hash(key.as_bytes())[..40].to_owned()
+}
+
+/// An extended property as Graph takes it.
+pub(crate) fn property(id: &str, value: &str) -> Value {
+    json!({ "id": id, "value": value })
+}
+
+/// A whole stored part.
+///
+/// # Errors
+/// Those of reading it; `InvalidInput` if it is larger than `limit`.
+pub(crate) async fn read_part(
+    content: &dyn ContentSource,
+    name: &str,
+    limit: usize,
+) -> nakivo_core::Result<Bytes> {
+    let mut stream = content.open(name).await?;
+    let mut out = BytesMut::new();
+    while let Some(piece) = stream.next().await {
+        out.extend_from_slice(&piece?);
+        if out.len() > limit {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("part '{name}' is larger than the {limit} bytes that can be recovered through Graph"),
+            )
+            .with_hint("Export the item instead."));
+        }
+    }
+    Ok(out.freeze())
+}
+
+/// A small body, read again once if it breaks off; none if there is nothing.
+pub(crate) async fn whole_bytes(graph: &Graph, call: &Call, limit: u64) -> Result<Option<Bytes>, Fault> {
+    let mut again = true;
+    loop {
+        let fault = match graph.executor.stream(call).await {
+            Ok(answer) => {
+                let announced = answer.length();
+                match collect(answer.body, limit).await {
+                    Ok(bytes) if announced.is_none_or(|length| length == bytes.len() as u64) => {
+                        return Ok((!bytes.is_empty()).then_some(bytes));
+                    }
+                    Ok(_) => Fault::Transport {
+                        error: HttpError::Broken("the body broke off".to_owned()),
+                        ambiguous: true,
+                    },
+                    Err(fault) => fault,
+                }
+            }
+            Err(fault) => return Err(fault),
+        };
+        if !again || !fault.ambiguous() {
+            return Err(fault);
+        }
+        again = false;
+    }
+}
+
+/// Items of one service of one mailbox.
+#[derive(Clone, Copy)]
+pub(crate) struct Items<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) scope: &'a Scope,
+    pub(crate) user: &'a str,
+    pub(crate) service: MailboxService,
+}
+
+impl Items<'_> {
+    /// The JSON of an item; none if it is not there.
+    pub(crate) async fn get(&self, id: &str) -> Result<Option<String>, Fault> {
+        let operation = operations(self.service).get;
+        let Ok(call) = self.graph.outlook(self.scope, operation, &[self.user, id], &[]) else {
+            return Ok(None);
+        };
+        match self.graph.executor.json(&call).await {
+            Ok(text) => Ok(Some(text)),
+            // An id of another mailbox is malformed or not found here.
+            Err(fault)
+                if fault.refused_as(|refusal| {
+                    refusal.item_gone() || matches!(refusal.status, 400 | 404) && refusal.envelope
+                }) =>
+            {
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Our own copies of an item in this container.
+    pub(crate) async fn marked(&self, container: &str, marker: &str) -> Result<Vec<Copy>, Fault> {
+        let filter = format!(
+            "singleValueExtendedProperties/any(ep: ep/id eq '{MARKER_ID}' and ep/value eq '{marker}')"
+        );
+        let expand = format!("singleValueExtendedProperties($filter=id eq '{STATE_ID}')");
+        let query = [("$filter", filter.as_str()), ("$expand", expand.as_str())];
+        let found = self.list(container, &query).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|raw| {
+                let fields = Fields::parse(&raw)?;
+                let id = fields.text("id")?;
+                let unfinished = fields
+                    .list("singleValueExtendedProperties")
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|raw| Fields::parse(raw.get())?.text("value"))
+                    .any(|value| value == UNFINISHED);
+                Some(Copy { id, raw, unfinished })
+            })
+            .collect())
+    }
+
+    /// Ids and JSON of the items of this container of which `property` has this text.
+    pub(crate) async fn with_text(
+        &self,
+        container: &str,
+        property: &str,
+        text: &str,
+    ) -> Result<Vec<(String, String)>, Fault> {
+        let filter = format!("{property} eq '{}'", text.replace('\'', "''"));
+        let found = self.list(container, &[("$filter", filter.as_str())]).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|raw| Some((Fields::parse(&raw)?.text("id")?, raw)))
+            .collect())
+    }
+
+    async fn list(&self, container: &str, query: &[(&str, &str)]) -> Result<Vec<String>, Fault> {
+        let operation = operations(self.service).list;
+        let call = self
+            .graph
+            .call(self.scope, operation, &[self.user, container], query)?;
+        pages::all(self.graph, self.scope, call, 1000).await
+    }
+
+    /// Posts what `body` makes. After a lost answer the copy is looked for before anything is repeated; after a refusal
+    /// `amend` may change what is sent.
+    pub(crate) async fn post<D>(
+        &self,
+        container: &str,
+        draft: &mut D,
+        body: impl Fn(&D) -> Value,
+        marker: &str,
+        known: &[String],
+        mut amend: impl FnMut(&mut D, &Fault) -> bool,
+    ) -> Result<String, Fault> {
+        let mut backoff = Backoff::new();
+        loop {
+            let operation = operations(self.service).create;
+            let call = self
+                .graph
+                .outlook(self.scope, operation, &[self.user, container], &[])?
+                .json_body(&body(draft));
+            let fault = match self.graph.executor.json(&call).await {
+                Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("id")) {
+                    Some(id) => return Ok(id),
+                    None => Fault::Protocol {
+                        code: "no_id",
+                        message: "the new item has no id".into(),
+                    },
+                },
+                Err(fault) => fault,
+            };
+            if fault.ambiguous() {
+                for _ in 0..LOOKS {
+                    let found = self.marked(container, marker).await?;
+                    if let Some(copy) = found.into_iter().find(|copy| !known.contains(&copy.id)) {
+                        return Ok(copy.id);
+                    }
+                    self.graph
+                        .executor
+                        .pause(&mut backoff, None)
+                        .await
+                        .map_err(Fault::Ready)?;
+                }
+                if backoff.tries() >= MAX_TRIES * LOOKS {
+                    return Err(fault);
+                }
+                continue;
+            }
+            if !amend(draft, &fault) {
+                return Err(fault);
+            }
+        }
+    }
+
+    /// A copy has all that belongs to it.
+    pub(crate) async fn mark_finished(&self, id: &str) -> Result<(), Fault> {
+        let body = json!({ "singleValueExtendedProperties": [property(STATE_ID, "finished")] });
+        let operation = operations(self.service).update;
+        let call = self
+            .graph
+            .outlook(self.scope, operation, &[self.user, id], &[])?
+            .json_body(&body)
+            .repeatable();
+        self.graph.executor.json(&call).await.map(|_| ())
+    }
+
+    /// Removes a copy of our own.
+    pub(crate) async fn remove(&self, id: &str) -> Result<(), Fault> {
+        let operation = operations(self.service).delete;
+        let call = self.graph.outlook(self.scope, operation, &[self.user, id], &[])?;
+        match self.graph.executor.json(&call).await {
+            Ok(_) => Ok(()),
+            Err(fault) if fault.refused_as(|refusal| refusal.status == 404) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// What cannot be removed now says that it is unfinished, and goes when it is met again.
+    pub(crate) async fn remove_quietly(&self, id: &str) {
+        if let Err(fault) = self.remove(id).await {
+            tracing::warn!(error = %fault, "an incomplete copy could not be removed");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Writes contacts back: post, photo, read back, compare, and only then remove what they replace.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use nakivo_core::connector::{
+    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
+};
+use nakivo_core::format::manifest::ObjectRecord;
+use nakivo_core::format::record::ItemRecord;
+use nakivo_core::{Error, ErrorKind, Result};
+
+use super::draft::Draft;
+use super::fetch::photo_bytes;
+use crate::exchange::access::{Items, marker, read_part};
+use crate::exchange::places::Places;
+use crate::exchange::scope_of;
+use crate::exchange::service::MailboxService;
+use crate::fault::Fault;
+use crate::governor::Scope;
+use crate::graph::Graph;
+use crate::json::Fields;
+use crate::request::Operation;
+
+/// Largest photo that is sent in one request. Exchange takes 4 MB.
+const MAX_PHOTO_BYTES: usize = 32 << 20;
+
+/// Writes contacts back.
+#[derive(Debug)]
+pub(crate) struct ContactTarget {
+    graph: Arc<Graph>,
+    folders: Places,
+}
+
+impl ContactTarget {
+    pub(crate) fn new(graph: Arc<Graph>) -> Self {
+        Self {
+            folders: Places::new(Arc::clone(&graph), MailboxService::Contacts),
+            graph,
+        }
+    }
+
+    fn items<'a>(&'a self, scope: &'a Scope, user: &'a str) -> Items<'a> {
+        Items {
+            graph: &self.graph,
+            scope,
+            user,
+            service: MailboxService::Contacts,
+        }
+    }
+
+    /// Compares what is there with what would be written.
+    async fn differences(
+        &self,
+        items: Items<'_>,
+        draft: &Draft,
+        id: &str,
+        raw: &str,
+    ) -> Result<Vec<String>, Fault> {
+        let photo = photo_bytes(items.graph, items.scope, items.user, id).await?;
+        draft.differences(raw, photo.as_ref()).ok_or(Fault::Protocol {
+            code: "wrong_item",
+            message: "the answer is not a contact".into(),
+        })
+    }
+
+    async fn compared(
+        &self,
+        items: Items<'_>,
+        draft: &Draft,
+        id: String,
+        raw: &str,
+    ) -> Result<Existing, Fault> {
+        let differences = self.differences(items, draft, &id, raw).await?;
+        Ok(if differences.is_empty() {
+            Existing::Identical { id }
+        } else {
+            Existing::Differs {
+                id,
+                difference: differences.join(", "),
+            }
+        })
+    }
+
+    async fn existing(
+        &self,
+        target: &ObjectRecord,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+    ) -> Result<Existing, Fault> {
+        let scope = scope_of(target);
+        let user = target.native_id.as_str();
+        let items = self.items(&scope, user);
+        let container = self.folders.resolve(&scope, user, &item.path, false).await?;
+        let draft = load(content).await.map_err(Fault::Ready)?;
+
+        // The contact itself, if it still lives in this mailbox: immutable ids survive every move within it.
+        if let Some(raw) = items.get(&item.record.id).await? {
+            let parent = Fields::parse(&raw).and_then(|fields| fields.text("parentFolderId"));
+            let parent = parent.unwrap_or_default();
+            let id = item.record.id.clone();
+            if Some(&parent) == container.as_ref() {
+                return self.compared(items, &draft, id, &raw).await;
+            }
+            // In Deleted Items it is nothing that is there.
+            let known = self.folders.well_known(&scope, user, &parent).await;
+            match known {
+                Ok(Some(_)) => {
+                    return Ok(Existing::Differs {
+                        id,
+                        difference: "folder: it is in another one now".to_owned(),
+                    });
+                }
+                Ok(None) => {}
+                Err(fault) if fault.refused_as(|refusal| refusal.status == 400 && refusal.envelope) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let Some(container) = container else {
+            return Ok(Existing::Absent);
+        };
+
+        // A copy that an earlier recovery made, or a contact of the same name.
+        let copies = items.marked(&container, &marker(&item.record)).await?;
+        let (unfinished, finished): (Vec<_>, Vec<_>) = copies.into_iter().partition(|copy| copy.unfinished);
+        let mut raws: Vec<(String, String)> = finished.into_iter().map(|copy| (copy.id, copy.raw)).collect();
+        if raws.is_empty()
+            && let Some(name) = draft.display_name()
+        {
+            raws = items.with_text(&container, "displayName", name).await?;
+            // Half a copy of our own is nothing that is there: recovery removes it.
+            raws.retain(|(id, _)| !unfinished.iter().any(|copy| copy.id == *id));
+        }
+        let mut first_difference = None;
+        for (id, raw) in raws {
+            match self.compared(items, &draft, id, &raw).await? {
+                differs @ Existing::Differs { .. } => {
+                    first_difference.get_or_insert(differs);
+                }
+                other => return Ok(other),
+            }
+        }
+        Ok(first_difference.unwrap_or(Existing::Absent))
+    }
+
+    async fn write(
+        &self,
+        items: Items<'_>,
+        container: &str,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+        action: RecoverAction,
+    ) -> Result<Recovered, Fault> {
+        let mut draft = load(content).await.map_err(Fault::Ready)?;
+        if action == RecoverAction::CreateRenamed {
+            let now = self.graph.executor.now();
+            draft.rename(&format!(" (recovered {})", now.format("%Y-%m-%d")));
+        }
+        let marker = marker(&item.record);
+        let replaced = match &action {
+            RecoverAction::Replace { existing } => Some(existing.as_str()),
+            _ => None,
+        };
+        let mut known = Vec::new();
+        let mut done = None;
+        for copy in items.marked(container, &marker).await? {
+            if Some(copy.id.as_str()) == replaced {
+                known.push(copy.id);
+            } else if copy.unfinished {
+                items.remove(&copy.id).await?;
+            } else if done.is_none()
+                && self
+                    .differences(items, &draft, &copy.id, &copy.raw)
+                    .await?
+                    .is_empty()
+            {
+                done = Some(copy.id);
+            } else {
+                known.push(copy.id);
+            }
+        }
+        let id = match done {
+            Some(id) => id,
+            None => self.create(items, container, &mut draft, &marker, &known).await?,
+        };
+        if let Some(old) = replaced
+            && let Err(fault) = items.remove(old).await
+        {
+            // As before: the old one is still in its place, so the new one goes.
+            items.remove_quietly(&id).await;
+            return Err(fault);
+        }
+        let names: Vec<&str> = item.path.iter().map(|folder| folder.name.as_str()).collect();
+        Ok(Recovered {
+            id,
+            location: names.join("/"),
+            not_carried: draft.not_carried,
+        })
+    }
+
+    /// Makes a copy and reads it back; what is not equal is removed again.
+    async fn create(
+        &self,
+        items: Items<'_>,
+        container: &str,
+        draft: &mut Draft,
+        marker: &str,
+        known: &[String],
+    ) -> Result<String, Fault> {
+        let id = items
+            .post(
+                container,
+                draft,
+                |draft| draft.body(marker),
+                marker,
+                known,
+                |_, _| false,
+            )
+            .await?;
+        match self.finish(items, draft, &id).await {
+            Ok(()) => Ok(id),
+            Err(fault) => {
+                items.remove_quietly(&id).await;
+                Err(fault)
+            }
+        }
+    }
+
+    async fn finish(&self, items: Items<'_>, draft: &Draft, id: &str) -> Result<(), Fault> {
+        if let Some(photo) = &draft.photo {
+            let ids = [items.user, id];
+            let mut call = self
+                .graph
+                .outlook(items.scope, Operation::PutContactPhoto, &ids, &[])?
+                .bytes()
+                .repeatable();
+            call.body = Some(("image/jpeg", photo.clone()));
+            self.graph.executor.stream(&call).await?;
+        }
+        let raw = items.get(id).await?.ok_or(Fault::Protocol {
+            code: "not_there",
+            message: "the new contact cannot be read back".into(),
+        })?;
+        let differences = self.differences(items, draft, id, &raw).await?;
+        if !differences.is_empty() {
+            return Err(Fault::Protocol {
+                code: "read_back_differs",
+                message: format!(
+                    "the new contact differs from the stored one: {}",
+                    differences.join(", ")
+                ),
+            });
+        }
+        if draft.photo.is_some() {
+            items.mark_finished(id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The stored contact.
+async fn load(content: &dyn ContentSource) -> Result<Draft> {
+    let json = read_part(content, "json", 64 << 20).await?;
+    let photo: Option<Bytes> = match read_part(content, "photo", MAX_PHOTO_BYTES).await {
+        Ok(photo) => Some(photo),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Draft::new(&String::from_utf8_lossy(&json), photo)
+}
+
+fn failed(what: &str) -> impl FnOnce(Fault) -> Error + '_ {
+    move |fault| fault.into_error(what, Some(MailboxService::Contacts.write_permission()))
+}
+
+#[async_trait]
+impl RecoveryTarget for ContactTarget {
+    async fn find_existing(
+        &self,
+        target: &ObjectRecord,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+    ) -> Result<Existing> {
+        self.existing(target, item, content)
+            .await
+            .map_err(failed("looking for the contact at the target"))
+    }
+
+    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
+        let scope = scope_of(target);
+        let found = self
+            .folders
+            .resolve(&scope, &target.native_id, path, true)
+            .await
+            .map_err(failed("making sure that the contact folder exists"))?;
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "the target mailbox has no contact folder"))
+    }
+
+    async fn recover(
+        &self,
+        target: &ObjectRecord,
+        container: &str,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+        action: RecoverAction,
+    ) -> Result<Recovered> {
+        let scope = scope_of(target);
+        let items = self.items(&scope, &target.native_id);
+        let result = self.write(items, container, item, content, action).await;
+        if let Err(fault) = &result
+            && fault.refused_as(|refusal| refusal.status == 404)
+        {
+            self.folders.forget(container);
+        }
+        result.map_err(failed("recovering a contact"))
+    }
+}
