@@ -437,6 +437,7 @@ impl Moment<'_> {
             Written::Flushed => Tear::Whole,
             Written::Unflushed => match tear(length) {
                 Tear::Cut(at) | Tear::Zeroes(at) | Tear::Stale(at) if at >= length => Tear::Whole,
+                torn if torn.leaves(&self.disk.files[file as usize], &self.disk.stale) => Tear::Whole,
                 torn => torn,
             },
         }
@@ -474,6 +475,19 @@ impl Moment<'_> {
 }
 
 impl Tear {
+    /// Whether it leaves these bytes as they are: what was lost is what lies there instead, such as a last byte that is zero.
+    fn leaves(self, bytes: &[u8], stale: &[u8]) -> bool {
+        let lost = |at: u32| usize::try_from(at).map_or(&[][..], |at| bytes.get(at..).unwrap_or_default());
+        match self {
+            Self::Whole => true,
+            Self::Cut(at) => lost(at).is_empty(),
+            Self::Zeroes(at) => lost(at).iter().all(|byte| *byte == 0),
+            Self::Stale(at) => stale
+                .get(bytes.len() - lost(at).len()..bytes.len())
+                .is_some_and(|there| there == lost(at)),
+        }
+    }
+
     fn class(self) -> Self {
         match self {
             Self::Whole => Self::Whole,
@@ -502,6 +516,28 @@ impl Disk {
                 torn.extend_from_slice(&self.stale[index(at)..bytes.len()]);
                 torn.into()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tear;
+
+    #[test]
+    fn what_is_torn_differs() {
+        let (bytes, stale) = ([1, 2, 0], [7, 2, 0, 9]);
+        for whole in [
+            Tear::Whole,
+            Tear::Cut(3),
+            Tear::Zeroes(2),
+            Tear::Stale(1),
+            Tear::Stale(3),
+        ] {
+            assert!(whole.leaves(&bytes, &stale), "{whole:?}");
+        }
+        for torn in [Tear::Cut(2), Tear::Zeroes(1), Tear::Zeroes(0), Tear::Stale(0)] {
+            assert!(!torn.leaves(&bytes, &stale), "{torn:?}");
         }
     }
 }
