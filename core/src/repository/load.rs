@@ -292,7 +292,7 @@ impl Shared {
                 Ok(opened) => {
                     let mut index = self.index_mut();
                     for pack in &opened.packs {
-                        index.add(pack).map_err(|_| too_large())?;
+                        index.add(pack)?;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -348,10 +348,7 @@ impl Shared {
             .buffered(PARALLEL_READS);
         while let Some((pack, result)) = reading.next().await {
             match result {
-                Ok(indexed) => self
-                    .index_mut()
-                    .add_unannounced(&indexed)
-                    .map_err(|_| too_large())?,
+                Ok(indexed) => self.index_mut().add_unannounced(&indexed)?,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.note(format!(
                         "{}: its directory cannot be read: {error}",
@@ -426,12 +423,4 @@ fn bridge(state: &RepositoryState, hash: CommitHash, record: &CommitRecord) -> R
     let mut bridged = RepositoryState::from_checkpoint(checkpoint).map_err(|error| misfit(&error))?;
     bridged.apply(hash, record).map_err(|error| misfit(&error))?;
     Ok(bridged)
-}
-
-/// The error for an index beyond what this implementation numbers.
-pub(crate) fn too_large() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        "the repository has more than 4 billion chunks, which this version cannot index",
-    )
 }

@@ -347,7 +347,7 @@ impl Reclaim<'_> {
         let usage = self
             .shared
             .index()
-            .usage(|at| marks.needed.contains(at), |_| false);
+            .usage(|_| true, |at| marks.needed.contains(at), |_| false)?;
         let (strays, chosen) = match &self.only {
             None => (self.strays().await?, self.choose(&usage)),
             Some(only) => (
@@ -359,10 +359,7 @@ impl Reclaim<'_> {
                     .collect(),
             ),
         };
-        let chosen: Vec<PackUsage> = chosen
-            .into_iter()
-            .filter(|pack| !self.is_lost(pack, &marks.needed))
-            .collect();
+        let chosen = self.without_lost(chosen, &marks.needed)?;
         self.report.stored_bytes = usage.iter().map(|pack| pack.size).sum();
         self.report.needed_bytes = usage.iter().map(|pack| pack.wanted_bytes).sum();
         self.report.stray_packs = strays.len() as u64;
@@ -441,15 +438,13 @@ impl Reclaim<'_> {
         for _ in 0..MAX_ROUNDS {
             self.reporter.check()?;
             // Again with what was marked last: a pack may go only if all that is needed of it was moved.
-            let usage = self
-                .shared
-                .index()
-                .usage(|at| marks.needed.contains(at), |at| moved.contains(at));
             let tombstones = view.state.tombstones();
-            let buried: Vec<PackUsage> = usage
-                .into_iter()
-                .filter(|pack| chosen(&pack.id) && pack.dispensable && !tombstones.contains_key(&pack.id))
-                .collect();
+            let mut buried = self.shared.index().usage(
+                |pack| chosen(pack) && !tombstones.contains_key(pack),
+                |at| marks.needed.contains(at),
+                |at| moved.contains(at),
+            )?;
+            buried.retain(|pack| pack.dispensable);
             let mut packs: BTreeSet<PackId> = buried.iter().map(|pack| pack.id).collect();
             packs.extend(
                 strays
@@ -504,9 +499,12 @@ impl Reclaim<'_> {
             points,
             needed,
         } = marks;
-        let mut need = |chunk: &ChunkRef| match self.shared.index().position(&chunk.id) {
-            Some(position) => needed.insert(position),
-            None => missing = Some(chunk.id),
+        let mut need = |chunk: &ChunkRef| {
+            match self.shared.index().position(&chunk.id)? {
+                Some(position) => needed.insert(position),
+                None => missing = Some(chunk.id),
+            }
+            Ok(())
         };
         for manifest in view.state.points().values() {
             if points.insert(manifest.id) {
@@ -527,18 +525,29 @@ impl Reclaim<'_> {
         }
     }
 
-    /// Whether something needed is known to be damaged in this pack and to be nowhere else.
-    fn is_lost(&self, pack: &PackUsage, needed: &Positions) -> bool {
+    /// Leaves out packs in which something needed is known to be damaged and is nowhere else.
+    fn without_lost(&self, packs: Vec<PackUsage>, needed: &Positions) -> Result<Vec<PackUsage>> {
+        let mut rest = Vec::new();
+        for pack in packs {
+            if !self.is_lost(&pack.id, needed)? {
+                rest.push(pack);
+            }
+        }
+        Ok(rest)
+    }
+
+    fn is_lost(&self, pack: &PackId, needed: &Positions) -> Result<bool> {
         let index = self.shared.index();
-        let Some((_, mut numbers)) = index.pack(&pack.id) else {
-            return true;
+        let Some(numbers) = index.blocks_of(pack) else {
+            return Ok(true);
         };
-        numbers.any(|number| {
-            index.is_block_damaged(number)
-                && index
-                    .chunk_positions(number)
-                    .any(|position| needed.contains(position))
-        })
+        for number in numbers.filter(|number| index.is_block_damaged(*number)) {
+            let mut positions = index.chunk_positions(number)?;
+            if positions.any(|position| needed.contains(position)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Packs to get rid of: also damaged ones of which all that is needed can be had.
@@ -576,11 +585,12 @@ impl Reclaim<'_> {
         writer: &Writer,
         moved: &mut Positions,
     ) -> Result<()> {
-        let Some((indexed, numbers)) = self.shared.index().pack(&pack) else {
+        let found = self.shared.index().pack(&pack)?;
+        let Some((indexed, numbers)) = found else {
             return Ok(());
         };
         for (number, entry) in numbers.zip(&indexed.blocks) {
-            let positions = self.shared.index().chunk_positions(number);
+            let positions = self.shared.index().chunk_positions(number)?;
             if !positions.clone().any(|position| needed.contains(position)) {
                 continue;
             }

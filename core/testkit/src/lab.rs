@@ -6,6 +6,7 @@ use nakivo_core::backup::{self, BackupOptions, BackupReport};
 use nakivo_core::connector::Connector;
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::repository::{CreateOptions, OpenOptions, Repository};
+use nakivo_core::scratch::Scratch;
 use nakivo_core::seams::{Computing, Environment};
 use nakivo_core::state::{MemoryState, StateStore};
 use nakivo_core::{Error, Result};
@@ -49,6 +50,7 @@ impl Lab {
             rng: Arc::new(SeededRng::new(seed)),
             state,
             computing: Computing::Threads,
+            scratch: Scratch::default(),
         };
         Self { store, clock, env }
     }

@@ -119,7 +119,8 @@ pub(super) async fn index(shared: &Arc<Shared>, preview: bool, report: &mut Heal
             let index = shared.index();
             let unannounced = index.unannounced();
             let wanted = unannounced.iter().filter(|pack| !removed.contains(*pack));
-            wanted.filter_map(|pack| Some(index.pack(pack)?.0)).collect()
+            let directories = wanted.filter_map(|pack| index.pack(pack).transpose());
+            directories.map(|found| Ok(found?.0)).collect::<Result<_>>()?
         };
         (report.replaced_segments, report.indexed_packs) = (damaged.len() as u64, packs.len() as u64);
         if preview || (damaged.is_empty() && packs.is_empty()) {
