@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use nakivo_repo_format::index::{IndexSegment, IndexedPack};
+use nakivo_repo_format::index::IndexedPack;
 use nakivo_repo_format::log::IndexRef;
 use nakivo_repo_format::pack::{
     BlockInput, BlockRole, FinishedPack, PackWriter, SealedBlock, seal_block, seal_blocks,
@@ -23,6 +23,7 @@ use object_store::PutPayload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::WriteStats;
+use super::segments::store_segment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::index::Index;
 use crate::repository::objects::format_error;
@@ -670,43 +671,6 @@ impl Packer {
         let found = self.own().pack(pack)?;
         Ok(found.map(|(directory, _)| directory))
     }
-}
-
-/// Stores an index segment that lists these packs, and looks whether the store kept it.
-pub(crate) async fn store_segment(shared: &Arc<Shared>, packs: Vec<IndexedPack>) -> Result<IndexRef> {
-    let segment = IndexSegment { packs };
-    let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
-    let chunks = segment.chunks();
-    let sealer = Arc::clone(shared);
-    let (epoch, (id, bytes)) = shared
-        .env
-        .computing
-        .run(move || {
-            let keys = sealer.keys();
-            let mut codec = sealer
-                .codecs
-                .fresh()
-                .map_err(|error| format_error("zstd", error))?;
-            segment
-                .seal(&keys, &mut codec)
-                .map(|sealed| (keys.epoch(), sealed))
-                .map_err(|error| format_error("new index segment", error))
-        })
-        .await?;
-    let reference = IndexRef {
-        id,
-        size: bytes.len() as u64,
-        packs: count,
-        chunks,
-    };
-    let path = paths::index(&id);
-    shared
-        .objects
-        .create_named_by_content(&path, bytes.into())
-        .await?;
-    shared.objects.check_kept(&path, reference.size).await?;
-    shared.note_segment(id, epoch);
-    Ok(reference)
 }
 
 /// An empty pack but for a chunk of random bytes that nothing refers to: no two packs ever bear the same name, whatever is in
