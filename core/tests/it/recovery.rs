@@ -694,22 +694,13 @@ async fn a_damaged_item_is_listed_and_the_rest_comes_out() {
 
 /// An item that a source tells nothing of but what it must.
 pub(crate) fn bare_head(kind: ItemKind, container: &str, id: &str, name: &str) -> ItemHead {
+    let item = ItemRef {
+        container: container.to_owned(),
+        id: id.to_owned(),
+    };
     ItemHead {
-        kind,
-        item: ItemRef {
-            container: container.to_owned(),
-            id: id.to_owned(),
-        },
-        name: name.to_owned(),
         change_key: Some("1".to_owned()),
-        size: None,
-        created: None,
-        modified: None,
-        received: None,
-        sent: None,
-        item_type: None,
-        properties: PropertyBag::new(),
-        raw: None,
+        ..ItemHead::new(kind, item, name.to_owned())
     }
 }
 
