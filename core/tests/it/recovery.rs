@@ -24,7 +24,7 @@ use nakivo_core::connector::{
     Change, ChangesRequest, Connector, Cursor, Fetched, ItemHead, ItemRef, OnConflict, PartContent, Presence,
 };
 use nakivo_core::folder::FolderConnector;
-use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
+use nakivo_core::format::record::{ItemKind, Value};
 use nakivo_core::format::{Manifest, ObjectId, ObjectKind, ObjectRecord};
 use nakivo_core::object_store::ObjectStore;
 use nakivo_core::object_store::local::LocalFileSystem;

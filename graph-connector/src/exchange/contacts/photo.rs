@@ -58,3 +58,22 @@ pub(crate) fn plain_key(key: &str) -> &str {
 pub(crate) fn of(head: &ItemHead) -> Option<String> {
     head.properties.get(PROPERTY)?.as_text().map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::etag_of;
+
+    #[test]
+    fn only_a_dot_is_no_photo() {
+        let etag = |body: &str| etag_of(body);
+        assert_eq!(
+            etag(r#"{"@odata.mediaEtag":"W/1","width":96}"#).as_deref(),
+            Some("W/1")
+        );
+        assert_eq!(etag(r#"{"id":"96x96","width":96}"#).as_deref(), Some("96x96"));
+        assert_eq!(etag(r#"{"id":"1x1","width":1}"#), None);
+        for unreadable in ["", "<html>", "[]", r#"{"width":96}"#] {
+            assert_eq!(etag(unreadable).as_deref(), Some("?"), "{unreadable}");
+        }
+    }
+}
