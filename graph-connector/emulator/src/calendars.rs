@@ -11,7 +11,7 @@ use crate::builder::{Emulator, Error};
 use crate::ids;
 use crate::mail::mailbox::{Mailbox, Refused};
 use crate::outlook::event;
-use crate::outlook::store::{Attachment, Exception, Object, STANDARD, Store};
+use crate::outlook::store::{Attachment, Object, STANDARD, Store};
 use crate::world::User;
 
 /// What an event is, by its immutable id.
@@ -106,18 +106,7 @@ impl Calendars {
         self.change(|store| {
             let serial = store.find_item(id)?.serial;
             let version = store.version + 1;
-            store.edit(serial, |item| match day {
-                Some(day) => {
-                    let exception = item
-                        .series
-                        .exceptions
-                        .entry(day)
-                        .or_insert_with(Exception::default);
-                    exception.fields.extend(fields);
-                    exception.version = version;
-                }
-                None => item.fields.extend(fields),
-            })
+            store.edit(serial, |item| item.extend(day, fields, version))
         })
     }
 
@@ -131,13 +120,7 @@ impl Calendars {
             store.version += 1;
             let (serial, version) = (store.find_item(id)?.serial, store.version);
             store.edit_silently(serial, |item| {
-                let exception = item
-                    .series
-                    .exceptions
-                    .entry(day)
-                    .or_insert_with(Exception::default);
-                exception.fields.extend(fields);
-                exception.version = version;
+                item.extend(Some(day), fields, version);
             })
         })
     }

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
+use nakivo_core::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::mail::folders::WELL_KNOWN;
 use super::service::MailboxService;
-use super::{contacts, mail};
+use super::{contacts, mail, scope_of};
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -164,9 +166,42 @@ impl Places {
         }
     }
 
-    /// A container that was resolved before may be gone by now: it is resolved anew next time.
-    pub(crate) fn forget(&self, container: &str) {
-        lock(&self.resolved).retain(|_, id| id != container);
+    /// The container that `path` leads to in the mailbox `target`, made where it is missing.
+    pub(crate) async fn ensure(
+        &self,
+        target: &ObjectRecord,
+        path: &[ItemRecord],
+    ) -> nakivo_core::Result<String> {
+        let (_, container) = self.service.words();
+        let found = self
+            .resolve(&scope_of(target), &target.native_id, path, true)
+            .await
+            .map_err(|fault| {
+                let what = format!("making sure that the {container} exists");
+                fault.into_error(&what, Some(self.service.write_permission()))
+            })?;
+        found.ok_or_else(|| {
+            let text = format!("the target mailbox has no {container} at all");
+            Error::new(ErrorKind::NotFound, text)
+        })
+    }
+
+    /// What came of a recovery into `container`. One that was resolved before may be gone by now: then it is resolved anew
+    /// next time.
+    pub(crate) fn recovered<T>(&self, container: &str, result: Result<T, Fault>) -> nakivo_core::Result<T> {
+        result.map_err(|fault| {
+            if fault.refused_as(|refusal| refusal.status == 404) {
+                lock(&self.resolved).retain(|_, id| id != container);
+            }
+            let what = format!("recovering a {}", self.service.words().0);
+            fault.into_error(&what, Some(self.service.write_permission()))
+        })
+    }
+
+    /// What a fault of looking for an item means.
+    pub(crate) fn not_searched(&self, fault: Fault) -> Error {
+        let what = format!("looking for the {} at the target", self.service.words().0);
+        fault.into_error(&what, Some(self.service.write_permission()))
     }
 
     async fn step(

@@ -112,19 +112,7 @@ impl Address {
 
 /// Answers a call.
 pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
-    let write = !matches!(call.request.method.as_str(), "GET" | "HEAD");
-    let needed: &[&str] = if write {
-        &["Calendars.ReadWrite"]
-    } else {
-        &["Calendars.Read", "Calendars.ReadWrite"]
-    };
-    if !needed.iter().any(|role| call.has(role)) {
-        return Err(GraphError::new(
-            403,
-            "ErrorAccessDenied",
-            "Access is denied. Check credentials and try again.",
-        ));
-    }
+    call.needs("Calendars")?;
     let user = call.mailbox_user(&address.user)?;
     match (call.request.method.as_str(), &address.what) {
         ("GET", What::Groups) => folders::groups(call, &user),
@@ -145,11 +133,7 @@ pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
         ("POST", What::Attachments(id)) => attachments::create(call, &user, id),
         ("GET", What::Attachment(id, a)) => attachments::get(call, &user, id, a),
         ("GET", What::AttachmentValue(id, a)) => attachments::value(&user, id, a),
-        _ => Err(GraphError::new(
-            405,
-            "Request_BadRequest",
-            "Specified HTTP method is not allowed for the request target.",
-        )),
+        _ => Err(GraphError::method_not_allowed()),
     }
 }
 
@@ -162,12 +146,6 @@ fn store<R>(user: &User, f: impl FnOnce(&mut Store) -> Result<R, GraphError>) ->
 fn find_calendar(store: &Store, id: Option<&str>) -> Result<u32, GraphError> {
     match id {
         None | Some("calendar") => Ok(STANDARD),
-        Some(id) => store.find_container(id).ok_or_else(|| {
-            if crate::ids::parse_folder(store.key, id).is_some() {
-                GraphError::item_not_found()
-            } else {
-                GraphError::malformed_id()
-            }
-        }),
+        Some(id) => store.container_of(id),
     }
 }

@@ -70,7 +70,11 @@ impl Reader<'_> {
             }
         }
         let calendar = icalendar::write(&text, &head);
-        let mut parts = vec![part("icalendar", "text/calendar", Bytes::from(calendar))];
+        let mut parts = vec![PartContent::whole(
+            "icalendar",
+            "text/calendar",
+            Bytes::from(calendar),
+        )];
         self.files(&text, "attachment", &mut parts).await?;
         let fields = Fields::parse(&text);
         let exceptions = fields
@@ -145,7 +149,11 @@ impl Reader<'_> {
             return Ok(());
         }
         let text = Bytes::from(format!("[{}]", list.join(",")));
-        parts.push(part(&format!("{prefix}s"), "application/json", text));
+        parts.push(PartContent::whole(
+            &format!("{prefix}s"),
+            "application/json",
+            text,
+        ));
         for (number, raw) in list.iter().enumerate() {
             let Some(file) = Fields::parse(raw) else { continue };
             let kind = file.text("@odata.type").unwrap_or_default().to_ascii_lowercase();
@@ -207,13 +215,4 @@ fn later(graph: Arc<Graph>, call: Call) -> BoxStream<'static, Result<Bytes>> {
         }
     }
     .boxed()
-}
-
-fn part(name: &str, media_type: &str, bytes: Bytes) -> PartContent {
-    PartContent {
-        name: name.to_owned(),
-        media_type: Some(media_type.to_owned()),
-        length: Some(bytes.len() as u64),
-        body: stream::iter([Ok(bytes)]).boxed(),
-    }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::attachments::{self, Attachment, hash};
 use super::compare::{AttachmentPrint, Projection};
 use super::draft::{Draft, attachment_body};
-use crate::exchange::access::{Items, MAX_TRIES, marker, read_part};
+use crate::exchange::access::{self, Items, MAX_TRIES, marker, read_part};
 use crate::exchange::service::MailboxService;
 use crate::executor::{Backoff, Call, collect};
 use crate::fault::Fault;
@@ -109,14 +109,7 @@ impl Writing<'_> {
     /// Compares what is there with what would be written.
     pub(crate) async fn compared(&self, draft: &Draft, id: String, raw: &str) -> Result<Existing, Fault> {
         let differences = self.differences(draft, &id, raw).await?;
-        Ok(if differences.is_empty() {
-            Existing::Identical { id }
-        } else {
-            Existing::Differs {
-                id,
-                difference: differences.join(", "),
-            }
-        })
+        Ok(access::compared(id, &differences))
     }
 
     async fn differences(&self, draft: &Draft, id: &str, raw: &str) -> Result<Vec<String>, Fault> {
@@ -203,30 +196,17 @@ impl Writing<'_> {
     ) -> Result<Recovered, Fault> {
         let mut draft = load(content).await.map_err(Fault::Ready)?;
         if action == RecoverAction::CreateRenamed {
-            draft.rename(&format!(
-                " (recovered {})",
-                self.graph.executor.now().format("%Y-%m-%d")
-            ));
+            draft.rename(&self.items().suffix());
         }
         let marker = marker(&item.record);
-        let replaced = match &action {
-            RecoverAction::Replace { existing } => Some(existing.as_str()),
-            _ => None,
-        };
-
-        let mut known = Vec::new();
-        let mut done = None;
-        for copy in self.items().marked(container, &marker).await? {
-            if Some(copy.id.as_str()) == replaced {
-                known.push(copy.id);
-            } else if copy.unfinished {
-                self.items().remove(&copy.id).await?;
-            } else if done.is_none() && self.differences(&draft, &copy.id, &copy.raw).await?.is_empty() {
-                done = Some(copy.id);
-            } else {
-                known.push(copy.id);
-            }
-        }
+        let replaced = access::replaced(&action);
+        let (done, known) = self
+            .items()
+            .earlier(container, &marker, replaced, |id, raw| {
+                let draft = &draft;
+                async move { self.differences(draft, &id, &raw).await }
+            })
+            .await?;
         let (id, minor) = match done {
             Some(id) => (id, Vec::new()),
             None => self.create(container, &mut draft, &marker, &known).await?,
@@ -244,12 +224,7 @@ impl Writing<'_> {
                 .into_iter()
                 .map(|what| format!("{what}: the service changed it")),
         );
-        let names: Vec<&str> = item.path.iter().map(|folder| folder.name.as_str()).collect();
-        Ok(Recovered {
-            id,
-            location: names.join("/"),
-            not_carried,
-        })
+        Ok(access::recovered(id, item, not_carried))
     }
 
     /// Makes a copy and reads it back; what is not equal in essence is removed again.
