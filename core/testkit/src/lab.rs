@@ -14,7 +14,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use crate::clock::TestClock;
-use crate::random::SeededRng;
+use crate::random::{SeededRng, environment_number};
 use crate::scripted::ScriptedConnector;
 
 /// A store, a clock, randomness and state; clones share them.
@@ -50,7 +50,7 @@ impl Lab {
             rng: Arc::new(SeededRng::new(seed)),
             state,
             computing: Computing::Threads,
-            scratch: Scratch::default(),
+            scratch: scratch(),
         };
         Self { store, clock, env }
     }
@@ -82,6 +82,15 @@ impl Lab {
     /// Those of [`Repository::open`].
     pub async fn open(&self) -> Result<Repository> {
         Repository::open(self.store.clone(), OpenOptions::default(), self.env.clone()).await
+    }
+}
+
+/// Everything in memory; with `NAKIVO_SCRATCH=1`, every index of every lab is put into scratch files from its first row on.
+fn scratch() -> Scratch {
+    if environment_number("NAKIVO_SCRATCH") == Some(1) {
+        Scratch::directory(std::env::temp_dir().join("nakivo-testkit-scratch")).with_threshold(0)
+    } else {
+        Scratch::default()
     }
 }
 
