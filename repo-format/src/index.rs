@@ -241,3 +241,88 @@ impl Iterator for Packs<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ChunkId;
+    use crate::pack::{BlockRole, ChunkEntry};
+
+    fn pack(number: u8) -> IndexedPack {
+        IndexedPack {
+            id: PackId::from_bytes([number; 32]),
+            size: 1000,
+            epoch: 0,
+            blocks: vec![BlockEntry {
+                offset: 64,
+                stored_length: 200,
+                role: BlockRole::Data,
+                chunks: vec![
+                    ChunkEntry {
+                        id: ChunkId::from_bytes([number; 32]),
+                        length: 100,
+                    };
+                    2
+                ],
+            }],
+        }
+    }
+
+    /// The record with this many fields, of which number 0 holds the packs.
+    fn record(fields: &[u32], packs: &[IndexedPack]) -> OpenedSegment {
+        let mut encoder = minicbor::Encoder::new(Vec::new());
+        encoder.map(fields.len() as u64).unwrap();
+        for field in fields {
+            encoder.u32(*field).unwrap();
+            if *field == 0 {
+                let stored = packs.iter().map(|pack| StoredPack {
+                    id: pack.id,
+                    size: pack.size,
+                    epoch: pack.epoch,
+                    blocks: Entries(pack.blocks.clone()),
+                });
+                encoder.encode(stored.collect::<Vec<_>>()).unwrap();
+            } else {
+                encoder.encode(vec![7u8; 3]).unwrap();
+            }
+        }
+        OpenedSegment {
+            plain: encoder.into_writer(),
+        }
+    }
+
+    #[test]
+    fn packs_come_one_by_one_past_fields_of_later_versions() {
+        let packs: Vec<_> = (1..=3).map(pack).collect();
+        for fields in [&[0][..], &[0, 1, 9], &[1, 0], &[1, 0, 9]] {
+            let segment = record(fields, &packs);
+            let found: Vec<_> = segment.packs().unwrap().collect::<Result<_>>().unwrap();
+            assert_eq!(found, packs, "{fields:?}");
+            assert_eq!(segment.count().unwrap(), (3, 6));
+            let ids: Vec<_> = packs.iter().map(|pack| pack.id).collect();
+            assert_eq!(segment.pack_ids().unwrap(), ids);
+        }
+        assert_eq!(record(&[0], &[]).count().unwrap(), (0, 0));
+    }
+
+    #[test]
+    fn a_record_that_is_cut_or_goes_on_is_refused() {
+        let whole = record(&[0, 1], &[pack(1), pack(2)]);
+        for length in 0..whole.plain.len() {
+            let cut = OpenedSegment {
+                plain: whole.plain[..length].to_vec(),
+            };
+            assert!(cut.count().is_err(), "{length} bytes");
+            // And nothing comes behind the error.
+            if let Ok(mut packs) = cut.packs() {
+                while packs.next().is_some_and(|pack| pack.is_ok()) {}
+                assert!(packs.next().is_none());
+            }
+        }
+        let longer = OpenedSegment {
+            plain: [&whole.plain[..], &[0]].concat(),
+        };
+        assert!(longer.count().is_err());
+        assert!(record(&[1], &[]).count().is_err(), "no packs at all");
+    }
+}
