@@ -70,19 +70,20 @@ enum Loss {
 impl Verifier {
     /// The packs that hold what these points need. What cannot be read here is told when the points are walked through.
     pub(super) async fn needed_packs(&mut self, scope: &[Manifest]) -> Result<HashSet<PackId>> {
-        let mut blocks = HashSet::new();
+        let mut packs = HashSet::new();
         let shared = Arc::clone(&self.shared);
         let mut reach = Reach::lenient(&shared);
         let mut need = |chunk: &ChunkRef| {
-            blocks.extend(shared.index().block_numbers(&chunk.id)?);
+            let index = shared.index();
+            let blocks = index.block_numbers(&chunk.id)?;
+            packs.extend(blocks.into_iter().map(|block| index.pack_of(block)));
             Ok(())
         };
         for manifest in scope {
             self.reporter.check()?;
             reach.point(manifest, &mut need).await?;
         }
-        let index = self.shared.index();
-        Ok(blocks.into_iter().map(|block| index.pack_of(block)).collect())
+        Ok(packs)
     }
 
     /// Walks through points.
