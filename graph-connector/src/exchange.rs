@@ -8,6 +8,7 @@ pub(crate) mod calendar;
 pub(crate) mod contacts;
 pub(crate) mod content_line;
 pub(crate) mod cursor;
+pub(crate) mod files;
 pub(crate) mod heads;
 pub(crate) mod list;
 pub(crate) mod lookup;

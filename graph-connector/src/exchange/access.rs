@@ -274,10 +274,12 @@ impl Items<'_> {
         let mut first_difference = None;
         for (id, raw) in candidates {
             match compare(id, raw).await? {
+                identical @ Existing::Identical { .. } => return Ok(identical),
                 differs @ Existing::Differs { .. } => {
                     first_difference.get_or_insert(differs);
                 }
-                other => return Ok(other),
+                // Another one of the same text.
+                Existing::Absent => {}
             }
         }
         Ok(first_difference.unwrap_or(Existing::Absent))
@@ -345,6 +347,11 @@ impl Items<'_> {
                 .json_body(&body(draft));
             let fault = match self.graph.executor.json(&call).await {
                 Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("id")) {
+                    // Whoever takes it for new removes it when it is not as it should be.
+                    Some(id) if known.contains(&id) => Fault::Protocol {
+                        code: "not_new",
+                        message: "an item that was there before was given out as the new one".into(),
+                    },
                     Some(id) => return Ok(id),
                     None => Fault::Protocol {
                         code: "no_id",

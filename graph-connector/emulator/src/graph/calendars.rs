@@ -5,12 +5,15 @@ mod events;
 mod folders;
 mod json;
 
-use crate::graph::Call;
 use crate::graph::folders::with;
+use crate::graph::{Call, upload};
 use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
 use crate::outlook::store::{STANDARD, Store};
 use crate::world::User;
+
+pub(crate) use attachments::attach;
+pub(crate) use json::find;
 
 type Answer = Result<Reply, GraphError>;
 
@@ -35,6 +38,7 @@ enum What {
     Attachments(String),
     Attachment(String, String),
     AttachmentValue(String, String),
+    UploadSession(String),
 }
 
 /// What `request` is about, if it is about calendars.
@@ -81,6 +85,7 @@ fn events(calendar: Option<String>, words: &[&str], segments: &[String]) -> Opti
         [_, "calendar"] => What::CalendarOf(id(0)),
         [_, "instances"] => What::Instances(id(0)),
         [_, "attachments"] => What::Attachments(id(0)),
+        [_, "attachments", "createuploadsession"] => What::UploadSession(id(0)),
         [_, "attachments", _] => What::Attachment(id(0), id(2)),
         [_, "attachments", _, "$value"] => What::AttachmentValue(id(0), id(2)),
         _ => return None,
@@ -105,6 +110,7 @@ impl Address {
             What::Attachments(_) => "events/{id}/attachments",
             What::Attachment(..) => "events/{id}/attachments/{id}",
             What::AttachmentValue(..) => "events/{id}/attachments/{id}/$value",
+            What::UploadSession(_) => "events/{id}/attachments/createUploadSession",
         };
         format!("/users/{{id}}/{path}")
     }
@@ -132,6 +138,7 @@ pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
         ("GET", What::Attachments(id)) => attachments::list(call, &user, id),
         ("POST", What::Attachments(id)) => attachments::create(call, &user, id),
         ("GET", What::Attachment(id, a)) => attachments::get(call, &user, id, a),
+        ("POST", What::UploadSession(id)) => upload::create_for_event(call, &address.user, id),
         ("GET", What::AttachmentValue(id, a)) => attachments::value(&user, id, a),
         _ => Err(GraphError::method_not_allowed()),
     }

@@ -113,13 +113,8 @@ impl Reader<'_> {
     }
 
     async fn call(&self, listed: &ItemHead, zone: Option<&str>, series: bool) -> Result<String, Fault> {
-        let expand = [("$expand", "exceptionOccurrences")];
-        let query: &[(&str, &str)] = if series { &expand } else { &[] };
-        let ids = [self.user, listed.item.id.as_str()];
-        let mut call = self.graph.outlook(self.scope, Operation::Event, &ids, query)?;
-        if let Some(zone) = zone {
-            call = call.header(PREFER, &format!("outlook.timezone=\"{zone}\""));
-        }
+        let expand = series.then_some("exceptionOccurrences");
+        let call = event_call(self.graph, self.scope, self.user, &listed.item.id, zone, expand)?;
         self.graph.executor.json(&call).await
     }
 
@@ -191,6 +186,23 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// Asks for an event, its times in `zone` (none: UTC).
+pub(crate) fn event_call(
+    graph: &Graph,
+    scope: &Scope,
+    user: &str,
+    id: &str,
+    zone: Option<&str>,
+    expand: Option<&str>,
+) -> Result<Call, Fault> {
+    let query: Vec<(&str, &str)> = expand.into_iter().map(|what| ("$expand", what)).collect();
+    let call = graph.outlook(scope, Operation::Event, &[user, id], &query)?;
+    Ok(match zone {
+        Some(zone) => call.header(PREFER, &format!("outlook.timezone=\"{zone}\"")),
+        None => call,
+    })
 }
 
 /// A file that is asked for when it is read.

@@ -162,8 +162,8 @@ impl RecoveryTarget for MailTarget {
         item: &RecoverItem,
         content: &dyn ContentSource,
     ) -> Result<Existing> {
-        let found = self.existing(target, item, content).await;
-        found.map_err(|fault| self.folders.not_searched(fault))
+        let search = || self.existing(target, item, content);
+        self.folders.searched(&target.native_id, search).await
     }
 
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {

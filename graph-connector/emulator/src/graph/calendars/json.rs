@@ -68,7 +68,7 @@ pub(super) fn occurrence_id(store: &Store, item: &Item, day: NaiveDate, immutabl
 }
 
 /// An event or an occurrence by its id.
-pub(super) fn find<'s>(store: &'s Store, id: &str) -> Result<(&'s Item, Option<NaiveDate>), GraphError> {
+pub(crate) fn find<'s>(store: &'s Store, id: &str) -> Result<(&'s Item, Option<NaiveDate>), GraphError> {
     let not_found = |id: &str| GraphError::no_such(ids::parse_message(store.key, id).is_some());
     let day = id
         .rsplit_once('-')
