@@ -24,5 +24,6 @@ pub mod oracle;
 pub mod random;
 pub mod scenario;
 pub mod schedules;
+pub mod scratch;
 pub mod scripted;
 pub mod stored;

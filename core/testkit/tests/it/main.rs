@@ -31,4 +31,5 @@ mod proportion;
 mod reclaim;
 mod registry;
 mod schedules;
+mod scratch;
 mod stopped;
