@@ -10,6 +10,7 @@ pub use error::{Error, ErrorKind, Result};
 pub mod backup;
 pub mod connector;
 pub mod copy;
+pub mod director;
 pub mod error;
 pub mod folder;
 mod fs;
