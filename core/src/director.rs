@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nakivo_repo_format::RepositoryId;
-use nakivo_scheduler::chain::check_chains;
+use nakivo_scheduler::chain::{ChainError, check_chains};
 use nakivo_scheduler::run::{RunError, Scope};
 use nakivo_scheduler::schedule::{Occurrence, Timetable};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -449,7 +449,7 @@ impl Director {
             .iter()
             .map(|entry| (entry.id.to_string(), entry.job.form().schedules.clone()))
             .collect();
-        check_chains(&tables).map_err(|error| chain_refused(&error, jobs))
+        check_chains(&tables).map_err(|error| chain_refused(&error, before.iter().chain(jobs)))
     }
 }
 
@@ -468,8 +468,7 @@ fn unknown(name: &str, jobs: &[JobEntry]) -> Error {
 }
 
 /// In names, where the scheduler has ids.
-fn chain_refused(error: &nakivo_scheduler::chain::ChainError, jobs: &[JobEntry]) -> Error {
-    use nakivo_scheduler::chain::ChainError;
+fn chain_refused<'a>(error: &ChainError, jobs: impl Iterator<Item = &'a JobEntry>) -> Error {
     let mut message = error.to_string();
     for entry in jobs {
         message = message.replace(entry.id.as_str(), &format!("'{}'", entry.job.name()));

@@ -18,6 +18,7 @@ mod errors;
 mod folder;
 mod heal;
 mod help;
+mod jobs;
 mod keys;
 mod locks;
 mod mail;
