@@ -205,6 +205,7 @@ async fn a_run_takes_all_or_selected_or_failed_objects_and_says_what_became_of_e
     assert_eq!(b.problem.as_ref().unwrap().code, "permission_missing");
     assert_eq!(runs(&director, &job.id).await, [record]);
 
+    world.sources.source("c").calm();
     let failed = director.run_now(&job.id, Scope::Failed).wait().await.unwrap();
     let names: Vec<&str> = failed.objects.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(
