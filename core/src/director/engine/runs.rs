@@ -294,10 +294,21 @@ impl Engine {
         };
         live.state.current = None;
         live.context = None;
-        for reply in live.waiting.drain(..) {
-            let _ = reply.send(Err(error.clone()));
+        self.put_state(id).await?;
+        self.reply(id, &Err(error.clone()));
+        Ok(())
+    }
+
+    /// Tells those who wait for a run what came of it. What they are told is on record.
+    fn reply(&mut self, id: &JobId, result: &Result<RunRecord>) {
+        let waiting = self
+            .jobs
+            .get_mut(id)
+            .map(|live| std::mem::take(&mut live.waiting));
+        for reply in waiting.unwrap_or_default() {
+            // Who waited may be gone.
+            let _ = reply.send(result.clone());
         }
-        self.put_state(id).await
     }
 
     /// History first, then what follows, then that the run is over: should the process end in between, it is all done again,
@@ -322,14 +333,11 @@ impl Engine {
         live.context = None;
         self.put_state(id).await?;
         self.shared.records.drop_pages(id, expired).await?;
-        if let Some(live) = self.jobs.get_mut(id) {
-            for reply in live.waiting.drain(..) {
-                let _ = reply.send(Ok(record.clone()));
-            }
-        }
+        // Who is told that the run has ended has been told everything about it.
         self.tell(DirectorEvent::RunEnded {
-            record: Box::new(record),
+            record: Box::new(record.clone()),
         });
+        self.reply(id, &Ok(record));
         Ok(())
     }
 

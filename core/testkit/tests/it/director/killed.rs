@@ -1,7 +1,8 @@
 //! A director whose process ends before each of its steps in turn: writes of its state, and operations of the store.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use nakivo_core::ErrorKind;
 use nakivo_core::director::scheduler::chain::Outcome;
 use nakivo_core::director::scheduler::run::Scope;
 use nakivo_core::director::scheduler::schedule::ScheduleForm;
@@ -97,45 +98,76 @@ fn a_night_that_ends_anywhere_is_finished_by_the_next_process() {
     assert!(last > 40, "{last}");
 }
 
+/// One change after the other; says which were acknowledged.
+async fn change(world: &World, acknowledged: &AtomicU32) {
+    let director = open(world).await;
+    let after = director.job("After").await.unwrap().id;
+    add_with(world, &director, "New", &["d"], |_| {}).await;
+    acknowledged.store(1, Ordering::SeqCst);
+    let foreign = Scope::Selected(vec!["z".to_owned()]);
+    director.run_now(&after, foreign).wait().await.unwrap_err();
+    acknowledged.store(2, Ordering::SeqCst);
+    director.run_now(&after, Scope::All).wait().await.unwrap();
+    acknowledged.store(3, Ordering::SeqCst);
+    director
+        .edit(&after, |form| form.name = "Other".to_owned())
+        .await
+        .unwrap();
+    acknowledged.store(4, Ordering::SeqCst);
+    director.remove(&after).await.unwrap();
+    acknowledged.store(5, Ordering::SeqCst);
+}
+
 /// What was acknowledged is there, and what was not is there whole or not at all.
+async fn check_changes(world: &World, acknowledged: u32, what: &str) {
+    let director = open(world).await;
+    let jobs = director.jobs().await.unwrap();
+    let find = |name: &str| jobs.iter().find(|entry| entry.job.name() == name);
+    assert!(find("Nightly").is_some(), "{what}: {jobs:?}");
+    assert!(find("New").is_some() || acknowledged < 1, "{what}: {jobs:?}");
+    assert!(find("After").is_none() || acknowledged < 4, "{what}: {jobs:?}");
+    assert!(find("Other").is_none() || acknowledged < 5, "{what}: {jobs:?}");
+    let Some(entry) = find("After").or_else(|| find("Other")) else {
+        return;
+    };
+    let status = director.status(&entry.id).await.unwrap();
+    if acknowledged == 2 {
+        // What was refused leaves no run behind, only the next one may have begun.
+        let begun = runs(&director, &entry.id).await.len();
+        assert!(begun <= 1, "{what}");
+    }
+    if acknowledged >= 3 {
+        assert!(!status.running, "{what}: {status:?}");
+        assert_eq!(runs(&director, &entry.id).await.len(), 1, "{what}");
+    }
+    // Whatever was left of a run is finished by the next that is asked for; what was refused is none of it.
+    let record = director.run_now(&entry.id, Scope::All).wait().await;
+    let refused = record
+        .as_ref()
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    assert!(!refused || acknowledged < 2, "{what}: {record:?}");
+}
+
 #[test]
-fn changes_of_jobs_that_end_anywhere_are_whole() {
-    for last in 1..=12 {
+fn changes_that_end_anywhere_are_whole_and_what_was_acknowledged_stays() {
+    let mut last = 1;
+    loop {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let world = runtime.block_on(prepare());
-        let (added, edited, removed) = (
-            AtomicBool::new(false),
-            AtomicBool::new(false),
-            AtomicBool::new(false),
-        );
-        world.in_a_process(last, async || {
-            let director = open(&world).await;
-            let after = director.job("After").await.unwrap().id;
-            add_with(&world, &director, "New", &["d"], |_| {}).await;
-            added.store(true, Ordering::SeqCst);
-            director.run_now(&after, Scope::All).wait().await.unwrap();
-            director
-                .edit(&after, |form| form.name = "Other".to_owned())
-                .await
-                .unwrap();
-            edited.store(true, Ordering::SeqCst);
-            director.remove(&after).await.unwrap();
-            removed.store(true, Ordering::SeqCst);
-        });
-        let names = world.in_a_process(0, async || {
-            let jobs = open(&world).await.jobs().await.unwrap();
-            jobs.iter()
-                .map(|entry| entry.job.name().to_owned())
-                .collect::<Vec<_>>()
-        });
-        let names = names.unwrap();
-        let has = |name: &str| names.iter().any(|known| known == name);
-        let was = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
-        assert!(has("Nightly"), "{last}: {names:?}");
-        assert!(has("New") || !was(&added), "{last}: {names:?}");
-        assert!(
-            !(was(&edited) && has("After") || was(&removed) && has("Other")),
-            "{last}: {names:?}"
-        );
+        let acknowledged = AtomicU32::new(0);
+        let whole = world
+            .in_a_process(last, async || change(&world, &acknowledged).await)
+            .is_some();
+        let what = format!("ended before step {last}");
+        let acknowledged = acknowledged.load(Ordering::SeqCst);
+        world
+            .in_a_process(0, async || check_changes(&world, acknowledged, &what).await)
+            .unwrap();
+        if whole {
+            break;
+        }
+        last += 1;
     }
+    announce(&format!("director: ended before each of {last} steps of changes"));
+    assert!(last > 20, "{last}");
 }

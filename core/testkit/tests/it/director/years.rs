@@ -230,14 +230,16 @@ impl Watch {
             0..8 => {
                 let content = Content::Bytes(prose(&self.rng, 300).into());
                 // What was removed once does not come back.
-                drop(source.try_edit(&Edit::Put {
+                let _ = source.try_edit(&Edit::Put {
                     container: "inbox".to_owned(),
                     name: id.clone(),
                     id,
                     parts: BTreeMap::from([("mime".to_owned(), content)]),
-                }));
+                });
             }
-            8..10 => drop(source.try_edit(&Edit::Remove { id })),
+            8..10 => {
+                let _ = source.try_edit(&Edit::Remove { id });
+            }
             10..12 => source.trouble(&id, FetchTrouble::Error(ErrorKind::Unavailable), Some(4)),
             12 => self.world.sources.break_source(name, ErrorKind::Unavailable, 2),
             13 => self.world.sources.break_source(name, ErrorKind::Unauthorized, 1),
