@@ -29,6 +29,8 @@ step() {
 finish() {
   [ -z "$step_title" ] || printf 'error: %s failed after %d s in all\n' "$step_title" "$SECONDS" >&2
   if declare -F stop_servers >/dev/null; then stop_servers; fi
+  # What still builds in the background goes, too.
+  jobs -p | xargs -r kill 2>/dev/null || true
   [ -z "$scratch" ] || rm -rf "$scratch"
 }
 # What the tests write is flushed as in earnest, and they wait for the disk most of their time: it goes to memory where there is

@@ -9,7 +9,8 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::stream::BoxStream;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use nakivo_repo_format::manifest::ObjectRecord;
 use nakivo_repo_format::record::{ItemKind, ItemRecord, PropertyBag};
 
@@ -56,6 +57,27 @@ pub struct ItemHead {
     pub properties: PropertyBag,
     /// The source's own record, verbatim, to be kept beside the content as the part `json`.
     pub raw: Option<Bytes>,
+}
+
+impl ItemHead {
+    /// A head of which nothing else is known.
+    #[must_use]
+    pub fn new(kind: ItemKind, item: ItemRef, name: String) -> Self {
+        Self {
+            kind,
+            item,
+            name,
+            change_key: None,
+            size: None,
+            created: None,
+            modified: None,
+            received: None,
+            sent: None,
+            item_type: None,
+            properties: PropertyBag::default(),
+            raw: None,
+        }
+    }
 }
 
 /// One step of a round of changes.
@@ -134,6 +156,19 @@ pub struct PartContent {
     pub length: Option<u64>,
     /// The bytes.
     pub body: BoxStream<'static, Result<Bytes>>,
+}
+
+impl PartContent {
+    /// A part whose bytes are at hand.
+    #[must_use]
+    pub fn whole(name: &str, media_type: &str, bytes: Bytes) -> Self {
+        Self {
+            name: name.to_owned(),
+            media_type: Some(media_type.to_owned()),
+            length: Some(bytes.len() as u64),
+            body: stream::iter([Ok(bytes)]).boxed(),
+        }
+    }
 }
 
 impl fmt::Debug for PartContent {

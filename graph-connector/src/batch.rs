@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use nakivo_core::Error;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -24,6 +25,27 @@ const MAX_ROUNDS: u32 = 8;
 
 /// Result of one member: the JSON text of its body.
 pub(crate) type MemberResult = Result<String, Fault>;
+
+/// As [`get_all`], with the error of a target that could not be made as its result.
+///
+/// # Errors
+/// As [`get_all`].
+pub(crate) async fn get_each(
+    graph: &Graph,
+    scope: &Scope,
+    targets: impl Iterator<Item = Result<Target, Error>>,
+) -> Result<Vec<MemberResult>, Fault> {
+    let mut made = Vec::new();
+    let unmade: Vec<Option<Error>> = targets
+        .map(|target| target.map(|target| made.push(target)).err())
+        .collect();
+    let mut answers = get_all(graph, scope, &made).await?.into_iter();
+    let results = unmade.into_iter().map(|error| match error {
+        Some(error) => Err(Fault::Ready(error)),
+        None => answers.next().unwrap_or_else(missing),
+    });
+    Ok(results.collect())
+}
 
 /// Sends these GETs with immutable ids and returns one result for each, in order.
 ///

@@ -66,6 +66,9 @@ pub(crate) enum Operation {
     DeleteEvent,
     EventAttachments,
     EventAttachmentContent,
+    CreateEventAttachment,
+    CreateEventUploadSession,
+    EventInstances,
     UserDrive,
     Drive,
     DriveDelta,
@@ -163,6 +166,12 @@ impl Operation {
             Self::DeleteEvent => (Method::DELETE, "/users/{1}/events/{2}"),
             Self::EventAttachments => (Method::GET, "/users/{1}/events/{2}/attachments"),
             Self::EventAttachmentContent => (Method::GET, "/users/{1}/events/{2}/attachments/{3}/$value"),
+            Self::CreateEventAttachment => (Method::POST, "/users/{1}/events/{2}/attachments"),
+            Self::CreateEventUploadSession => (
+                Method::POST,
+                "/users/{1}/events/{2}/attachments/createUploadSession",
+            ),
+            Self::EventInstances => (Method::GET, "/users/{1}/events/{2}/instances"),
             _ => return None,
         })
     }

@@ -5,7 +5,7 @@ use nakivo_core::connector::{
     ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
 };
 use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
-use nakivo_core::format::record::{ItemKind, ItemRecord};
+use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{Error, ErrorKind, Result};
 
 use crate::drives::target::DriveTarget;
@@ -40,10 +40,6 @@ pub(crate) fn failed(what: &'static str, permission: &'static str) -> impl FnOnc
 fn check(target: &ObjectRecord, record: &ItemRecord) -> Result<()> {
     if MailboxTarget::takes(record.kind) == (target.kind == ObjectKind::Mailbox) {
         return Ok(());
-    }
-    if record.kind == ItemKind::Event && target.kind == ObjectKind::Mailbox {
-        let error = Error::new(ErrorKind::InvalidInput, "events are not written back yet");
-        return Err(error.with_hint("Export them as .ics files."));
     }
     Err(Error::new(
         ErrorKind::InvalidInput,

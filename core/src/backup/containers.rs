@@ -1,6 +1,6 @@
 //! The containers of one run: stored as they are told, taken back where the source takes them back.
 
-use nakivo_repo_format::record::{ItemKind, PropertyBag};
+use nakivo_repo_format::record::ItemKind;
 
 use super::run::{ContainerPlace, Run, container_key, put, record_of};
 use crate::connector::{ItemHead, ItemRef};
@@ -47,20 +47,7 @@ impl Run {
             return self.take_place(&item, &name).await;
         }
         // The source is mistaken about the base: what it knows of the container is stored.
-        let head = ItemHead {
-            kind: ItemKind::Container,
-            item,
-            name,
-            change_key: None,
-            size: None,
-            created: None,
-            modified: None,
-            received: None,
-            sent: None,
-            item_type: None,
-            properties: PropertyBag::new(),
-            raw: None,
-        };
+        let head = ItemHead::new(ItemKind::Container, item, name);
         self.container(head).await
     }
 

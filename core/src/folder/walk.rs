@@ -246,17 +246,16 @@ pub(super) fn found(
         };
     }
     let directory = stat.kind == EntryKind::Directory;
+    let kind = if directory {
+        ItemKind::Container
+    } else {
+        ItemKind::File
+    };
+    let item = ItemRef {
+        container,
+        id: place.id_of(path),
+    };
     let head = ItemHead {
-        kind: if directory {
-            ItemKind::Container
-        } else {
-            ItemKind::File
-        },
-        item: ItemRef {
-            container,
-            id: place.id_of(path),
-        },
-        name: display(&name),
         change_key: (!directory).then(|| stat.change_key()),
         size: match stat.kind {
             EntryKind::File => Some(stat.size),
@@ -264,11 +263,9 @@ pub(super) fn found(
         },
         created: stat.created_ns.map(time),
         modified: Some(time(stat.modified_ns)),
-        received: None,
-        sent: None,
         item_type: (stat.kind == EntryKind::Symlink).then(|| SYMLINK.to_owned()),
         properties,
-        raw: None,
+        ..ItemHead::new(kind, item, display(&name))
     };
     match stat.kind {
         EntryKind::Directory => Found::Directory(head),

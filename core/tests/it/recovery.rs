@@ -24,7 +24,7 @@ use nakivo_core::connector::{
     Change, ChangesRequest, Connector, Cursor, Fetched, ItemHead, ItemRef, OnConflict, PartContent, Presence,
 };
 use nakivo_core::folder::FolderConnector;
-use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
+use nakivo_core::format::record::{ItemKind, Value};
 use nakivo_core::format::{Manifest, ObjectId, ObjectKind, ObjectRecord};
 use nakivo_core::object_store::ObjectStore;
 use nakivo_core::object_store::local::LocalFileSystem;
@@ -694,22 +694,13 @@ async fn a_damaged_item_is_listed_and_the_rest_comes_out() {
 
 /// An item that a source tells nothing of but what it must.
 pub(crate) fn bare_head(kind: ItemKind, container: &str, id: &str, name: &str) -> ItemHead {
+    let item = ItemRef {
+        container: container.to_owned(),
+        id: id.to_owned(),
+    };
     ItemHead {
-        kind,
-        item: ItemRef {
-            container: container.to_owned(),
-            id: id.to_owned(),
-        },
-        name: name.to_owned(),
         change_key: Some("1".to_owned()),
-        size: None,
-        created: None,
-        modified: None,
-        received: None,
-        sent: None,
-        item_type: None,
-        properties: PropertyBag::new(),
-        raw: None,
+        ..ItemHead::new(kind, item, name.to_owned())
     }
 }
 

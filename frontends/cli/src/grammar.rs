@@ -218,6 +218,9 @@ pub(crate) struct Emulate {
     /// Put the contacts of this .vcf file, or of those below this folder, into the first mailbox
     #[arg(long, value_name = "PATH")]
     pub(crate) contacts_from: Option<PathBuf>,
+    /// Number of events in the calendars of each invented mailbox
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) events: u32,
     /// Number of files in each user's OneDrive; 0: nobody has one
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) files: u32,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::admin;
+use crate::calendars;
 use crate::clock::Clock;
 use crate::contacts;
 use crate::control::{Faults, Mailbox};
@@ -108,6 +109,7 @@ pub struct EmulatorBuilder {
     files: Vec<(Option<String>, PathBuf)>,
     sites: sites::Made,
     pub(crate) contacts: contacts::Plan,
+    pub(crate) events_per_user: u32,
     clock: Option<ClockSource>,
     listen: SocketAddr,
     outlook_listen: SocketAddr,
@@ -144,6 +146,7 @@ impl Default for EmulatorBuilder {
             files: vec![],
             sites: sites::Made::default(),
             contacts: contacts::Plan::default(),
+            events_per_user: 0,
             clock: None,
             listen: loopback,
             outlook_listen: loopback,
@@ -374,6 +377,7 @@ impl EmulatorBuilder {
             load::folder_of_mail(&world, address.as_deref(), path)?;
         }
         self.contacts.fill(&world, self.users)?;
+        calendars::fill(&world, self.users, self.events_per_user)?;
         if let Some(files) = self.files_per_user {
             let users = world.all_users();
             for user in users.iter().take(self.users) {

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use crate::builder::{Emulator, Error};
+use crate::builder::{Emulator, EmulatorBuilder, Error};
 use crate::ids;
 use crate::mail::mailbox::{Mailbox, Refused};
 use crate::outlook::event;
-use crate::outlook::store::{Attachment, Exception, Object, STANDARD, Store};
-use crate::world::User;
+use crate::outlook::store::{Attachment, Object, STANDARD, Store};
+use crate::random::Stream;
+use crate::world::{User, World};
 
 /// What an event is, by its immutable id.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,18 +107,7 @@ impl Calendars {
         self.change(|store| {
             let serial = store.find_item(id)?.serial;
             let version = store.version + 1;
-            store.edit(serial, |item| match day {
-                Some(day) => {
-                    let exception = item
-                        .series
-                        .exceptions
-                        .entry(day)
-                        .or_insert_with(Exception::default);
-                    exception.fields.extend(fields);
-                    exception.version = version;
-                }
-                None => item.fields.extend(fields),
-            })
+            store.edit(serial, |item| item.extend(day, fields, version))
         })
     }
 
@@ -131,13 +121,7 @@ impl Calendars {
             store.version += 1;
             let (serial, version) = (store.find_item(id)?.serial, store.version);
             store.edit_silently(serial, |item| {
-                let exception = item
-                    .series
-                    .exceptions
-                    .entry(day)
-                    .or_insert_with(Exception::default);
-                exception.fields.extend(fields);
-                exception.version = version;
+                item.extend(Some(day), fields, version);
             })
         })
     }
@@ -293,6 +277,102 @@ impl Calendars {
     pub fn invitations(&self) -> Result<u64, Error> {
         Ok(self.lock()?.calendars.invitations)
     }
+}
+
+/// Minutes from one generated event to the next.
+const STEP: i64 = 7 * 60 + 30;
+
+impl Calendars {
+    /// Adds invented events, some of them series with changed and cancelled days, some with files, a third in a calendar of
+    /// their own.
+    ///
+    /// # Errors
+    /// [`Error::NoMailbox`].
+    pub fn add_generated(&self, seed: u64, count: u32) -> Result<(), Error> {
+        let mut s = Stream::new(&[seed, 141, crate::random::text_key(&self.user.person.address)]);
+        let project = self.create_calendar("Project \u{d6}st", Some("Teams"))?;
+        for n in 0..count {
+            let calendar = if s.one_in(3) { project.as_str() } else { "" };
+            let day = crate::clock::BASE_MS + i64::from(n) * STEP * 60_000;
+            let day = chrono::DateTime::from_timestamp_millis(day)
+                .unwrap_or_default()
+                .date_naive();
+            let series = s.one_in(6);
+            let id = self.add(calendar, invented(&mut s, n, day, series))?;
+            if s.one_in(5) {
+                let bytes = vec![b'a' + (n % 26) as u8; 300 + s.below(5000) as usize];
+                self.attach(&id, &format!("notes {n}.txt"), bytes)?;
+            }
+            if series {
+                let after = |weeks: u64| day + chrono::Days::new(7 * weeks);
+                self.edit(
+                    &id,
+                    Some(after(1)),
+                    json!({"subject": format!("Moved to room {n}")}),
+                )?;
+                self.cancel(&id, after(2))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn invented(s: &mut Stream, n: u32, day: NaiveDate, series: bool) -> Value {
+    let zone = *s.pick(&[
+        "W. Europe Standard Time",
+        "UTC",
+        "Pacific Standard Time",
+        "India Standard Time",
+    ]);
+    let topic = *s.pick(&[
+        "Budget",
+        "Vorstellungsgespr\u{e4}ch",
+        "Release; go/no-go",
+        "1:1",
+        "\u{4f1a}\u{8b70}",
+    ]);
+    let hour = 8 + s.below(9);
+    let mut fields = json!({
+        "subject": format!("{topic} {n}"),
+        "body": {"contentType": "html", "content": format!("<p>Agenda {n}</p><p>Please be on time, &amp; prepared.</p>")},
+        "location": {"displayName": *s.pick(&["Room 2", "", "Caf\u{e9} Slavia"])},
+        "showAs": *s.pick(&["busy", "tentative", "free"]),
+        "start": {"dateTime": format!("{day}T{hour:02}:00:00"), "timeZone": zone},
+        "end": {"dateTime": format!("{day}T{hour:02}:45:00"), "timeZone": zone},
+    });
+    if s.one_in(4) {
+        fields["categories"] = json!(["Red category", "VIP"]);
+    }
+    if s.one_in(3) {
+        fields["attendees"] = json!([{"type": "required", "emailAddress": {"name": "Guest", "address": format!("guest{n}@partner.example")}}]);
+    }
+    if series {
+        let name = day.format("%A").to_string().to_lowercase();
+        fields["recurrence"] = json!({
+            "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": [name], "firstDayOfWeek": "monday"},
+            "range": {"type": "noEnd", "startDate": day.to_string()},
+        });
+    }
+    fields
+}
+
+impl EmulatorBuilder {
+    /// Gives each generated user so many events. Default: none.
+    #[must_use]
+    pub fn events_per_user(mut self, n: u32) -> Self {
+        self.events_per_user = n;
+        self
+    }
+}
+
+/// Fills the calendars of the first `generated` users, who are invented.
+pub(crate) fn fill(world: &World, generated: usize, events: u32) -> Result<(), Error> {
+    if events > 0 {
+        for user in world.all_users().into_iter().take(generated) {
+            Calendars { user }.add_generated(world.seed, events)?;
+        }
+    }
+    Ok(())
 }
 
 impl Emulator {

@@ -40,6 +40,15 @@ impl Call<'_> {
         self.token.roles.contains(role)
     }
 
+    /// Whether the application may read, or write where the request writes, what the permissions `area` are about.
+    pub(crate) fn needs(&self, area: &str) -> Result<(), GraphError> {
+        let reads = matches!(self.request.method.as_str(), "GET" | "HEAD");
+        if self.has(&format!("{area}.ReadWrite")) || reads && self.has(&format!("{area}.Read")) {
+            return Ok(());
+        }
+        Err(GraphError::access_denied())
+    }
+
     /// True when only the basic mail permission is granted: no bodies, no extended properties.
     pub(crate) fn basic_only(&self) -> bool {
         !self.has("Mail.Read") && !self.has("Mail.ReadWrite")

@@ -158,11 +158,18 @@ impl User {
     }
 }
 
+/// What a file is uploaded for, by its serial number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Owner {
+    Message(u32),
+    Event(u32),
+}
+
 /// An upload session of an attachment.
 #[derive(Debug, Clone)]
 pub(crate) struct Upload {
     pub user: Arc<User>,
-    pub message: u32,
+    pub owner: Owner,
     pub name: String,
     pub content_type: Option<String>,
     pub inline: bool,

@@ -27,36 +27,20 @@ pub(crate) async fn look_up(
     let root = list::root(graph, memory, drive)
         .await
         .map_err(|fault| fault.into_error(what, Some(READ_PERMISSION)))?;
-    let mut targets = Vec::new();
-    let mut addressable = Vec::new();
-    let mut answers: Vec<Presence> = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        match graph
+    let targets = items.iter().map(|item| {
+        graph
             .requests
             .target(Operation::DriveItem, &[drive, &item.id], &[])
-        {
-            Ok(target) => {
-                targets.push(target);
-                addressable.push(index);
-                answers.push(Presence::Unknown(Error::new(
-                    ErrorKind::Unavailable,
-                    "not looked up",
-                )));
-            }
-            Err(error) => answers.push(Presence::Unknown(error)),
-        }
-    }
-    let results = batch::get_all(graph, &Scope::Files, &targets)
+    });
+    let results = batch::get_each(graph, &Scope::Files, targets)
         .await
         .map_err(|fault| fault.into_error(what, Some(READ_PERMISSION)))?;
-    for (index, result) in addressable.into_iter().zip(results) {
-        answers[index] = match result {
-            Ok(body) => presence(&body, &items[index], &root),
-            Err(fault) if fault.refused_as(|refusal| refusal.item_gone()) => Presence::Gone,
-            Err(fault) => Presence::Unknown(fault.into_error(what, Some(READ_PERMISSION))),
-        };
-    }
-    Ok(answers)
+    let answers = items.iter().zip(results).map(|(item, result)| match result {
+        Ok(body) => presence(&body, item, &root),
+        Err(fault) if fault.refused_as(|refusal| refusal.item_gone()) => Presence::Gone,
+        Err(fault) => Presence::Unknown(fault.into_error(what, Some(READ_PERMISSION))),
+    });
+    Ok(answers.collect())
 }
 
 fn presence(body: &str, item: &ItemRef, root: &str) -> Presence {

@@ -95,22 +95,20 @@ pub(crate) fn element(raw: &str) -> Element {
         return Element::Unusable;
     };
     let head = |kind: ItemKind, type_name: &str| {
+        let item = ItemRef {
+            container: container.clone(),
+            id: id.clone(),
+        };
+        let name = fields.text("name").unwrap_or_default();
         Box::new(ItemHead {
-            kind,
-            item: ItemRef {
-                container: container.clone(),
-                id: id.clone(),
-            },
-            name: fields.text("name").unwrap_or_default(),
             change_key: change_key(&fields),
             size: fields.number("size").filter(|_| kind == ItemKind::File),
             created: time(&fields, "createdDateTime"),
             modified: time(&fields, "lastModifiedDateTime"),
-            received: None,
-            sent: None,
             item_type: Some(type_name.to_owned()),
             properties: properties(&fields),
             raw: Some(without_addresses(raw)),
+            ..ItemHead::new(kind, item, name)
         })
     };
     // A shortcut looks like a folder, and what it shows is elsewhere.

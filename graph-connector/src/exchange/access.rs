@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use nakivo_core::connector::ContentSource;
+use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
 use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{Error, ErrorKind};
 use serde_json::{Value, json};
@@ -74,6 +74,43 @@ pub(crate) struct Copy {
     pub(crate) id: String,
     pub(crate) raw: String,
     pub(crate) unfinished: bool,
+}
+
+/// What a comparison with the item at the target found.
+pub(crate) fn compared(id: String, differences: &[String]) -> Existing {
+    if differences.is_empty() {
+        return Existing::Identical { id };
+    }
+    Existing::Differs {
+        id,
+        difference: differences.join(", "),
+    }
+}
+
+/// The item that is to go once its replacement is there.
+pub(crate) fn replaced(action: &RecoverAction) -> Option<&str> {
+    match action {
+        RecoverAction::Replace { existing } => Some(existing),
+        _ => None,
+    }
+}
+
+/// What became of an item that was written to the folder it came from.
+pub(crate) fn recovered(id: String, item: &RecoverItem, not_carried: Vec<String>) -> Recovered {
+    let names: Vec<&str> = item.path.iter().map(|folder| folder.name.as_str()).collect();
+    Recovered {
+        id,
+        location: names.join("/"),
+        not_carried,
+    }
+}
+
+/// An item that lives in the mailbox, but not where it would be recovered to.
+pub(crate) fn elsewhere(id: &str) -> Existing {
+    Existing::Differs {
+        id: id.to_owned(),
+        difference: "folder: it is in another one now".to_owned(),
+    }
 }
 
 /// Names the version of the item that a copy was made from.
@@ -211,6 +248,77 @@ impl Items<'_> {
             .collect())
     }
 
+    /// What `container` has in the place of an item: a copy that an earlier recovery finished, or else an item of which
+    /// the property in `by` has the same text. `compare` looks at one of them; one that is identical ends the search, the
+    /// first that differs is the answer otherwise.
+    pub(crate) async fn existing<F>(
+        &self,
+        container: &str,
+        marker: &str,
+        by: Option<(&str, &str)>,
+        mut compare: impl FnMut(String, String) -> F,
+    ) -> Result<Existing, Fault>
+    where
+        F: Future<Output = Result<Existing, Fault>>,
+    {
+        let copies = self.marked(container, marker).await?;
+        let (unfinished, finished): (Vec<_>, Vec<_>) = copies.into_iter().partition(|copy| copy.unfinished);
+        let mut candidates: Vec<_> = finished.into_iter().map(|copy| (copy.id, copy.raw)).collect();
+        if candidates.is_empty()
+            && let Some((property, text)) = by
+        {
+            candidates = self.with_text(container, property, text).await?;
+            // Half a copy of our own is nothing that is there: recovery removes it.
+            candidates.retain(|(id, _)| !unfinished.iter().any(|copy| copy.id == *id));
+        }
+        let mut first_difference = None;
+        for (id, raw) in candidates {
+            match compare(id, raw).await? {
+                identical @ Existing::Identical { .. } => return Ok(identical),
+                differs @ Existing::Differs { .. } => {
+                    first_difference.get_or_insert(differs);
+                }
+                // Another one of the same text.
+                Existing::Absent => {}
+            }
+        }
+        Ok(first_difference.unwrap_or(Existing::Absent))
+    }
+
+    /// Looks through the copies that earlier calls made: those without all that belongs to them are removed. Returns the one
+    /// that `differences` finds none in, and the others, of which `replaced` is to go.
+    pub(crate) async fn earlier<F>(
+        &self,
+        container: &str,
+        marker: &str,
+        replaced: Option<&str>,
+        mut differences: impl FnMut(String, String) -> F,
+    ) -> Result<(Option<String>, Vec<String>), Fault>
+    where
+        F: Future<Output = Result<Vec<String>, Fault>>,
+    {
+        let mut known = Vec::new();
+        let mut done = None;
+        for copy in self.marked(container, marker).await? {
+            if Some(copy.id.as_str()) == replaced {
+                known.push(copy.id);
+            } else if copy.unfinished {
+                self.remove(&copy.id).await?;
+            } else if done.is_none() && differences(copy.id.clone(), copy.raw).await?.is_empty() {
+                done = Some(copy.id);
+            } else {
+                known.push(copy.id);
+            }
+        }
+        Ok((done, known))
+    }
+
+    /// What is added to the name of an item that is recovered beside the one in its place.
+    pub(crate) fn suffix(&self) -> String {
+        let now = self.graph.executor.now();
+        format!(" (recovered {})", now.format("%Y-%m-%d"))
+    }
+
     async fn list(&self, container: &str, query: &[(&str, &str)]) -> Result<Vec<String>, Fault> {
         let operation = operations(self.service).list;
         let call = self
@@ -239,6 +347,11 @@ impl Items<'_> {
                 .json_body(&body(draft));
             let fault = match self.graph.executor.json(&call).await {
                 Ok(text) => match Fields::parse(&text).and_then(|fields| fields.text("id")) {
+                    // Whoever takes it for new removes it when it is not as it should be.
+                    Some(id) if known.contains(&id) => Fault::Protocol {
+                        code: "not_new",
+                        message: "an item that was there before was given out as the new one".into(),
+                    },
                     Some(id) => return Ok(id),
                     None => Fault::Protocol {
                         code: "no_id",

@@ -6,7 +6,7 @@ use nakivo_core::connector::{ItemHead, ItemRef, Presence};
 use nakivo_core::{Error, ErrorKind, Result};
 
 use super::service::MailboxService;
-use super::{calendar, contacts, mail};
+use super::{calendar, contacts, mail, marks};
 use crate::batch;
 use crate::fault::Fault;
 use crate::governor::Scope;
@@ -58,35 +58,22 @@ pub(crate) async fn look_up(
     items: &[ItemRef],
 ) -> Result<Vec<Presence>> {
     let what = "looking up items";
-    let mut targets = Vec::new();
-    let mut addressable = Vec::new();
-    let mut answers: Vec<Presence> = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let operation = way(MailboxService::of(&item.container).0).operation;
-        let query = way(MailboxService::of(&item.container).0).query;
-        match graph.requests.target(operation, &[user, &item.id], query) {
-            Ok(target) => {
-                targets.push(target);
-                addressable.push(index);
-                answers.push(Presence::Unknown(Error::new(
-                    ErrorKind::Unavailable,
-                    "not looked up",
-                )));
-            }
-            Err(error) => answers.push(Presence::Unknown(error)),
-        }
-    }
-    let results = batch::get_all(graph, scope, &targets)
+    let targets = items.iter().map(|item| {
+        let way = way(MailboxService::of(&item.container).0);
+        graph.requests.target(way.operation, &[user, &item.id], way.query)
+    });
+    let results = batch::get_each(graph, scope, targets)
         .await
         .map_err(|fault| fault.into_error(what, None))?;
-    for (index, result) in addressable.into_iter().zip(results) {
-        let service = MailboxService::of(&items[index].container).0;
-        answers[index] = match result {
-            Ok(body) => presence(&body, &items[index], service),
+    let answered = items.iter().zip(results).map(|(item, result)| {
+        let service = MailboxService::of(&item.container).0;
+        match result {
+            Ok(body) => presence(&body, item, service),
             Err(fault) if is_gone(&fault) => Presence::Gone,
             Err(fault) => Presence::Unknown(fault.into_error(what, Some(service.read_permission()))),
-        };
-    }
+        }
+    });
+    let mut answers: Vec<Presence> = answered.collect();
     // Deleted for good means moved to the recoverable items, which lie outside the folder tree that is protected; deleted
     // contacts lie in a mail folder.
     let mut outside = HashMap::new();
@@ -111,10 +98,7 @@ pub(crate) async fn look_up(
         }
     }
     let unanswered = |fault: Fault| fault.into_error(what, None);
-    contacts::photo::mark_present(graph, scope, user, &mut answers)
-        .await
-        .map_err(unanswered)?;
-    calendar::series::mark_present(graph, scope, user, &mut answers)
+    marks::mark(graph, scope, user, marks::present(&mut answers))
         .await
         .map_err(unanswered)?;
     Ok(answers)

@@ -14,5 +14,3 @@ pub(crate) mod target;
 
 /// What a mailbox needs to be read.
 pub(crate) const READ_PERMISSION: &str = "Mail.Read";
-/// What it needs to be written to.
-pub(crate) const WRITE_PERMISSION: &str = "Mail.ReadWrite";

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nakivo_core::connector::Existing;
+use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
+use nakivo_core::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::mail::folders::WELL_KNOWN;
 use super::service::MailboxService;
-use super::{contacts, mail};
+use super::{calendar, contacts, mail, scope_of};
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -114,7 +117,7 @@ impl Places {
             scope,
             operations(self.service).get,
             &[user, name],
-            &[("$select", "id,parentFolderId")],
+            &[("$select", "id")],
         )?;
         match self.graph.executor.json(&call).await {
             Ok(text) => {
@@ -164,9 +167,65 @@ impl Places {
         }
     }
 
-    /// A container that was resolved before may be gone by now: it is resolved anew next time.
-    pub(crate) fn forget(&self, container: &str) {
-        lock(&self.resolved).retain(|_, id| id != container);
+    /// The container that `path` leads to in the mailbox `target`, made where it is missing.
+    pub(crate) async fn ensure(
+        &self,
+        target: &ObjectRecord,
+        path: &[ItemRecord],
+    ) -> nakivo_core::Result<String> {
+        let (_, container) = self.service.words();
+        let found = self
+            .resolve(&scope_of(target), &target.native_id, path, true)
+            .await
+            .map_err(|fault| {
+                let what = format!("making sure that the {container} exists");
+                fault.into_error(&what, Some(self.service.write_permission()))
+            })?;
+        found.ok_or_else(|| {
+            let text = format!("the target mailbox has no {container} at all");
+            Error::new(ErrorKind::NotFound, text)
+        })
+    }
+
+    /// What came of a recovery into `container`. One that was resolved before may be gone by now: then it is resolved anew
+    /// next time.
+    pub(crate) fn recovered<T>(&self, container: &str, result: Result<T, Fault>) -> nakivo_core::Result<T> {
+        result.map_err(|fault| {
+            if fault.refused_as(|refusal| refusal.status == 404) {
+                lock(&self.resolved).retain(|_, id| id != container);
+            }
+            let what = format!("recovering a {}", self.service.words().0);
+            fault.into_error(&what, Some(self.service.write_permission()))
+        })
+    }
+
+    /// What `search` finds in the mailbox of `user`. When something was not there, containers that were resolved before may
+    /// be gone by now: then they are resolved anew, once.
+    pub(crate) async fn searched<F>(
+        &self,
+        user: &str,
+        search: impl Fn() -> F,
+    ) -> nakivo_core::Result<Existing>
+    where
+        F: Future<Output = Result<Existing, Fault>>,
+    {
+        let mut found = search().await;
+        let gone = |fault: &Fault| fault.refused_as(|refusal| refusal.status == 404);
+        if found.as_ref().is_err_and(gone) && self.forget(user) {
+            found = search().await;
+        }
+        found.map_err(|fault| {
+            let what = format!("looking for the {} at the target", self.service.words().0);
+            fault.into_error(&what, Some(self.service.write_permission()))
+        })
+    }
+
+    /// Forgets the containers of a mailbox; false if none was known.
+    fn forget(&self, user: &str) -> bool {
+        let mut resolved = lock(&self.resolved);
+        let before = resolved.len();
+        resolved.retain(|(of, _), _| of != user);
+        resolved.len() < before
     }
 
     async fn step(
@@ -236,6 +295,13 @@ impl Places {
         parent: Option<&str>,
         name: &str,
     ) -> Result<Option<String>, Fault> {
+        let wanted = name.trim().to_lowercase();
+        if self.service == MailboxService::Calendar {
+            // Of every group, and none that somebody else shares.
+            let all = calendar::folders::list(&self.graph, scope, user).await?.heads;
+            let found = all.iter().find(|one| one.name.trim().to_lowercase() == wanted);
+            return Ok(found.map(|one| MailboxService::of(&one.item.id).1.to_owned()));
+        }
         let operations = operations(self.service);
         let call = match parent {
             Some(parent) => self
@@ -245,7 +311,6 @@ impl Places {
                 .graph
                 .call(scope, operations.top, &[user], operations.query)?,
         };
-        let wanted = name.trim().to_lowercase();
         let found = pages::all(&self.graph, scope, call, 100_000).await?;
         Ok(found.iter().find_map(|raw| {
             let (id, name) = match self.service {
@@ -255,8 +320,7 @@ impl Places {
                 }
                 MailboxService::Contacts | MailboxService::Calendar => {
                     let fields = Fields::parse(raw)?;
-                    let name = fields.text("displayName").or_else(|| fields.text("name"))?;
-                    (fields.text("id")?, name)
+                    (fields.text("id")?, fields.text("displayName")?)
                 }
             };
             (name.trim().to_lowercase() == wanted).then_some(id)

@@ -3,7 +3,7 @@
 use nakivo_core::connector::{Change, ItemHead, ItemRef};
 
 use super::service::MailboxService;
-use super::{calendar, contacts, mail};
+use super::{calendar, contacts, mail, marks};
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -158,15 +158,7 @@ impl<'a> Round<'a> {
 
     /// Adds to the heads what the pages do not tell.
     async fn complete(&self, changes: &mut [Change]) -> Result<(), Fault> {
-        match self.service {
-            MailboxService::Mail => Ok(()),
-            MailboxService::Contacts => {
-                contacts::photo::mark(self.graph, &self.scope, self.user, changes).await
-            }
-            MailboxService::Calendar => {
-                calendar::series::mark(self.graph, &self.scope, self.user, changes).await
-            }
-        }
+        marks::mark(self.graph, &self.scope, self.user, marks::changed(changes)).await
     }
 
     fn restart(&mut self) {

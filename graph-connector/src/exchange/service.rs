@@ -1,5 +1,6 @@
 //! What a mailbox consists of.
 
+use nakivo_core::connector::ItemRef;
 use serde::{Deserialize, Serialize};
 
 /// A service of a mailbox.
@@ -38,6 +39,15 @@ impl MailboxService {
         }
     }
 
+    /// Its items and their containers, for people.
+    pub(crate) const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Mail => ("message", "mail folder"),
+            Self::Contacts => ("contact", "contact folder"),
+            Self::Calendar => ("event", "calendar"),
+        }
+    }
+
     /// The permission that reading needs.
     pub(crate) const fn read_permission(self) -> &'static str {
         match self {
@@ -64,6 +74,14 @@ impl MailboxService {
             }
         }
         (Self::Mail, container)
+    }
+
+    /// A container of the service by the ids that Exchange gives it and the one above it.
+    pub(crate) fn place(self, parent: &str, id: &str) -> ItemRef {
+        ItemRef {
+            container: self.container(parent),
+            id: self.container(id),
+        }
     }
 
     /// The id of a container as items name it; the root stays the root.

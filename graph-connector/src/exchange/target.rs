@@ -10,6 +10,7 @@ use nakivo_core::connector::{
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::{ItemKind, ItemRecord};
 
+use super::calendar::target::EventTarget;
 use super::contacts::target::ContactTarget;
 use super::mail::target::MailTarget;
 use super::service::MailboxService;
@@ -20,6 +21,7 @@ use crate::graph::Graph;
 pub(crate) struct MailboxTarget {
     mail: MailTarget,
     contacts: ContactTarget,
+    calendar: EventTarget,
 }
 
 impl MailboxTarget {
@@ -27,17 +29,19 @@ impl MailboxTarget {
         Self {
             mail: MailTarget::new(Arc::clone(graph)),
             contacts: ContactTarget::new(Arc::clone(graph)),
+            calendar: EventTarget::new(Arc::clone(graph)),
         }
     }
 
     /// Whether a mailbox takes items of this kind.
     pub(crate) fn takes(kind: ItemKind) -> bool {
-        matches!(kind, ItemKind::Message | ItemKind::Contact)
+        matches!(kind, ItemKind::Message | ItemKind::Contact | ItemKind::Event)
     }
 
     fn of(&self, item: &ItemRecord) -> &dyn RecoveryTarget {
         match item.kind {
             ItemKind::Contact => &self.contacts,
+            ItemKind::Event => &self.calendar,
             _ => &self.mail,
         }
     }
@@ -58,6 +62,7 @@ impl RecoveryTarget for MailboxTarget {
         let service = path.last().map(|folder| MailboxService::of(&folder.id).0);
         let chosen: &dyn RecoveryTarget = match service {
             Some(MailboxService::Contacts) => &self.contacts,
+            Some(MailboxService::Calendar) => &self.calendar,
             _ => &self.mail,
         };
         chosen.ensure_container(target, path).await

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use nakivo_core::connector::{Change, ChangesRequest, Cursor, ItemHead, ItemRef};
 use nakivo_core::format::manifest::ObjectRecord;
-use nakivo_core::format::record::{ItemKind, PropertyBag};
+use nakivo_core::format::record::ItemKind;
 use nakivo_core::progress::{Event, Reporter};
 use nakivo_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -102,22 +102,15 @@ pub(crate) async fn libraries(graph: &Graph, site: &str) -> Result<Vec<Library>,
 impl Library {
     fn head(&self) -> ItemHead {
         let fields = Fields::parse(&self.raw);
+        let item = ItemRef {
+            container: String::new(),
+            id: self.drive.clone(),
+        };
         ItemHead {
-            kind: ItemKind::Container,
-            item: ItemRef {
-                container: String::new(),
-                id: self.drive.clone(),
-            },
-            name: self.name.clone(),
-            change_key: None,
-            size: None,
             created: fields.and_then(|fields| fields.time("createdDateTime")),
-            modified: None,
-            received: None,
-            sent: None,
             item_type: Some(LIBRARY.to_owned()),
-            properties: PropertyBag::new(),
             raw: Some(Bytes::copy_from_slice(self.raw.as_bytes())),
+            ..ItemHead::new(ItemKind::Container, item, self.name.clone())
         }
     }
 

@@ -18,7 +18,7 @@ use nakivo_core::progress::Reporter;
 use nakivo_core::seams::{Clock, Environment, Rng};
 use nakivo_core::state::MemoryState;
 use nakivo_graph_connector::{AccountConfig, Http, M365Connector, MailboxService, ReqwestHttp, Secret};
-use nakivo_graph_emulator::{Emulator, EmulatorBuilder, Mailbox};
+use nakivo_graph_emulator::{Action, Emulator, EmulatorBuilder, Fault, Mailbox};
 
 /// A clock on which a pause passes at once. The emulator shares it, so `Retry-After` is judged on it too.
 #[derive(Debug, Default)]
@@ -131,6 +131,18 @@ impl Bench {
     pub(crate) fn connect_with(&self, config: &AccountConfig) -> M365Connector {
         let http: Arc<dyn Http> = Arc::new(ReqwestHttp::new().unwrap());
         M365Connector::new(config, http, &environment(&self.clock)).unwrap()
+    }
+
+    /// The n-th request from now on meets this fault, and nothing else goes wrong. Refused credentials pass where a token was
+    /// used; at the token's own endpoint they mean what they say.
+    pub(crate) fn break_request(&self, kind: &Action, n: u64) {
+        let path = match kind {
+            Action::Status { status: 401, .. } => "/v1.0/",
+            _ => "/",
+        };
+        self.emulator.faults().clear();
+        let fault = Fault::new(kind.clone()).path(path).at_request(n);
+        self.emulator.faults().add(fault);
     }
 
     pub(crate) fn mailbox(&self) -> Mailbox {

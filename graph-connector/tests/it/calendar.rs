@@ -1,20 +1,18 @@
 //! Events from the emulator into a repository: listed, followed, their exceptions and files, faults and random histories.
 
+mod recovery;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
-use futures::TryStreamExt;
-use nakivo_core::connector::OnConflict;
 use nakivo_core::format::record::{ItemKind, ItemRecord};
-use nakivo_core::recovery::{PageRequest, PlannedAction, PointView, Selection, Target};
 use nakivo_graph_connector::MailboxService;
-use nakivo_graph_emulator::{Action, Calendars, Damage, Emulator, Fault, FaultBody};
+use nakivo_graph_emulator::{Action, Calendars, Damage, Emulator, FaultBody};
 use serde_json::{Value, json};
 
-use crate::bench::{TestRng, seed};
-use crate::contacts::lab::Lab;
-use crate::drives::lab::new_repository;
+use crate::bench::{Bench, TestRng, seed};
+use crate::lab::{self, Truth, account, is_a_lab, part, walk};
 
 struct Held {
     record: ItemRecord,
@@ -23,13 +21,29 @@ struct Held {
     files: Vec<Bytes>,
 }
 
+struct Lab {
+    common: lab::Lab,
+    calendars: Calendars,
+}
+
+is_a_lab!(Lab);
+
+impl Lab {
+    async fn new() -> Self {
+        let bench = Bench::with(Emulator::builder().seed(seed()).users(2)).await;
+        let account = account(&bench, &MailboxService::ALL);
+        let address = bench.mailbox().address().to_owned();
+        Self {
+            calendars: bench.emulator.calendars(&address).unwrap(),
+            common: lab::Lab::new(bench, account, &address).await,
+        }
+    }
+}
+
 async fn lab() -> (Lab, Calendars) {
-    let lab = Lab::with(Emulator::builder().seed(seed()).users(1)).await;
-    let calendars = lab
-        .bench
-        .emulator
-        .calendars(lab.bench.mailbox().address())
-        .unwrap();
+    let lab = Lab::new().await;
+    let address = lab.bench.mailbox().address().to_owned();
+    let calendars = lab.bench.emulator.calendars(&address).unwrap();
     (lab, calendars)
 }
 
@@ -53,95 +67,71 @@ fn series() -> Value {
 }
 
 async fn held(lab: &Lab) -> BTreeMap<String, Held> {
-    let view = PointView::open(&lab.repository, lab.point());
+    let view = lab.view();
     let mut out = BTreeMap::new();
-    let mut open = vec![String::new()];
-    while let Some(container) = open.pop() {
-        let request = PageRequest {
-            after: None,
-            limit: 10_000,
-        };
-        for entry in view.list(&container, request).await.unwrap().entries {
-            let record = entry.record;
-            match record.kind {
-                ItemKind::Container => open.push(record.id.clone()),
-                ItemKind::Event => {
-                    let read = async |name: &str| {
-                        let pieces: Vec<Bytes> =
-                            view.content(&record, name).unwrap().try_collect().await.unwrap();
-                        Bytes::from(pieces.concat())
-                    };
-                    let mut files = Vec::new();
-                    for part in record
-                        .parts
-                        .iter()
-                        .filter(|part| part.name.starts_with("attachment-"))
-                    {
-                        files.push(read(&part.name).await);
-                    }
-                    let json = serde_json::from_slice(&read("json").await).unwrap();
-                    let calendar = String::from_utf8(read("icalendar").await.to_vec()).unwrap();
-                    let held = Held {
-                        record: record.clone(),
-                        json,
-                        calendar,
-                        files,
-                    };
-                    assert!(out.insert(record.id.clone(), held).is_none());
-                }
-                _ => {}
+    for (_, record) in walk(&view).await {
+        if record.kind != ItemKind::Event {
+            continue;
+        }
+        let mut files = Vec::new();
+        for stored in &record.parts {
+            if stored.name.starts_with("attachment-") {
+                files.push(part(&view, &record, &stored.name).await);
             }
         }
+        let calendar = part(&view, &record, "icalendar").await;
+        let held = Held {
+            json: serde_json::from_slice(&part(&view, &record, "json").await).unwrap(),
+            calendar: String::from_utf8(calendar.to_vec()).unwrap(),
+            files,
+            record,
+        };
+        assert!(out.insert(held.record.id.clone(), held).is_none());
     }
     out
 }
 
-async fn assert_truth(lab: &Lab, calendars: &Calendars) {
-    let held = held(lab).await;
-    let truth = calendars.all().unwrap();
-    assert_eq!(held.len(), truth.len());
-    for one in &truth {
-        let stored = &held[&one.id];
-        assert_eq!(stored.record.container, format!("calendar:{}", one.calendar_id));
-        for (name, value) in one.fields.as_object().unwrap() {
-            if matches!(name.as_str(), "start" | "end") {
-                let local = value["dateTime"].as_str().unwrap();
-                assert!(
-                    stored.json[name]["dateTime"].as_str().unwrap().starts_with(local),
-                    "wall clock of {name}"
-                );
-                assert_eq!(stored.json[name]["timeZone"], value["timeZone"]);
-            } else {
-                assert_eq!(&stored.json[name], value, "{name}");
+impl Truth for Lab {
+    async fn assert_truth(&self) {
+        let held = held(self).await;
+        let truth = self.calendars.all().unwrap();
+        assert_eq!(held.len(), truth.len());
+        for one in &truth {
+            let stored = &held[&one.id];
+            assert_eq!(stored.record.container, format!("calendar:{}", one.calendar_id));
+            for (name, value) in one.fields.as_object().unwrap() {
+                if matches!(name.as_str(), "start" | "end") {
+                    let local = value["dateTime"].as_str().unwrap();
+                    assert!(
+                        stored.json[name]["dateTime"].as_str().unwrap().starts_with(local),
+                        "wall clock of {name}"
+                    );
+                    assert_eq!(stored.json[name]["timeZone"], value["timeZone"]);
+                } else {
+                    assert_eq!(&stored.json[name], value, "{name}");
+                }
             }
+            let exceptions = stored.json["exceptionOccurrences"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let there: Vec<&Value> = one
+                .exceptions
+                .iter()
+                .filter(|(day, _)| !one.cancelled.contains(*day))
+                .map(|(_, fields)| &fields["subject"])
+                .collect();
+            assert_eq!(
+                exceptions.iter().map(|one| &one["subject"]).collect::<Vec<_>>(),
+                there
+            );
+            let cancelled = stored.json["cancelledOccurrences"].as_array().map_or(0, Vec::len);
+            assert_eq!(cancelled, one.cancelled.len());
+            let files: Vec<&Bytes> = one.attachments.iter().map(|(_, bytes)| bytes).collect();
+            assert_eq!(stored.files.iter().collect::<Vec<_>>(), files);
+            assert_eq!(stored.calendar.matches("BEGIN:VEVENT").count(), 1 + there.len());
         }
-        let exceptions = stored.json["exceptionOccurrences"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let there: Vec<&Value> = one
-            .exceptions
-            .iter()
-            .filter(|(day, _)| !one.cancelled.contains(*day))
-            .map(|(_, fields)| &fields["subject"])
-            .collect();
-        assert_eq!(
-            exceptions.iter().map(|one| &one["subject"]).collect::<Vec<_>>(),
-            there
-        );
-        let cancelled = stored.json["cancelledOccurrences"].as_array().map_or(0, Vec::len);
-        assert_eq!(cancelled, one.cancelled.len());
-        let files: Vec<&Bytes> = one.attachments.iter().map(|(_, bytes)| bytes).collect();
-        assert_eq!(stored.files.iter().collect::<Vec<_>>(), files);
-        assert_eq!(stored.calendar.matches("BEGIN:VEVENT").count(), 1 + there.len());
     }
-}
-
-async fn back_up_and_compare(lab: &Lab, calendars: &Calendars) -> nakivo_core::backup::BackupReport {
-    let report = lab.back_up().await.unwrap();
-    assert!(report.issues.is_empty(), "{:#?}", report.issues);
-    assert_truth(lab, calendars).await;
-    report
 }
 
 #[tokio::test]
@@ -167,7 +157,7 @@ async fn events_of_every_own_calendar_are_read_and_followed() {
     // Of others, and left out.
     calendars.share_calendar("Kids", "alex@x.org").unwrap();
     lab.bench.emulator.set(|settings| settings.read_only_guard = true);
-    back_up_and_compare(&lab, &calendars).await;
+    lab.back_up_and_compare().await;
     let stored = held(&lab).await;
     let text = &stored[&master].calendar;
     for line in [
@@ -185,7 +175,7 @@ async fn events_of_every_own_calendar_are_read_and_followed() {
         first.calendar
     );
 
-    let second = back_up_and_compare(&lab, &calendars).await;
+    let second = lab.back_up_and_compare().await;
     assert_eq!(
         (second.counts.added, second.counts.changed, second.counts.removed),
         (0, 0, 0)
@@ -199,24 +189,11 @@ async fn events_of_every_own_calendar_are_read_and_followed() {
     calendars
         .edit_occurrence_silently(&master, day("2026-04-13"), json!({"subject": "In silence"}))
         .unwrap();
-    let third = back_up_and_compare(&lab, &calendars).await;
+    let third = lab.back_up_and_compare().await;
     assert_eq!(third.counts.removed, 1);
     calendars.delete_calendar("Work").unwrap();
-    back_up_and_compare(&lab, &calendars).await;
+    lab.back_up_and_compare().await;
     assert_eq!(calendars.invitations().unwrap(), 0);
-
-    let plan = lab
-        .plan(
-            Selection::Paths(vec!["Calendar".into()]),
-            Target::Original,
-            OnConflict::Rename,
-        )
-        .await;
-    assert!(
-        plan.items
-            .iter()
-            .all(|item| matches!(item.action, PlannedAction::Cannot { .. }))
-    );
 }
 
 #[tokio::test]
@@ -236,7 +213,7 @@ async fn a_service_that_does_not_tell_exceptions_is_not_believed() {
     lab.bench
         .emulator
         .set(|settings| settings.exceptions_are_told = true);
-    back_up_and_compare(&lab, &calendars).await;
+    lab.back_up_and_compare().await;
     assert_eq!(lab.back_up().await.unwrap().counts.changed, 0);
 }
 
@@ -279,7 +256,7 @@ async fn random_histories_end_in_the_truth() {
                 }
             }
         }
-        back_up_and_compare(&lab, &calendars).await;
+        lab.back_up_and_compare().await;
     }
     println!("25 runs, {edits} edits, no difference");
 }
@@ -297,9 +274,6 @@ async fn every_passing_fault_at_every_request() {
         .unwrap();
     calendars.attach(&master, "agenda.txt", vec![7u8; 3000]).unwrap();
     lab.reads(&[MailboxService::Calendar]);
-    lab.bench.emulator.requests().clear();
-    back_up_and_compare(&lab, &calendars).await;
-    let requests = lab.bench.emulator.requests().count();
     let status = |status, body| Action::Status {
         status,
         body,
@@ -315,23 +289,5 @@ async fn every_passing_fault_at_every_request() {
         Action::Reset,
         Action::Damage(Damage::CutAt(60)),
     ];
-    let mut runs = 0;
-    for (number, kind) in kinds.iter().enumerate() {
-        for k in (1..=requests).filter(|k| (*k as usize + number).is_multiple_of(2)) {
-            lab.repository = new_repository(&lab.bench).await;
-            lab.bench.emulator.faults().clear();
-            lab.bench
-                .emulator
-                .faults()
-                .add(Fault::new(kind.clone()).path("/v1.0/").at_request(k));
-            let report = lab
-                .back_up()
-                .await
-                .unwrap_or_else(|error| panic!("{kind:?} at {k}: {error:?}"));
-            assert!(report.issues.is_empty(), "{kind:?} at {k}: {:?}", report.issues);
-            assert_truth(&lab, &calendars).await;
-            runs += 1;
-        }
-    }
-    println!("{runs} backups, a fault at each of {requests} requests");
+    lab.survive(&kinds, 2).await;
 }

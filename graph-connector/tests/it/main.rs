@@ -16,5 +16,6 @@ mod contacts;
 mod discovery;
 mod drives;
 mod faults;
+mod lab;
 mod recovery;
 mod sites;

@@ -323,23 +323,11 @@ impl Shared {
 
     pub(super) fn container_head(&self, id: &str) -> Option<ItemHead> {
         let container = self.source.containers.get(id)?;
-        Some(ItemHead {
-            kind: ItemKind::Container,
-            item: ItemRef {
-                container: container.parent.clone(),
-                id: id.to_owned(),
-            },
-            name: container.name.clone(),
-            change_key: None,
-            size: None,
-            created: None,
-            modified: None,
-            received: None,
-            sent: None,
-            item_type: None,
-            properties: PropertyBag::default(),
-            raw: None,
-        })
+        let item = ItemRef {
+            container: container.parent.clone(),
+            id: id.to_owned(),
+        };
+        Some(ItemHead::new(ItemKind::Container, item, container.name.clone()))
     }
 }
 

@@ -29,7 +29,9 @@ pub(super) async fn run(session: &Session, arguments: &Emulate) -> Result<Exit> 
             .users(arguments.users as usize)
             .items_per_user(arguments.items),
     };
-    let builder = builder.contacts_per_user(arguments.contacts);
+    let builder = builder
+        .contacts_per_user(arguments.contacts)
+        .events_per_user(arguments.events);
     let builder = match &arguments.contacts_from {
         Some(path) => builder.contacts_from(path),
         None => builder,

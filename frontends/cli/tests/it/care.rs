@@ -2,13 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, fails, of_type, tree};
-
-const OPEN: [&str; 4] = ["--repo", "file:vault", "--passphrase-file", "pass"];
-
-fn all<'a>(head: &[&'a str]) -> Vec<&'a str> {
-    [head, &OPEN[..]].concat()
-}
+use crate::support::{Place, all, fails, of_type, tree};
 
 /// A vault with three points of a folder; each has a file of its own of a megabyte that does not compress.
 fn three_points(place: &Place) -> Vec<String> {

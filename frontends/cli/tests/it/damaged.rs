@@ -2,15 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::{Emulator, Place, of_type};
+use crate::support::{Emulator, Place, all, of_type};
 
-const OPEN: [&str; 4] = ["--repo", "file:vault", "--passphrase-file", "pass"];
 const INFO: [&str; 5] = ["repo", "info", "file:vault", "--passphrase-file", "pass"];
 const VERIFY: [&str; 5] = ["repo", "verify", "file:vault", "--passphrase-file", "pass"];
-
-fn all<'a>(head: &[&'a str]) -> Vec<&'a str> {
-    [head, &OPEN[..]].concat()
-}
 
 /// Flips a bit of the newest object of the log and returns its path in the repository.
 fn damage_newest_commit(place: &Place) -> String {

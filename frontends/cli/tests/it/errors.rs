@@ -1,9 +1,7 @@
 //! Bad input and bad weather: each is one line with the fix in it, a stable code and the right exit code, and leaves
 //! nothing half done.
 
-use crate::support::{Place, fails, of_type, tree};
-
-const OPEN: [&str; 4] = ["--repo", "file:vault", "--passphrase-file", "pass"];
+use crate::support::{OPEN, Place, fails, of_type, tree};
 
 fn with_point() -> Place {
     let place = Place::new();

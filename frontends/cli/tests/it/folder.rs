@@ -2,13 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, of_type, tree};
-
-const OPEN: [&str; 4] = ["--repo", "file:vault", "--passphrase-file", "pass"];
-
-fn all<'a>(head: &[&'a str]) -> Vec<&'a str> {
-    [head, &OPEN[..]].concat()
-}
+use crate::support::{Place, all, of_type, tree};
 
 #[test]
 fn everything_comes_back_byte_for_byte() {

@@ -4,13 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::{Place, of_type};
-
-const OPEN: [&str; 4] = ["--repo", "file:vault", "--passphrase-file", "pass"];
-
-fn all<'a>(head: &[&'a str]) -> Vec<&'a str> {
-    [head, &OPEN[..]].concat()
-}
+use crate::support::{Place, all, of_type};
 
 fn repo<'a>(verb: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
     [

@@ -2,14 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Emulator, Place, corpus, fails, of_type, tree};
-
-const OPEN: [&str; 4] = ["--repo", "file:vault", "--passphrase-file", "pass"];
-const ACCOUNT: [&str; 2] = ["--account", "account.toml"];
-
-fn all<'a>(head: &[&'a str]) -> Vec<&'a str> {
-    [head, &OPEN[..]].concat()
-}
+use crate::support::{ACCOUNT, Emulator, Place, all, corpus, fails, of_type, tree};
 
 fn mailboxes(emulator: &Emulator) -> Vec<String> {
     emulator.record["mailboxes"]

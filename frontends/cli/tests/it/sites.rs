@@ -1,13 +1,6 @@
 //! SharePoint, start to end, against the emulator in a process of its own.
 
-use crate::support::{Emulator, Place, fails, of_type, tree};
-
-const OPEN: [&str; 4] = ["--repo", "file:vault", "--passphrase-file", "pass"];
-const ACCOUNT: [&str; 2] = ["--account", "account.toml"];
-
-fn all<'a>(head: &[&'a str]) -> Vec<&'a str> {
-    [head, &OPEN[..]].concat()
-}
+use crate::support::{ACCOUNT, Emulator, Place, all, fails, of_type, tree};
 
 #[test]
 fn a_site_is_backed_up_browsed_searched_exported_and_recovered() {

@@ -10,6 +10,16 @@ use tempfile::TempDir;
 /// A recovery key, as it is printed.
 pub(crate) const KEY: &str = include_str!("../../../../repo-format/tests/vectors/v1/recovery-key.txt");
 
+/// The repository that most tests use, and how it is opened.
+pub(crate) const OPEN: [&str; 4] = ["--repo", "file:vault", "--passphrase-file", "pass"];
+/// The account that [`Emulator::start`] writes down.
+pub(crate) const ACCOUNT: [&str; 2] = ["--account", "account.toml"];
+
+/// A command on that repository.
+pub(crate) fn all<'a>(head: &[&'a str]) -> Vec<&'a str> {
+    [head, &OPEN[..]].concat()
+}
+
 /// A place of its own for one test: folders, a passphrase file, a state directory.
 pub(crate) struct Place {
     pub(crate) dir: TempDir,

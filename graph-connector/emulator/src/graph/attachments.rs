@@ -26,11 +26,7 @@ pub(crate) const SESSION_FROM: u64 = 3_000_000;
 
 fn denied(call: &Call<'_>) -> Result<(), GraphError> {
     if call.basic_only() {
-        return Err(GraphError::new(
-            403,
-            "ErrorAccessDenied",
-            "Access is denied. Check credentials and try again.",
-        ));
+        return Err(GraphError::access_denied());
     }
     Ok(())
 }

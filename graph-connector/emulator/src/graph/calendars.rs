@@ -5,12 +5,15 @@ mod events;
 mod folders;
 mod json;
 
-use crate::graph::Call;
 use crate::graph::folders::with;
+use crate::graph::{Call, upload};
 use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
 use crate::outlook::store::{STANDARD, Store};
 use crate::world::User;
+
+pub(crate) use attachments::attach;
+pub(crate) use json::find;
 
 type Answer = Result<Reply, GraphError>;
 
@@ -35,6 +38,7 @@ enum What {
     Attachments(String),
     Attachment(String, String),
     AttachmentValue(String, String),
+    UploadSession(String),
 }
 
 /// What `request` is about, if it is about calendars.
@@ -81,6 +85,7 @@ fn events(calendar: Option<String>, words: &[&str], segments: &[String]) -> Opti
         [_, "calendar"] => What::CalendarOf(id(0)),
         [_, "instances"] => What::Instances(id(0)),
         [_, "attachments"] => What::Attachments(id(0)),
+        [_, "attachments", "createuploadsession"] => What::UploadSession(id(0)),
         [_, "attachments", _] => What::Attachment(id(0), id(2)),
         [_, "attachments", _, "$value"] => What::AttachmentValue(id(0), id(2)),
         _ => return None,
@@ -105,6 +110,7 @@ impl Address {
             What::Attachments(_) => "events/{id}/attachments",
             What::Attachment(..) => "events/{id}/attachments/{id}",
             What::AttachmentValue(..) => "events/{id}/attachments/{id}/$value",
+            What::UploadSession(_) => "events/{id}/attachments/createUploadSession",
         };
         format!("/users/{{id}}/{path}")
     }
@@ -112,19 +118,7 @@ impl Address {
 
 /// Answers a call.
 pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
-    let write = !matches!(call.request.method.as_str(), "GET" | "HEAD");
-    let needed: &[&str] = if write {
-        &["Calendars.ReadWrite"]
-    } else {
-        &["Calendars.Read", "Calendars.ReadWrite"]
-    };
-    if !needed.iter().any(|role| call.has(role)) {
-        return Err(GraphError::new(
-            403,
-            "ErrorAccessDenied",
-            "Access is denied. Check credentials and try again.",
-        ));
-    }
+    call.needs("Calendars")?;
     let user = call.mailbox_user(&address.user)?;
     match (call.request.method.as_str(), &address.what) {
         ("GET", What::Groups) => folders::groups(call, &user),
@@ -144,12 +138,9 @@ pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
         ("GET", What::Attachments(id)) => attachments::list(call, &user, id),
         ("POST", What::Attachments(id)) => attachments::create(call, &user, id),
         ("GET", What::Attachment(id, a)) => attachments::get(call, &user, id, a),
+        ("POST", What::UploadSession(id)) => upload::create_for_event(call, &address.user, id),
         ("GET", What::AttachmentValue(id, a)) => attachments::value(&user, id, a),
-        _ => Err(GraphError::new(
-            405,
-            "Request_BadRequest",
-            "Specified HTTP method is not allowed for the request target.",
-        )),
+        _ => Err(GraphError::method_not_allowed()),
     }
 }
 
@@ -162,12 +153,6 @@ fn store<R>(user: &User, f: impl FnOnce(&mut Store) -> Result<R, GraphError>) ->
 fn find_calendar(store: &Store, id: Option<&str>) -> Result<u32, GraphError> {
     match id {
         None | Some("calendar") => Ok(STANDARD),
-        Some(id) => store.find_container(id).ok_or_else(|| {
-            if crate::ids::parse_folder(store.key, id).is_some() {
-                GraphError::item_not_found()
-            } else {
-                GraphError::malformed_id()
-            }
-        }),
+        Some(id) => store.container_of(id),
     }
 }

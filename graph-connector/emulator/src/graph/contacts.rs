@@ -100,19 +100,7 @@ pub(crate) fn of(request: &Request) -> Option<Address> {
 
 /// Answers a call.
 pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
-    let write = !matches!(call.request.method.as_str(), "GET" | "HEAD");
-    let needed: &[&str] = if write {
-        &["Contacts.ReadWrite"]
-    } else {
-        &["Contacts.Read", "Contacts.ReadWrite"]
-    };
-    if !needed.iter().any(|role| call.has(role)) {
-        return Err(GraphError::new(
-            403,
-            "ErrorAccessDenied",
-            "Access is denied. Check credentials and try again.",
-        ));
-    }
+    call.needs("Contacts")?;
     let user = call.mailbox_user(&address.user)?;
     match (call.request.method.as_str(), &address.what) {
         ("GET", What::Folders(parent)) => folders::list(call, &user, parent.as_deref()),
@@ -130,11 +118,7 @@ pub(crate) fn answer(call: &Call<'_>, address: &Address) -> Answer {
         ("GET", What::PhotoValue(id)) => items::photo_value(&user, id),
         ("PUT" | "PATCH", What::PhotoValue(id)) => items::set_photo(call, &user, id),
         ("DELETE", What::PhotoValue(id) | What::Photo(id)) => items::remove_photo(&user, id),
-        _ => Err(GraphError::new(
-            405,
-            "Request_BadRequest",
-            "Specified HTTP method is not allowed for the request target.",
-        )),
+        _ => Err(GraphError::method_not_allowed()),
     }
 }
 
@@ -148,11 +132,5 @@ fn find_folder(store: &Store, id: &str) -> Result<u32, GraphError> {
     if id.eq_ignore_ascii_case("contacts") {
         return Ok(STANDARD);
     }
-    store.find_container(id).ok_or_else(|| {
-        if crate::ids::parse_folder(store.key, id).is_some() {
-            GraphError::item_not_found()
-        } else {
-            GraphError::malformed_id()
-        }
-    })
+    store.container_of(id)
 }

@@ -32,11 +32,7 @@ pub(crate) fn with<R>(
 pub(crate) fn find(mailbox: &Mailbox, id: &str) -> Result<u32, GraphError> {
     mailbox.find_folder(id).ok_or_else(|| {
         let well_known = id.bytes().all(|b| b.is_ascii_alphabetic());
-        if well_known || crate::ids::parse_folder(mailbox.key, id).is_some() {
-            GraphError::item_not_found()
-        } else {
-            GraphError::malformed_id()
-        }
+        GraphError::no_such(well_known || crate::ids::parse_folder(mailbox.key, id).is_some())
     })
 }
 

@@ -24,11 +24,7 @@ pub(crate) fn shape_of(call: &Call<'_>) -> Result<Shape, GraphError> {
     let basic = call.basic_only();
     let properties = odata::expanded_properties(request.option("$expand"))?;
     if basic && !properties.is_empty() {
-        return Err(GraphError::new(
-            403,
-            "ErrorAccessDenied",
-            "Access is denied. Check credentials and try again.",
-        ));
+        return Err(GraphError::access_denied());
     }
     let body_type = match request
         .preference("outlook.body-content-type")
@@ -55,13 +51,9 @@ pub(crate) fn shape_of(call: &Call<'_>) -> Result<Shape, GraphError> {
 
 /// A message id of either form.
 pub(crate) fn find(mailbox: &Mailbox, id: &str) -> Result<u32, GraphError> {
-    let serial = mailbox.find_message(id).map_err(|malformed| {
-        if malformed {
-            GraphError::malformed_id()
-        } else {
-            GraphError::item_not_found()
-        }
-    })?;
+    let serial = mailbox
+        .find_message(id)
+        .map_err(|malformed| GraphError::no_such(!malformed))?;
     if mailbox.corrupt.contains(&serial) {
         return Err(GraphError::new(500, "ErrorCorruptData", "Data is corrupt."));
     }
@@ -123,11 +115,7 @@ pub(crate) fn get(call: &Call<'_>, user_id: &str, folder: Option<&str>, id: &str
 /// `$value`: the MIME of the message.
 pub(crate) fn value(call: &Call<'_>, user_id: &str, folder: Option<&str>, id: &str) -> Answer {
     if call.basic_only() {
-        return Err(GraphError::new(
-            403,
-            "ErrorAccessDenied",
-            "Access is denied. Check credentials and try again.",
-        ));
+        return Err(GraphError::access_denied());
     }
     let user = call.mailbox_user(user_id)?;
     let mime = with(&user, |m| {
@@ -149,11 +137,7 @@ pub(crate) fn list(call: &Call<'_>, user_id: &str, folder: Option<&str>) -> Answ
     let shape = shape_of(call)?;
     let filters = odata::filters(request.option("$filter"))?;
     if shape.basic && filters.iter().any(|f| matches!(f, Filter::Property(..))) {
-        return Err(GraphError::new(
-            403,
-            "ErrorAccessDenied",
-            "Access is denied. Check credentials and try again.",
-        ));
+        return Err(GraphError::access_denied());
     }
     let top = odata::number(request, "$top")?.unwrap_or(10);
     let top = request

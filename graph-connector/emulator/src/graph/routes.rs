@@ -219,11 +219,7 @@ pub(crate) fn answer(call: &Call<'_>, route: &Route) -> Result<Reply, GraphError
                 "Authorization_RequestDenied",
                 "Insufficient privileges to complete the operation.",
             ),
-            Service::Outlook => GraphError::new(
-                403,
-                "ErrorAccessDenied",
-                "Access is denied. Check credentials and try again.",
-            ),
+            Service::Outlook => GraphError::access_denied(),
         });
     }
     match (method, route) {
@@ -255,11 +251,7 @@ pub(crate) fn answer(call: &Call<'_>, route: &Route) -> Result<Reply, GraphError
         ("GET", Route::Attachment(u, id, a)) => attachments::get(call, u, id, a),
         ("DELETE", Route::Attachment(u, id, a)) => attachments::delete(call, u, id, a),
         ("GET", Route::AttachmentValue(u, id, a)) => attachments::value(call, u, id, a),
-        _ => Err(GraphError::new(
-            405,
-            "Request_BadRequest",
-            "Specified HTTP method is not allowed for the request target.",
-        )),
+        _ => Err(GraphError::method_not_allowed()),
     }
 }
 

@@ -1,21 +1,22 @@
 //! Upload sessions of attachments: created on Graph, fed on another host that wants no token.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use serde_json::{Value, json};
 
 use crate::clock;
 use crate::graph::attachments::{self, SESSION_FROM};
 use crate::graph::folders::{self, with};
-use crate::graph::{Call, messages};
+use crate::graph::{Call, calendars, messages};
 use crate::http::path;
 use crate::http::reply::{GraphError, Reply};
 use crate::http::request::Request;
 use crate::ids;
 use crate::mail::data::Data;
 use crate::mail::view::{Part, PartKind};
+use crate::outlook::store::Attachment;
 use crate::random::token;
-use crate::world::{Upload, World};
+use crate::world::{Owner, Upload, User, World};
 
 type Answer = Result<Reply, GraphError>;
 
@@ -30,9 +31,41 @@ fn text(item: &Value, name: &str) -> Option<String> {
     item.get(name).and_then(Value::as_str).map(str::to_owned)
 }
 
-/// `POST .../attachments/createUploadSession`.
+/// `POST .../messages/{id}/attachments/createUploadSession`.
 pub(crate) fn create(call: &Call<'_>, user_id: &str, message: &str) -> Answer {
     let user = call.mailbox_user(user_id)?;
+    let (serial, key) = with(&user, |m| Ok((messages::find(m, message)?, m.key)))?;
+    open(
+        call,
+        user,
+        key,
+        Owner::Message(serial),
+        &format!("Messages('{}')", quoted(message)),
+    )
+}
+
+/// `POST .../events/{id}/attachments/createUploadSession`.
+pub(crate) fn create_for_event(call: &Call<'_>, user_id: &str, event: &str) -> Answer {
+    let user = call.mailbox_user(user_id)?;
+    let (serial, key) = with(&user, |m| {
+        let (item, _) = calendars::find(&m.calendars, event)?;
+        Ok((item.serial, m.key))
+    })?;
+    open(
+        call,
+        user,
+        key,
+        Owner::Event(serial),
+        &format!("Events('{}')", quoted(event)),
+    )
+}
+
+/// An id as upload addresses have it.
+fn quoted(id: &str) -> String {
+    path::encode(id).replace("%3D", "=")
+}
+
+fn open(call: &Call<'_>, user: Arc<User>, key: u64, owner: Owner, place: &str) -> Answer {
     let map = folders::body(call)?;
     let item = map
         .iter()
@@ -74,26 +107,25 @@ pub(crate) fn create(call: &Call<'_>, user_id: &str, message: &str) -> Answer {
             "Attachment size exceeds the limit.",
         ));
     }
-    let (serial, key) = with(&user, |m| Ok((messages::find(m, message)?, m.key)))?;
     let world = call.world;
     let now = world.clock.now();
     let mut uploads = world.uploads.lock().unwrap_or_else(PoisonError::into_inner);
     let number = uploads.len() as u64 + 1;
     let secret = token(&[world.seed, key, number, now as u64, 91], 60);
+    let (Owner::Message(serial) | Owner::Event(serial)) = owner;
     let session = ids::attachment(key, serial, 0, 1_000_000 + number as u32, false);
     let url = format!(
-        "{}/api/v2.0/Users('{}@{}')/Messages('{}')/AttachmentSessions('{session}')?authtoken={secret}",
+        "{}/api/v2.0/Users('{}@{}')/{place}/AttachmentSessions('{session}')?authtoken={secret}",
         world.outlook_url(),
         user.person.id,
         world.directory_id,
-        path::encode(message).replace("%3D", "="),
     );
     let expires = now + LIFE_MS;
     uploads.insert(
         secret,
         Upload {
             user,
-            message: serial,
+            owner,
             content_type: text(&item, "contentType").or_else(|| Some(attachments::guess(&name).to_owned())),
             name,
             inline: item.get("isInline").and_then(Value::as_bool).unwrap_or(false),
@@ -203,6 +235,21 @@ pub(crate) fn handle(world: &World, request: &Request) -> Answer {
     }
     let done = uploads.remove(&secret).ok_or_else(gone)?;
     drop(uploads);
+    let serial = match done.owner {
+        Owner::Message(serial) => serial,
+        Owner::Event(serial) => {
+            let made = Attachment {
+                number: 0,
+                name: done.name,
+                kind: done.content_type.unwrap_or_default(),
+                inline: done.inline,
+                content_id: done.content_id,
+                bytes: done.pieces.concat().into(),
+            };
+            let id = with(&done.user, |m| calendars::attach(&mut m.calendars, serial, made))?;
+            return Ok(made_at(world, &place, &id));
+        }
+    };
     let part = Part {
         number: 0,
         name: done.name,
@@ -213,15 +260,19 @@ pub(crate) fn handle(world: &World, request: &Request) -> Answer {
         kind: PartKind::File(Data::Pieces(done.pieces)),
     };
     let id = with(&done.user, |m| {
-        m.message(done.message).ok_or_else(GraphError::item_not_found)?;
-        let number = attachments::add(m, done.message, part)?;
-        let place = m.message(done.message).map_or(0, |x| x.place);
-        Ok(ids::attachment(m.key, done.message, place, number, false))
+        m.message(serial).ok_or_else(GraphError::item_not_found)?;
+        let number = attachments::add(m, serial, part)?;
+        let place = m.message(serial).map_or(0, |x| x.place);
+        Ok(ids::attachment(m.key, serial, place, number, false))
     })?;
-    Ok(Reply::empty(201).with(
+    Ok(made_at(world, &place, &id))
+}
+
+fn made_at(world: &World, place: &str, id: &str) -> Reply {
+    Reply::empty(201).with(
         "Location",
         format!("{}/api/v2.0/{place}/Attachments('{id}')", world.outlook_url()),
-    ))
+    )
 }
 
 /// `bytes a-b/total`.

@@ -96,6 +96,33 @@ impl GraphError {
         )
     }
 
+    /// Nothing has this id; one that is none is told apart.
+    pub(crate) fn no_such(well_formed: bool) -> Self {
+        if well_formed {
+            Self::item_not_found()
+        } else {
+            Self::malformed_id()
+        }
+    }
+
+    /// What lacks a permission, as Exchange says it.
+    pub(crate) fn access_denied() -> Self {
+        Self::new(
+            403,
+            "ErrorAccessDenied",
+            "Access is denied. Check credentials and try again.",
+        )
+    }
+
+    /// A method that a resource of Exchange does not know.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(
+            405,
+            "Request_BadRequest",
+            "Specified HTTP method is not allowed for the request target.",
+        )
+    }
+
     pub(crate) fn malformed_id() -> Self {
         Self::new(400, "ErrorInvalidIdMalformed", "Id is malformed.")
     }

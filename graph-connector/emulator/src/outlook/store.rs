@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::NaiveDate;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
+use crate::http::reply::GraphError;
 use crate::ids;
 use crate::mail::mailbox::{Entry, Refused};
 use crate::mail::message::property_key;
@@ -94,6 +95,28 @@ impl Item {
         found.map(|(_, value)| value)
     }
 
+    /// Sets fields of the item, or with a day those of one occurrence of a series.
+    pub(crate) fn extend(&mut self, day: Option<NaiveDate>, fields: Object, version: u64) {
+        let Some(day) = day else {
+            self.fields.extend(fields);
+            return;
+        };
+        let exception = self.series.exceptions.entry(day).or_default();
+        exception.fields.extend(fields);
+        exception.version = version;
+    }
+
+    /// Those of the MAPI properties `wanted` that were set, as Graph tells them; none if none was.
+    pub(crate) fn expanded(&self, wanted: &[String]) -> Option<Value> {
+        let values: Vec<Value> = self
+            .properties
+            .iter()
+            .filter(|(id, _)| wanted.iter().any(|one| property_key(one) == property_key(id)))
+            .map(|(id, value)| json!({"id": id, "value": value}))
+            .collect();
+        (!values.is_empty()).then_some(Value::Array(values))
+    }
+
     pub(crate) fn set_properties(&mut self, properties: Vec<(String, Value)>) {
         for (id, value) in properties {
             self.properties
@@ -176,6 +199,13 @@ impl Store {
     pub(crate) fn find_container(&self, id: &str) -> Option<u32> {
         let serial = ids::parse_folder(self.key, id)?;
         self.containers.contains_key(&serial).then_some(serial)
+    }
+
+    /// A container by its id, as Exchange answers.
+    pub(crate) fn container_of(&self, id: &str) -> Result<u32, GraphError> {
+        let well_formed = ids::parse_folder(self.key, id).is_some();
+        self.find_container(id)
+            .ok_or_else(|| GraphError::no_such(well_formed))
     }
 
     pub(crate) fn create_container(&mut self, parent: u32, name: &str) -> Result<u32, Refused> {

@@ -70,7 +70,11 @@ impl Reader<'_> {
             }
         }
         let calendar = icalendar::write(&text, &head);
-        let mut parts = vec![part("icalendar", "text/calendar", Bytes::from(calendar))];
+        let mut parts = vec![PartContent::whole(
+            "icalendar",
+            "text/calendar",
+            Bytes::from(calendar),
+        )];
         self.files(&text, "attachment", &mut parts).await?;
         let fields = Fields::parse(&text);
         let exceptions = fields
@@ -109,13 +113,8 @@ impl Reader<'_> {
     }
 
     async fn call(&self, listed: &ItemHead, zone: Option<&str>, series: bool) -> Result<String, Fault> {
-        let expand = [("$expand", "exceptionOccurrences")];
-        let query: &[(&str, &str)] = if series { &expand } else { &[] };
-        let ids = [self.user, listed.item.id.as_str()];
-        let mut call = self.graph.outlook(self.scope, Operation::Event, &ids, query)?;
-        if let Some(zone) = zone {
-            call = call.header(PREFER, &format!("outlook.timezone=\"{zone}\""));
-        }
+        let expand = series.then_some("exceptionOccurrences");
+        let call = event_call(self.graph, self.scope, self.user, &listed.item.id, zone, expand)?;
         self.graph.executor.json(&call).await
     }
 
@@ -145,7 +144,11 @@ impl Reader<'_> {
             return Ok(());
         }
         let text = Bytes::from(format!("[{}]", list.join(",")));
-        parts.push(part(&format!("{prefix}s"), "application/json", text));
+        parts.push(PartContent::whole(
+            &format!("{prefix}s"),
+            "application/json",
+            text,
+        ));
         for (number, raw) in list.iter().enumerate() {
             let Some(file) = Fields::parse(raw) else { continue };
             let kind = file.text("@odata.type").unwrap_or_default().to_ascii_lowercase();
@@ -185,6 +188,23 @@ impl Reader<'_> {
     }
 }
 
+/// Asks for an event, its times in `zone` (none: UTC).
+pub(crate) fn event_call(
+    graph: &Graph,
+    scope: &Scope,
+    user: &str,
+    id: &str,
+    zone: Option<&str>,
+    expand: Option<&str>,
+) -> Result<Call, Fault> {
+    let query: Vec<(&str, &str)> = expand.into_iter().map(|what| ("$expand", what)).collect();
+    let call = graph.outlook(scope, Operation::Event, &[user, id], &query)?;
+    Ok(match zone {
+        Some(zone) => call.header(PREFER, &format!("outlook.timezone=\"{zone}\"")),
+        None => call,
+    })
+}
+
 /// A file that is asked for when it is read.
 fn later(graph: Arc<Graph>, call: Call) -> BoxStream<'static, Result<Bytes>> {
     async_stream::try_stream! {
@@ -207,13 +227,4 @@ fn later(graph: Arc<Graph>, call: Call) -> BoxStream<'static, Result<Bytes>> {
         }
     }
     .boxed()
-}
-
-fn part(name: &str, media_type: &str, bytes: Bytes) -> PartContent {
-    PartContent {
-        name: name.to_owned(),
-        media_type: Some(media_type.to_owned()),
-        length: Some(bytes.len() as u64),
-        body: stream::iter([Ok(bytes)]).boxed(),
-    }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
-use nakivo_core::connector::{ItemHead, ItemRef};
-use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
+use nakivo_core::connector::ItemHead;
+use nakivo_core::format::record::Value;
 
+use crate::exchange::heads;
 use crate::exchange::list::Listing;
 use crate::exchange::service::MailboxService;
 use crate::fault::Fault;
@@ -36,7 +36,7 @@ pub(crate) async fn list(graph: &Graph, scope: &Scope, user: &str) -> Result<Lis
     let above = MailboxService::of(&standard.item.id).1.to_owned();
     let mut seen = HashSet::from([above.clone()]);
     let mut listing = Listing::default();
-    listing.heads.push(with_name(standard));
+    listing.heads.push(heads::well_known(standard, STANDARD));
     let mut take = |raws: Vec<String>, group: Option<&str>| {
         for raw in raws {
             let Some(head) = head(&raw, &above, group) else {
@@ -72,34 +72,14 @@ fn owner_of(raw: &str) -> Option<String> {
     owner.text("address").map(|address| address.to_lowercase())
 }
 
-fn with_name(mut head: ItemHead) -> ItemHead {
-    let name = Value::Text(STANDARD.to_owned());
-    head.properties.insert("well_known_name".to_owned(), name);
-    head
-}
-
 fn head(raw: &str, parent: &str, group: Option<&str>) -> Option<ItemHead> {
-    let fields = Fields::parse(raw)?;
-    let id = fields.text("id").filter(|id| !id.is_empty())?;
-    let mut properties = PropertyBag::new();
+    let (fields, id) = heads::with_id(raw)?;
+    let item = MailboxService::Calendar.place(parent, &id);
+    let name = fields.text("name").unwrap_or_default();
+    let mut head = heads::container(CALENDAR_TYPE, raw, item, name);
     if let Some(group) = group {
-        properties.insert("calendar_group".to_owned(), Value::Text(group.to_owned()));
+        let group = Value::Text(group.to_owned());
+        head.properties.insert("calendar_group".to_owned(), group);
     }
-    Some(ItemHead {
-        kind: ItemKind::Container,
-        item: ItemRef {
-            container: MailboxService::Calendar.container(parent),
-            id: MailboxService::Calendar.container(&id),
-        },
-        name: fields.text("name").unwrap_or_default(),
-        change_key: None,
-        size: None,
-        created: None,
-        modified: None,
-        received: None,
-        sent: None,
-        item_type: Some(CALENDAR_TYPE.to_owned()),
-        properties,
-        raw: Some(Bytes::copy_from_slice(raw.as_bytes())),
-    })
+    Some(head)
 }

@@ -3,6 +3,7 @@
 use nakivo_core::connector::{ItemHead, ItemRef};
 use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
 
+use crate::exchange::heads;
 use crate::exchange::mail::map::{short, texts};
 use crate::exchange::round::Element;
 use crate::exchange::service::MailboxService;
@@ -19,35 +20,24 @@ pub(crate) const ZONE: &str = "time_zone";
 
 /// Reads one element of the list of `container`.
 pub(crate) fn element(raw: &str, container: &str) -> Element {
-    let Some(fields) = Fields::parse(raw) else {
-        return Element::Unusable;
-    };
-    let Some(id) = fields.text("id").filter(|id| !id.is_empty()) else {
-        return Element::Unusable;
-    };
-    if fields.has("@removed") {
-        return Element::Removed(id);
-    }
-    Element::Item(Box::new(head(&fields, id, container.to_owned())))
+    heads::element(raw, container, head)
 }
 
 /// Reads an event that was asked for by id together with its calendar.
 pub(crate) fn event(raw: &str) -> Option<ItemHead> {
-    let fields = Fields::parse(raw)?;
-    let id = fields.text("id").filter(|id| !id.is_empty())?;
+    let (fields, id) = heads::with_id(raw)?;
     let calendar = fields.object("calendar").and_then(|calendar| calendar.text("id"));
     let container = MailboxService::Calendar.container(&calendar.unwrap_or_default());
-    Some(head(&fields, id, container))
+    Some(head(&fields, ItemRef { container, id }))
 }
 
 /// The whole event that was asked for. Its JSON is not in it.
 pub(crate) fn whole(raw: &str, item: &ItemRef) -> Option<ItemHead> {
-    let fields = Fields::parse(raw)?;
-    let id = fields.text("id").filter(|id| *id == item.id)?;
-    Some(head(&fields, id, item.container.clone()))
+    let (fields, id) = heads::with_id(raw)?;
+    (id == item.id).then(|| head(&fields, item.clone()))
 }
 
-fn head(fields: &Fields<'_>, id: String, container: String) -> ItemHead {
+fn head(fields: &Fields<'_>, item: ItemRef) -> ItemHead {
     let mut properties = PropertyBag::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -80,23 +70,10 @@ fn head(fields: &Fields<'_>, id: String, container: String) -> ItemHead {
         "categories",
         (!categories.is_empty()).then_some(Value::List(categories)),
     );
+    let name = fields.text("subject").map(short).unwrap_or_default();
     ItemHead {
-        kind: ItemKind::Event,
-        item: ItemRef { container, id },
-        name: fields.text("subject").map(short).unwrap_or_default(),
-        change_key: fields.text("changeKey").or_else(|| fields.text("@odata.etag")),
-        size: None,
-        created: fields.time("createdDateTime"),
-        modified: fields.time("lastModifiedDateTime"),
-        received: None,
-        sent: None,
-        item_type: Some(
-            fields
-                .text("@odata.type")
-                .unwrap_or_else(|| EVENT_TYPE.to_owned()),
-        ),
         properties,
-        raw: None,
+        ..heads::item(ItemKind::Event, EVENT_TYPE, fields, item, name)
     }
 }
 

@@ -1,8 +1,6 @@
 //! Reads one contact: its JSON where delta did not bring it whole, its photo where it has one, and a card of both.
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream;
 use nakivo_core::Result;
 use nakivo_core::connector::{Fetched, ItemHead, PartContent};
 use nakivo_core::format::manifest::ObjectRecord;
@@ -58,8 +56,8 @@ async fn read(graph: &Graph, scope: &Scope, user: &str, listed: &ItemHead) -> Re
     let text = raw.as_ref().map(|raw| String::from_utf8_lossy(raw).into_owned());
     let card = vcard::write(&text.unwrap_or_default(), image.as_deref());
     head.raw = raw;
-    let mut parts = vec![part("vcard", "text/vcard", Bytes::from(card))];
-    parts.extend(image.map(|image| part("photo", image_type(&image), image)));
+    let mut parts = vec![PartContent::whole("vcard", "text/vcard", Bytes::from(card))];
+    parts.extend(image.map(|image| PartContent::whole("photo", image_type(&image), image)));
     Ok(Fetched::Content {
         head: Box::new(head),
         parts,
@@ -87,14 +85,5 @@ fn image_type(image: &[u8]) -> &'static str {
         [0x89, b'P', b'N', b'G', ..] => "image/png",
         [b'G', b'I', b'F', b'8', ..] => "image/gif",
         _ => "image/jpeg",
-    }
-}
-
-fn part(name: &str, media_type: &str, bytes: Bytes) -> PartContent {
-    PartContent {
-        name: name.to_owned(),
-        media_type: Some(media_type.to_owned()),
-        length: Some(bytes.len() as u64),
-        body: stream::iter([Ok(bytes)]).boxed(),
     }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
-use nakivo_core::connector::{ItemHead, ItemRef};
-use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
+use nakivo_core::connector::ItemHead;
 
+use crate::exchange::heads;
 use crate::exchange::list::Listing;
 use crate::exchange::service::MailboxService;
 use crate::fault::Fault;
@@ -23,30 +22,11 @@ const FOLDER_PAGE: &str = "250";
 /// More folders than this are not a mailbox.
 const MAX_FOLDERS: usize = 10_000;
 
-fn head(raw: &str, parent: &str, standard: bool) -> Option<ItemHead> {
-    let fields = Fields::parse(raw)?;
-    let id = fields.text("id").filter(|id| !id.is_empty())?;
-    let mut properties = PropertyBag::new();
-    if standard {
-        properties.insert("well_known_name".to_owned(), Value::Text(STANDARD.to_owned()));
-    }
-    Some(ItemHead {
-        kind: ItemKind::Container,
-        item: ItemRef {
-            container: MailboxService::Contacts.container(parent),
-            id: MailboxService::Contacts.container(&id),
-        },
-        name: fields.text("displayName").unwrap_or_default(),
-        change_key: None,
-        size: None,
-        created: None,
-        modified: None,
-        received: None,
-        sent: None,
-        item_type: Some(FOLDER_TYPE.to_owned()),
-        properties,
-        raw: Some(Bytes::copy_from_slice(raw.as_bytes())),
-    })
+fn head(raw: &str, parent: &str) -> Option<ItemHead> {
+    let (fields, id) = heads::with_id(raw)?;
+    let item = MailboxService::Contacts.place(parent, &id);
+    let name = fields.text("displayName").unwrap_or_default();
+    Some(heads::container(FOLDER_TYPE, raw, item, name))
 }
 
 /// Lists all contact folders. The list of the user may hold the standard folder or not (contract 4.6), so that one is asked
@@ -61,7 +41,7 @@ pub(crate) async fn list(graph: &Graph, scope: &Scope, user: &str) -> Result<Lis
         code: "no_id",
         message: "the contact folder has no id".to_owned(),
     };
-    let standard = head(&raw, "", true).ok_or_else(no_id)?;
+    let standard = heads::well_known(head(&raw, "").ok_or_else(no_id)?, STANDARD);
     let standard_id = native(&standard).to_owned();
     let above = Fields::parse(&raw).and_then(|fields| fields.text("parentFolderId"));
     let mut seen = HashSet::from([standard_id.clone()]);
@@ -109,7 +89,7 @@ async fn take(
     listing: &mut Listing,
 ) -> Result<(), Fault> {
     for raw in pages::all(graph, scope, call, MAX_FOLDERS).await? {
-        let Some(head) = head(&raw, parent, false) else {
+        let Some(head) = head(&raw, parent) else {
             continue;
         };
         if seen.insert(native(&head).to_owned()) {

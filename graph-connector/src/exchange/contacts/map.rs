@@ -4,6 +4,7 @@ use bytes::Bytes;
 use nakivo_core::connector::{ItemHead, ItemRef};
 use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
 
+use crate::exchange::heads;
 use crate::exchange::mail::map::{short, texts};
 use crate::exchange::round::Element;
 use crate::exchange::service::MailboxService;
@@ -15,32 +16,18 @@ const MAX_VALUES: usize = 100;
 
 /// Reads one element of the delta of `container`.
 pub(crate) fn element(raw: &str, container: &str) -> Element {
-    let Some(fields) = Fields::parse(raw) else {
-        return Element::Unusable;
-    };
-    let Some(id) = fields.text("id").filter(|id| !id.is_empty()) else {
-        return Element::Unusable;
-    };
-    if fields.has("@removed") {
-        return Element::Removed(id);
-    }
-    Element::Item(Box::new(head(raw, &fields, id, container.to_owned())))
+    heads::element(raw, container, |fields, item| head(raw, fields, item))
 }
 
 /// Reads a contact that was asked for by id; it is where it says it is.
 pub(crate) fn contact(raw: &str) -> Option<ItemHead> {
-    let fields = Fields::parse(raw)?;
-    let id = fields.text("id").filter(|id| !id.is_empty())?;
+    let (fields, id) = heads::with_id(raw)?;
     let folder = fields.text("parentFolderId").unwrap_or_default();
-    Some(head(
-        raw,
-        &fields,
-        id,
-        MailboxService::Contacts.container(&folder),
-    ))
+    let container = MailboxService::Contacts.container(&folder);
+    Some(head(raw, &fields, ItemRef { container, id }))
 }
 
-fn head(raw: &str, fields: &Fields<'_>, id: String, container: String) -> ItemHead {
+fn head(raw: &str, fields: &Fields<'_>, item: ItemRef) -> ItemHead {
     let mut properties = PropertyBag::new();
     let mut set = |name: &str, list: Vec<String>| {
         let list: Vec<String> = list.into_iter().take(MAX_VALUES).map(short).collect();
@@ -62,23 +49,11 @@ fn head(raw: &str, fields: &Fields<'_>, id: String, container: String) -> ItemHe
             properties.insert(name.to_owned(), Value::Text(short(text)));
         }
     }
+    let name = short(name_of(fields));
     ItemHead {
-        kind: ItemKind::Contact,
-        item: ItemRef { container, id },
-        name: short(name_of(fields)),
-        change_key: fields.text("changeKey").or_else(|| fields.text("@odata.etag")),
-        size: None,
-        created: fields.time("createdDateTime"),
-        modified: fields.time("lastModifiedDateTime"),
-        received: None,
-        sent: None,
-        item_type: Some(
-            fields
-                .text("@odata.type")
-                .unwrap_or_else(|| CONTACT_TYPE.to_owned()),
-        ),
         properties,
         raw: is_whole(fields).then(|| Bytes::copy_from_slice(raw.as_bytes())),
+        ..heads::item(ItemKind::Contact, CONTACT_TYPE, fields, item, name)
     }
 }
 

@@ -1,85 +1,38 @@
-//! Photos: whether a contact has one, and which. Delta does not say it (contract 4.6), so their metadata is asked for, twenty
-//! to a request, and becomes a part of the change key.
+//! Photos: whether a contact has one, and which. Delta does not say it (contract 4.6), so their metadata is asked for and
+//! becomes a part of the change key.
 
-use nakivo_core::connector::{Change, ItemHead, Presence};
-use nakivo_core::format::record::{ItemKind, Value};
+use nakivo_core::connector::ItemHead;
+use nakivo_core::format::record::Value;
 
-use crate::batch;
-use crate::fault::Fault;
-use crate::governor::Scope;
-use crate::graph::Graph;
+use crate::batch::MemberResult;
 use crate::json::Fields;
-use crate::request::Operation;
 
 /// The property that names the photo: its ETag.
 pub(crate) const PROPERTY: &str = "photo";
 /// In its place while nothing could be found out.
 const UNKNOWN: &str = "?";
 
-/// Marks the contacts among `changes`.
-pub(crate) async fn mark(
-    graph: &Graph,
-    scope: &Scope,
-    user: &str,
-    changes: &mut [Change],
-) -> Result<(), Fault> {
-    let heads = changes.iter_mut().filter_map(|change| match change {
-        Change::Item(head) => Some(head),
-        _ => None,
-    });
-    mark_heads(graph, scope, user, heads.collect()).await
-}
-
-/// Marks the contacts among the answers of a look-up.
-pub(crate) async fn mark_present(
-    graph: &Graph,
-    scope: &Scope,
-    user: &str,
-    answers: &mut [Presence],
-) -> Result<(), Fault> {
-    let heads = answers.iter_mut().filter_map(|answer| match answer {
-        Presence::Present(head) if head.kind == ItemKind::Contact => Some(&mut **head),
-        _ => None,
-    });
-    mark_heads(graph, scope, user, heads.collect()).await
-}
-
-async fn mark_heads(
-    graph: &Graph,
-    scope: &Scope,
-    user: &str,
-    heads: Vec<&mut ItemHead>,
-) -> Result<(), Fault> {
-    let mut targets = Vec::with_capacity(heads.len());
-    let mut addressable = Vec::with_capacity(heads.len());
-    for head in heads {
-        if let Ok(target) = graph
-            .requests
-            .target(Operation::ContactPhoto, &[user, &head.item.id], &[])
-        {
-            targets.push(target);
-            addressable.push(head);
-        }
-    }
-    let answers = batch::get_all(graph, scope, &targets).await?;
-    for (head, answer) in addressable.into_iter().zip(answers) {
-        let etag = match answer {
-            Ok(body) => etag_of(&body),
-            Err(fault) if fault.refused_as(|refusal| refusal.status == 404) => None,
-            Err(_) => Some(UNKNOWN.to_owned()),
-        };
-        set(head, etag);
-    }
-    Ok(())
+/// Marks a contact with what the service says of its photo.
+pub(crate) fn mark(head: &mut ItemHead, answer: MemberResult) {
+    let etag = match answer {
+        Ok(body) => etag_of(&body),
+        Err(fault) if fault.refused_as(|refusal| refusal.status == 404) => None,
+        Err(_) => Some(UNKNOWN.to_owned()),
+    };
+    set(head, etag);
 }
 
 /// The photo's ETag; none for the dot that stands for no photo.
 fn etag_of(body: &str) -> Option<String> {
-    let fields = Fields::parse(body)?;
-    if fields.number("width").is_some_and(|width| width <= 1) {
+    let fields = Fields::parse(body);
+    let fields = fields.as_ref();
+    let width = fields.and_then(|fields| fields.number("width"));
+    if width.is_some_and(|width| width <= 1) {
         return None;
     }
-    let etag = fields.text("@odata.mediaEtag").or_else(|| fields.text("id"));
+    let text = |name| fields.and_then(|fields| fields.text(name));
+    let etag = text("@odata.mediaEtag").or_else(|| text("id"));
+    // An answer that cannot be read does not say that there is no photo.
     Some(etag.unwrap_or_else(|| UNKNOWN.to_owned()))
 }
 
@@ -104,4 +57,23 @@ pub(crate) fn plain_key(key: &str) -> &str {
 /// The photo's ETag as it was marked.
 pub(crate) fn of(head: &ItemHead) -> Option<String> {
     head.properties.get(PROPERTY)?.as_text().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::etag_of;
+
+    #[test]
+    fn only_a_dot_is_no_photo() {
+        let etag = |body: &str| etag_of(body);
+        assert_eq!(
+            etag(r#"{"@odata.mediaEtag":"W/1","width":96}"#).as_deref(),
+            Some("W/1")
+        );
+        assert_eq!(etag(r#"{"id":"96x96","width":96}"#).as_deref(), Some("96x96"));
+        assert_eq!(etag(r#"{"id":"1x1","width":1}"#), None);
+        for unreadable in ["", "<html>", "[]", r#"{"width":96}"#] {
+            assert_eq!(etag(unreadable).as_deref(), Some("?"), "{unreadable}");
+        }
+    }
 }

@@ -9,11 +9,11 @@ use nakivo_core::connector::{
 };
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
-use nakivo_core::{Error, ErrorKind, Result};
+use nakivo_core::{ErrorKind, Result};
 
 use super::draft::Draft;
 use super::fetch::photo_bytes;
-use crate::exchange::access::{Items, marker, read_part};
+use crate::exchange::access::{self, Items, marker, read_part};
 use crate::exchange::places::Places;
 use crate::exchange::scope_of;
 use crate::exchange::service::MailboxService;
@@ -73,14 +73,7 @@ impl ContactTarget {
         raw: &str,
     ) -> Result<Existing, Fault> {
         let differences = self.differences(items, draft, &id, raw).await?;
-        Ok(if differences.is_empty() {
-            Existing::Identical { id }
-        } else {
-            Existing::Differs {
-                id,
-                difference: differences.join(", "),
-            }
-        })
+        Ok(access::compared(id, &differences))
     }
 
     async fn existing(
@@ -106,12 +99,7 @@ impl ContactTarget {
             // In Deleted Items it is nothing that is there.
             let known = self.folders.well_known(&scope, user, &parent).await;
             match known {
-                Ok(Some(_)) => {
-                    return Ok(Existing::Differs {
-                        id,
-                        difference: "folder: it is in another one now".to_owned(),
-                    });
-                }
+                Ok(Some(_)) => return Ok(access::elsewhere(&id)),
                 Ok(None) => {}
                 Err(fault) if fault.refused_as(|refusal| refusal.status == 400 && refusal.envelope) => {}
                 Err(fault) => return Err(fault),
@@ -122,26 +110,13 @@ impl ContactTarget {
         };
 
         // A copy that an earlier recovery made, or a contact of the same name.
-        let copies = items.marked(&container, &marker(&item.record)).await?;
-        let (unfinished, finished): (Vec<_>, Vec<_>) = copies.into_iter().partition(|copy| copy.unfinished);
-        let mut raws: Vec<(String, String)> = finished.into_iter().map(|copy| (copy.id, copy.raw)).collect();
-        if raws.is_empty()
-            && let Some(name) = draft.display_name()
-        {
-            raws = items.with_text(&container, "displayName", name).await?;
-            // Half a copy of our own is nothing that is there: recovery removes it.
-            raws.retain(|(id, _)| !unfinished.iter().any(|copy| copy.id == *id));
-        }
-        let mut first_difference = None;
-        for (id, raw) in raws {
-            match self.compared(items, &draft, id, &raw).await? {
-                differs @ Existing::Differs { .. } => {
-                    first_difference.get_or_insert(differs);
-                }
-                other => return Ok(other),
-            }
-        }
-        Ok(first_difference.unwrap_or(Existing::Absent))
+        let by = draft.display_name().map(|name| ("displayName", name));
+        items
+            .existing(&container, &marker(&item.record), by, |id, raw| {
+                let draft = &draft;
+                async move { self.compared(items, draft, id, &raw).await }
+            })
+            .await
     }
 
     async fn write(
@@ -154,32 +129,16 @@ impl ContactTarget {
     ) -> Result<Recovered, Fault> {
         let mut draft = load(content).await.map_err(Fault::Ready)?;
         if action == RecoverAction::CreateRenamed {
-            let now = self.graph.executor.now();
-            draft.rename(&format!(" (recovered {})", now.format("%Y-%m-%d")));
+            draft.rename(&items.suffix());
         }
         let marker = marker(&item.record);
-        let replaced = match &action {
-            RecoverAction::Replace { existing } => Some(existing.as_str()),
-            _ => None,
-        };
-        let mut known = Vec::new();
-        let mut done = None;
-        for copy in items.marked(container, &marker).await? {
-            if Some(copy.id.as_str()) == replaced {
-                known.push(copy.id);
-            } else if copy.unfinished {
-                items.remove(&copy.id).await?;
-            } else if done.is_none()
-                && self
-                    .differences(items, &draft, &copy.id, &copy.raw)
-                    .await?
-                    .is_empty()
-            {
-                done = Some(copy.id);
-            } else {
-                known.push(copy.id);
-            }
-        }
+        let replaced = access::replaced(&action);
+        let (done, known) = items
+            .earlier(container, &marker, replaced, |id, raw| {
+                let draft = &draft;
+                async move { self.differences(items, draft, &id, &raw).await }
+            })
+            .await?;
         let id = match done {
             Some(id) => id,
             None => self.create(items, container, &mut draft, &marker, &known).await?,
@@ -191,12 +150,7 @@ impl ContactTarget {
             items.remove_quietly(&id).await;
             return Err(fault);
         }
-        let names: Vec<&str> = item.path.iter().map(|folder| folder.name.as_str()).collect();
-        Ok(Recovered {
-            id,
-            location: names.join("/"),
-            not_carried: draft.not_carried,
-        })
+        Ok(access::recovered(id, item, draft.not_carried))
     }
 
     /// Makes a copy and reads it back; what is not equal is removed again.
@@ -270,10 +224,6 @@ async fn load(content: &dyn ContentSource) -> Result<Draft> {
     Draft::new(&String::from_utf8_lossy(&json), photo)
 }
 
-fn failed(what: &str) -> impl FnOnce(Fault) -> Error + '_ {
-    move |fault| fault.into_error(what, Some(MailboxService::Contacts.write_permission()))
-}
-
 #[async_trait]
 impl RecoveryTarget for ContactTarget {
     async fn find_existing(
@@ -282,19 +232,12 @@ impl RecoveryTarget for ContactTarget {
         item: &RecoverItem,
         content: &dyn ContentSource,
     ) -> Result<Existing> {
-        self.existing(target, item, content)
-            .await
-            .map_err(failed("looking for the contact at the target"))
+        let search = || self.existing(target, item, content);
+        self.folders.searched(&target.native_id, search).await
     }
 
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        let scope = scope_of(target);
-        let found = self
-            .folders
-            .resolve(&scope, &target.native_id, path, true)
-            .await
-            .map_err(failed("making sure that the contact folder exists"))?;
-        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "the target mailbox has no contact folder"))
+        self.folders.ensure(target, path).await
     }
 
     async fn recover(
@@ -308,11 +251,6 @@ impl RecoveryTarget for ContactTarget {
         let scope = scope_of(target);
         let items = self.items(&scope, &target.native_id);
         let result = self.write(items, container, item, content, action).await;
-        if let Err(fault) = &result
-            && fault.refused_as(|refusal| refusal.status == 404)
-        {
-            self.folders.forget(container);
-        }
-        result.map_err(failed("recovering a contact"))
+        self.folders.recovered(container, result)
     }
 }

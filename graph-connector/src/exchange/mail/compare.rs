@@ -4,23 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::map::texts;
+use crate::exchange::files::{AttachmentPrint, attachment_difference};
 use crate::json::{Fields, parse_time};
-
-/// An attachment as it is compared.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum AttachmentPrint {
-    File {
-        name: String,
-        hash: String,
-    },
-    /// Content of items and links is not comparable: Graph renders it anew each time.
-    Item {
-        name: String,
-    },
-    Link {
-        name: String,
-    },
-}
 
 /// A message without what depends on where and when it was filed.
 #[derive(Debug, Clone, Default)]
@@ -131,7 +116,8 @@ impl Projection {
         check(self.flag == other.flag, "flag");
         check(self.categories == other.categories, "categories");
         check(self.importance == other.importance, "importance");
-        check(same_body(self, other), "body");
+        let html = self.body_is_html || other.body_is_html;
+        check(same_body(&self.body, &other.body, html), "body");
         if self.internet_message_id.is_some() {
             check(
                 self.internet_message_id == other.internet_message_id,
@@ -145,9 +131,8 @@ impl Projection {
 }
 
 /// A server rewrites the frame of an HTML body (head, line ends), so what a reader sees is compared as well.
-fn same_body(a: &Projection, b: &Projection) -> bool {
-    let (left, right) = (squeeze(&a.body), squeeze(&b.body));
-    left == right || (a.body_is_html || b.body_is_html) && visible(&a.body) == visible(&b.body)
+pub(crate) fn same_body(a: &str, b: &str, html: bool) -> bool {
+    squeeze(a) == squeeze(b) || html && visible(a) == visible(b)
 }
 
 fn squeeze(text: &str) -> String {
@@ -187,25 +172,6 @@ fn visible(html: &str) -> String {
     }
     out.push_str(rest);
     squeeze(&out)
-}
-
-fn attachment_difference(expected: &[AttachmentPrint], found: &[AttachmentPrint]) -> Option<String> {
-    let sorted = |list: &[AttachmentPrint]| {
-        let mut list = list.to_vec();
-        list.sort();
-        list
-    };
-    if sorted(expected) == sorted(found) {
-        return None;
-    }
-    if expected.len() != found.len() {
-        return Some(format!(
-            "{} attachments instead of {}",
-            found.len(),
-            expected.len()
-        ));
-    }
-    Some("content or names of attachments".to_owned())
 }
 
 fn seconds(fields: &Fields<'_>, key: &str) -> Option<i64> {

@@ -6,8 +6,9 @@ use nakivo_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 
 use super::attachments::{Attachment, Mime, hash};
-use super::compare::{AttachmentPrint, Projection};
+use super::compare::Projection;
 use crate::exchange::access::{MARKER_ID, STATE_ID, UNFINISHED, property};
+use crate::exchange::files::AttachmentPrint;
 use crate::json::Fields;
 
 /// A longer header block is not sent as a property.
@@ -124,6 +125,11 @@ impl Draft {
 
     pub(crate) fn internet_message_id(&self) -> Option<&str> {
         self.json.get("internetMessageId")?.as_str()
+    }
+
+    /// Bytes of all attachments.
+    pub(crate) fn attachment_bytes(&self) -> usize {
+        self.attachments.iter().map(|one| one.bytes.len()).sum()
     }
 
     /// Under another subject.

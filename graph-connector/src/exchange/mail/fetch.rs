@@ -174,12 +174,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let text = Bytes::from(format!("[{}]", list.join(",")));
-        Ok(Some(PartContent {
-            name: "attachments".to_owned(),
-            media_type: Some("application/json".to_owned()),
-            length: Some(text.len() as u64),
-            body: stream::iter([Ok(text)]).boxed(),
-        }))
+        Ok(Some(PartContent::whole("attachments", "application/json", text)))
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bytes::Bytes;
 use nakivo_core::Error;
-use nakivo_core::connector::{ItemHead, ItemRef};
-use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
+use nakivo_core::connector::ItemHead;
+use nakivo_core::format::record::Value;
 
 use super::READ_PERMISSION;
 use crate::batch;
+use crate::exchange::heads;
 use crate::exchange::list::Listing;
+use crate::exchange::service::MailboxService;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -35,6 +36,7 @@ pub(crate) const WELL_KNOWN: [&str; 15] = [
     "localfailures",
     "serverfailures",
 ];
+const FOLDER_TYPE: &str = "#microsoft.graph.mailFolder";
 /// Folders read in one page.
 const FOLDER_PAGE: &str = "250";
 /// More folders than this are not a mailbox.
@@ -85,30 +87,15 @@ impl Folder {
     }
 
     pub(crate) fn head(&self) -> ItemHead {
-        let mut properties = PropertyBag::new();
+        let item = MailboxService::Mail.place(&self.parent, &self.id);
+        let mut head = heads::container(FOLDER_TYPE, &self.raw, item, self.name.clone());
         if let Some(name) = self.well_known {
-            properties.insert("well_known_name".to_owned(), Value::Text(name.to_owned()));
+            head = heads::well_known(head, name);
         }
         if self.hidden {
-            properties.insert("hidden".to_owned(), Value::Bool(true));
+            head.properties.insert("hidden".to_owned(), Value::Bool(true));
         }
-        ItemHead {
-            kind: ItemKind::Container,
-            item: ItemRef {
-                container: self.parent.clone(),
-                id: self.id.clone(),
-            },
-            name: self.name.clone(),
-            change_key: None,
-            size: None,
-            created: None,
-            modified: None,
-            received: None,
-            sent: None,
-            item_type: Some("#microsoft.graph.mailFolder".to_owned()),
-            properties,
-            raw: Some(Bytes::copy_from_slice(self.raw.as_bytes())),
-        }
+        head
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use nakivo_core::connector::{ItemHead, ItemRef};
 use nakivo_core::format::record::{ItemKind, PropertyBag, Value};
 
+use crate::exchange::heads;
 use crate::exchange::round::Element;
 use crate::json::Fields;
 
@@ -16,27 +17,17 @@ const MAX_TEXT_CHARS: usize = 1000;
 
 /// Reads one element of the delta of folder `container`.
 pub(crate) fn element(raw: &str, container: &str) -> Element {
-    let Some(fields) = Fields::parse(raw) else {
-        return Element::Unusable;
-    };
-    let Some(id) = fields.text("id").filter(|id| !id.is_empty()) else {
-        return Element::Unusable;
-    };
-    if fields.has("@removed") {
-        return Element::Removed(id);
-    }
-    Element::Item(Box::new(head(raw, &fields, id, container.to_owned())))
+    heads::element(raw, container, |fields, item| head(raw, fields, item))
 }
 
 /// Reads a message that was asked for by id; it is where it says it is.
 pub(crate) fn message(raw: &str) -> Option<ItemHead> {
-    let fields = Fields::parse(raw)?;
-    let id = fields.text("id").filter(|id| !id.is_empty())?;
+    let (fields, id) = heads::with_id(raw)?;
     let container = fields.text("parentFolderId").unwrap_or_default();
-    Some(head(raw, &fields, id, container))
+    Some(head(raw, &fields, ItemRef { container, id }))
 }
 
-fn head(raw: &str, fields: &Fields<'_>, id: String, container: String) -> ItemHead {
+fn head(raw: &str, fields: &Fields<'_>, item: ItemRef) -> ItemHead {
     let mut properties = PropertyBag::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -84,23 +75,13 @@ fn head(raw: &str, fields: &Fields<'_>, id: String, container: String) -> ItemHe
         "categories",
         (!categories.is_empty()).then_some(Value::List(categories)),
     );
+    let name = fields.text("subject").map(short).unwrap_or_default();
     ItemHead {
-        kind: ItemKind::Message,
-        item: ItemRef { container, id },
-        name: fields.text("subject").map(short).unwrap_or_default(),
-        change_key: fields.text("changeKey").or_else(|| fields.text("@odata.etag")),
-        size: None,
-        created: fields.time("createdDateTime"),
-        modified: fields.time("lastModifiedDateTime"),
         received: fields.time("receivedDateTime"),
         sent: fields.time("sentDateTime"),
-        item_type: Some(
-            fields
-                .text("@odata.type")
-                .unwrap_or_else(|| MESSAGE_TYPE.to_owned()),
-        ),
         properties,
         raw: is_whole(fields).then(|| Bytes::copy_from_slice(raw.as_bytes())),
+        ..heads::item(ItemKind::Message, MESSAGE_TYPE, fields, item, name)
     }
 }
 

@@ -2,32 +2,23 @@
 
 use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
 use nakivo_core::{Error, ErrorKind};
-use reqwest::header::CONTENT_RANGE;
 use serde_json::json;
 
-use super::attachments::{self, Attachment, hash};
-use super::compare::{AttachmentPrint, Projection};
-use super::draft::{Draft, attachment_body};
-use crate::exchange::access::{Items, MAX_TRIES, marker, read_part};
+use super::attachments;
+use super::compare::Projection;
+use super::draft::Draft;
+use crate::exchange::access::{self, Items, MAX_TRIES, marker, read_part};
+use crate::exchange::files::{MAX_ATTACHMENT_BYTES, too_large};
 use crate::exchange::service::MailboxService;
-use crate::executor::{Backoff, Call, collect};
+use crate::executor::Backoff;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::Fields;
-use crate::pages;
 use crate::request::Operation;
 
 /// Largest message that is taken: what 150 MB, Exchange's highest limit, become in base64.
 const MAX_MIME_BYTES: usize = 220 << 20;
-/// Largest single attachment. Source: contract 4.5.
-const MAX_ATTACHMENT_BYTES: usize = 150 << 20;
-/// From this size on an attachment goes through an upload session. Source: contract 4.5.
-const SESSION_FROM_BYTES: usize = 3_000_000;
-/// Bytes of one range of an upload session. Source: contract 4.5.
-const RANGE_BYTES: usize = 4_000_000;
-/// Attachments of at most this size in all are read back in one answer.
-const READ_BACK_BYTES: usize = 8 << 20;
 
 /// Differences that make a copy worthless; others are reported.
 const ESSENTIAL: [&str; 5] = ["subject", "body", "received time", "draft state", "attachments"];
@@ -109,14 +100,7 @@ impl Writing<'_> {
     /// Compares what is there with what would be written.
     pub(crate) async fn compared(&self, draft: &Draft, id: String, raw: &str) -> Result<Existing, Fault> {
         let differences = self.differences(draft, &id, raw).await?;
-        Ok(if differences.is_empty() {
-            Existing::Identical { id }
-        } else {
-            Existing::Differs {
-                id,
-                difference: differences.join(", "),
-            }
-        })
+        Ok(access::compared(id, &differences))
     }
 
     async fn differences(&self, draft: &Draft, id: &str, raw: &str) -> Result<Vec<String>, Fault> {
@@ -136,60 +120,8 @@ impl Writing<'_> {
         if !differences.is_empty() || (expected.attachments.is_empty() && !claims) {
             return Ok(differences);
         }
-        found.attachments = self.prints(id, &draft.attachments).await?;
+        found.attachments = self.items().prints(id, draft.attachment_bytes()).await?;
         Ok(expected.differences(&found))
-    }
-
-    /// Names and hashes of the attachments of a message. `hint`: what is expected, to choose the cheaper way.
-    async fn prints(&self, id: &str, hint: &[Attachment]) -> Result<Vec<AttachmentPrint>, Fault> {
-        let ids = [self.user, id];
-        let total: usize = hint.iter().map(|one| one.bytes.len()).sum();
-        if total <= READ_BACK_BYTES {
-            let call = self.graph.call(self.scope, Operation::Attachments, &ids, &[])?;
-            match pages::all(self.graph, self.scope, call, 10_000).await {
-                Ok(list) => {
-                    return list
-                        .iter()
-                        .map(|raw| print(raw, content_hash(raw)))
-                        .collect::<Option<_>>()
-                        .ok_or(Fault::Protocol {
-                            code: "bad_attachment",
-                            message: "an attachment could not be read back".into(),
-                        });
-                }
-                Err(Fault::TooLarge { .. }) => {}
-                Err(fault) => return Err(fault),
-            }
-        }
-        let query = [("$select", "id,name,contentType,size,isInline")];
-        let call = self
-            .graph
-            .call(self.scope, Operation::Attachments, &ids, &query)?;
-        let mut out = Vec::new();
-        for raw in pages::all(self.graph, self.scope, call, 10_000).await? {
-            let fields = Fields::parse(&raw);
-            let text = |key: &str| {
-                fields
-                    .as_ref()
-                    .and_then(|fields| fields.text(key))
-                    .unwrap_or_default()
-            };
-            let hash = if text("@odata.type").ends_with("fileAttachment") {
-                let ids = [self.user, id, &text("id")];
-                let call = self
-                    .graph
-                    .call(self.scope, Operation::AttachmentContent, &ids, &[])?
-                    .bytes();
-                let answer = self.graph.executor.stream(&call).await?;
-                Some(hash(
-                    &collect(answer.body, (MAX_ATTACHMENT_BYTES * 2) as u64).await?,
-                ))
-            } else {
-                None
-            };
-            out.extend(print(&raw, hash));
-        }
-        Ok(out)
     }
 
     /// Writes one message.
@@ -203,30 +135,17 @@ impl Writing<'_> {
     ) -> Result<Recovered, Fault> {
         let mut draft = load(content).await.map_err(Fault::Ready)?;
         if action == RecoverAction::CreateRenamed {
-            draft.rename(&format!(
-                " (recovered {})",
-                self.graph.executor.now().format("%Y-%m-%d")
-            ));
+            draft.rename(&self.items().suffix());
         }
         let marker = marker(&item.record);
-        let replaced = match &action {
-            RecoverAction::Replace { existing } => Some(existing.as_str()),
-            _ => None,
-        };
-
-        let mut known = Vec::new();
-        let mut done = None;
-        for copy in self.items().marked(container, &marker).await? {
-            if Some(copy.id.as_str()) == replaced {
-                known.push(copy.id);
-            } else if copy.unfinished {
-                self.items().remove(&copy.id).await?;
-            } else if done.is_none() && self.differences(&draft, &copy.id, &copy.raw).await?.is_empty() {
-                done = Some(copy.id);
-            } else {
-                known.push(copy.id);
-            }
-        }
+        let replaced = access::replaced(&action);
+        let (done, known) = self
+            .items()
+            .earlier(container, &marker, replaced, |id, raw| {
+                let draft = &draft;
+                async move { self.differences(draft, &id, &raw).await }
+            })
+            .await?;
         let (id, minor) = match done {
             Some(id) => (id, Vec::new()),
             None => self.create(container, &mut draft, &marker, &known).await?,
@@ -244,12 +163,7 @@ impl Writing<'_> {
                 .into_iter()
                 .map(|what| format!("{what}: the service changed it")),
         );
-        let names: Vec<&str> = item.path.iter().map(|folder| folder.name.as_str()).collect();
-        Ok(Recovered {
-            id,
-            location: names.join("/"),
-            not_carried,
-        })
+        Ok(access::recovered(id, item, not_carried))
     }
 
     /// Makes a copy and reads it back; what is not equal in essence is removed again.
@@ -295,7 +209,7 @@ impl Writing<'_> {
     /// Adds the attachments, reads everything back and compares. Returns what differs without harm.
     async fn finish(&self, draft: &Draft, id: &str) -> Result<Vec<String>, Fault> {
         for (number, attachment) in draft.attachments.iter().enumerate() {
-            self.attach(id, attachment, number).await.map_err(too_large)?;
+            self.items().attach(id, attachment, number).await?;
         }
         let raw = self.items().get(id).await?.ok_or(Fault::Protocol {
             code: "not_there",
@@ -304,7 +218,7 @@ impl Writing<'_> {
         let mut differences = self.differences(draft, id, &raw).await?;
         if differences.iter().all(|what| !is_essential(what)) && !differences.is_empty() {
             // The attachments were not looked at because something small differed already.
-            let found = self.prints(id, &draft.attachments).await?;
+            let found = self.items().prints(id, draft.attachment_bytes()).await?;
             let mut expected = draft.expected.attachments.clone();
             let mut found_sorted = found;
             expected.sort();
@@ -326,104 +240,6 @@ impl Writing<'_> {
             self.items().mark_finished(id).await?;
         }
         Ok(differences)
-    }
-
-    async fn attach(&self, id: &str, attachment: &Attachment, present: usize) -> Result<(), Fault> {
-        if attachment.message.is_none() && attachment.bytes.len() >= SESSION_FROM_BYTES {
-            return self.upload(id, attachment).await;
-        }
-        let mut backoff = Backoff::new();
-        loop {
-            let ids = [self.user, id];
-            let call = self
-                .graph
-                .outlook(self.scope, Operation::CreateAttachment, &ids, &[])?
-                .json_body(&attachment_body(attachment));
-            let fault = match self.graph.executor.json(&call).await {
-                Ok(_) => return Ok(()),
-                Err(fault) => fault,
-            };
-            if !fault.ambiguous() || backoff.tries() >= MAX_TRIES {
-                return Err(fault);
-            }
-            self.graph
-                .executor
-                .pause(&mut backoff, None)
-                .await
-                .map_err(Fault::Ready)?;
-            if self.count_attachments(id).await? > present {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn count_attachments(&self, id: &str) -> Result<usize, Fault> {
-        let query = [("$select", "id,name")];
-        let call = self
-            .graph
-            .call(self.scope, Operation::Attachments, &[self.user, id], &query)?;
-        Ok(pages::all(self.graph, self.scope, call, 10_000).await?.len())
-    }
-
-    /// Sends a large file in ranges. A session that breaks off leaves nothing, so another one begins.
-    async fn upload(&self, id: &str, attachment: &Attachment) -> Result<(), Fault> {
-        let mut backoff = Backoff::new();
-        loop {
-            match self.upload_once(id, attachment).await {
-                Ok(()) => return Ok(()),
-                Err(fault) => {
-                    let again = fault.ambiguous()
-                        || fault.refused_as(|refusal| matches!(refusal.status, 404 | 410 | 416));
-                    if !again || backoff.tries() >= MAX_TRIES {
-                        return Err(fault);
-                    }
-                }
-            }
-            self.graph
-                .executor
-                .pause(&mut backoff, None)
-                .await
-                .map_err(Fault::Ready)?;
-        }
-    }
-
-    async fn upload_once(&self, id: &str, attachment: &Attachment) -> Result<(), Fault> {
-        let total = attachment.bytes.len();
-        let mut item = json!({
-            "attachmentType": "file",
-            "name": attachment.name,
-            "size": total,
-            "contentType": attachment.media_type,
-            "isInline": attachment.inline,
-        });
-        if let (Some(content_id), Some(map)) = (&attachment.content_id, item.as_object_mut()) {
-            map.insert("contentId".to_owned(), json!(content_id));
-        }
-        // A session that nobody uses ends by itself.
-        let call = self
-            .graph
-            .outlook(self.scope, Operation::CreateUploadSession, &[self.user, id], &[])?
-            .json_body(&json!({ "AttachmentItem": item }))
-            .repeatable();
-        let text = self.graph.executor.json(&call).await?;
-        let url = Fields::parse(&text)
-            .and_then(|fields| fields.text("uploadUrl"))
-            .ok_or(Fault::Protocol {
-                code: "no_upload_url",
-                message: "the upload session has no address".into(),
-            })?;
-        let mut from = 0;
-        while from < total {
-            let to = (from + RANGE_BYTES).min(total);
-            let mut call: Call = self.graph.upload(self.scope, &url)?;
-            call.body = Some(("application/octet-stream", attachment.bytes.slice(from..to)));
-            let call = call.header(CONTENT_RANGE, &format!("bytes {from}-{}/{total}", to - 1));
-            let text = self.graph.executor.json(&call).await?;
-            from = next_range(&text)
-                .filter(|next| *next > from && *next <= to)
-                .unwrap_or(to);
-        }
-        Ok(())
     }
 
     /// Moves the replaced message to Deleted Items.
@@ -461,54 +277,4 @@ impl Writing<'_> {
 
 fn is_essential(difference: &str) -> bool {
     ESSENTIAL.contains(&difference) || difference.contains("attachments")
-}
-
-/// `["2097152"]` in documentation data, `["2097152-"]` elsewhere (contract 4.5).
-fn next_range(text: &str) -> Option<usize> {
-    let fields = Fields::parse(text)?;
-    let list = fields
-        .list("nextExpectedRanges")
-        .or_else(|| fields.list("NextExpectedRanges"))?;
-    let first = crate::json::lenient_string(list.first()?.get())?;
-    first.split('-').next()?.trim().parse().ok()
-}
-
-fn print(raw: &str, hash: Option<String>) -> Option<AttachmentPrint> {
-    let fields = Fields::parse(raw)?;
-    let name = fields.text("name").unwrap_or_default();
-    let kind = fields
-        .text("@odata.type")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    if kind.ends_with("itemattachment") {
-        return Some(AttachmentPrint::Item { name });
-    }
-    if kind.ends_with("referenceattachment") {
-        return Some(AttachmentPrint::Link { name });
-    }
-    Some(AttachmentPrint::File { name, hash: hash? })
-}
-
-fn content_hash(raw: &str) -> Option<String> {
-    use base64::Engine;
-    let text = Fields::parse(raw)?.text("contentBytes")?;
-    base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .ok()
-        .map(|bytes| hash(&bytes))
-}
-
-fn too_large(fault: Fault) -> Fault {
-    if fault.refused_as(|refusal| {
-        refusal.status == 413 || refusal.is("ErrorMessageSizeExceeded") || refusal.is("RequestEntityTooLarge")
-    }) {
-        return Fault::Ready(
-            Error::new(
-                ErrorKind::InvalidInput,
-                format!("the message is larger than the mailbox takes: {fault}"),
-            )
-            .with_hint("Raise the message size limit of the mailbox (up to 150 MB), or export the message."),
-        );
-    }
-    fault
 }

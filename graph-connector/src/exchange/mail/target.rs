@@ -4,17 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use nakivo_core::Result;
 use nakivo_core::connector::{
     ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
 };
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
-use nakivo_core::{Error, ErrorKind, Result};
 
-use super::WRITE_PERMISSION;
 use super::draft::Draft;
 use super::recover::{self, Writing};
-use crate::exchange::access::marker;
+use crate::exchange::access::{self, marker};
 use crate::exchange::places::Places;
 use crate::exchange::scope_of;
 use crate::exchange::service::MailboxService;
@@ -135,10 +134,7 @@ impl MailTarget {
                 return writing.compared(draft, id, &raw).await;
             }
             if self.place(&scope, user, &parent).await? == Place::Live {
-                return Ok(Existing::Differs {
-                    id,
-                    difference: "folder: it is in another one now".to_owned(),
-                });
+                return Ok(access::elsewhere(&id));
             }
         }
         let Some(container) = container else {
@@ -147,40 +143,15 @@ impl MailTarget {
         let draft = recover::draft_of(&mut draft, content).await?;
 
         // A copy that an earlier recovery made, or the same message by its own id.
-        let mut first_difference = None;
-        let mut candidates = writing.items().marked(&container, &marker(&item.record)).await?;
-        let unfinished: Vec<String> = candidates
-            .iter()
-            .filter(|copy| copy.unfinished)
-            .map(|copy| copy.id.clone())
-            .collect();
-        candidates.retain(|copy| !copy.unfinished);
-        let mut raws: Vec<(String, String)> =
-            candidates.into_iter().map(|copy| (copy.id, copy.raw)).collect();
-        if raws.is_empty()
-            && let Some(message_id) = draft.internet_message_id()
-        {
-            raws = writing
-                .items()
-                .with_text(&container, "internetMessageId", message_id)
-                .await?;
-            // Half a copy of our own is nothing that is there: recovery removes it.
-            raws.retain(|(id, _)| !unfinished.contains(id));
-        }
-        for (id, raw) in raws {
-            match writing.compared(draft, id, &raw).await? {
-                Existing::Differs { id, difference } => {
-                    first_difference.get_or_insert(Existing::Differs { id, difference });
-                }
-                other => return Ok(other),
-            }
-        }
-        Ok(first_difference.unwrap_or(Existing::Absent))
+        let by = draft.internet_message_id().map(|id| ("internetMessageId", id));
+        writing
+            .items()
+            .existing(&container, &marker(&item.record), by, |id, raw| {
+                let (writing, draft) = (&writing, &draft);
+                async move { writing.compared(draft, id, &raw).await }
+            })
+            .await
     }
-}
-
-fn failed(what: &'static str) -> impl FnOnce(Fault) -> Error {
-    crate::target::failed(what, WRITE_PERMISSION)
 }
 
 #[async_trait]
@@ -191,24 +162,12 @@ impl RecoveryTarget for MailTarget {
         item: &RecoverItem,
         content: &dyn ContentSource,
     ) -> Result<Existing> {
-        self.existing(target, item, content)
-            .await
-            .map_err(failed("looking for the message at the target"))
+        let search = || self.existing(target, item, content);
+        self.folders.searched(&target.native_id, search).await
     }
 
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        let scope = scope_of(target);
-        let found = self
-            .folders
-            .resolve(&scope, &target.native_id, path, true)
-            .await
-            .map_err(failed("making sure that the folder exists"))?;
-        found.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                "the root folder of the target mailbox was not found",
-            )
-        })
+        self.folders.ensure(target, path).await
     }
 
     async fn recover(
@@ -226,21 +185,18 @@ impl RecoveryTarget for MailTarget {
             scope: &scope,
             user,
         };
-        let deleted = match action {
-            RecoverAction::Replace { .. } => self
-                .well_known(&scope, user, "deleteditems")
-                .await
-                .map_err(failed("recovering a message"))?,
-            _ => None,
+        let result = match &action {
+            RecoverAction::Replace { .. } => self.well_known(&scope, user, "deleteditems").await,
+            _ => Ok(None),
         };
-        let result = writing
-            .recover(container, item, content, action, deleted.as_deref())
-            .await;
-        if let Err(fault) = &result
-            && fault.refused_as(|refusal| refusal.status == 404)
-        {
-            self.folders.forget(container);
-        }
-        result.map_err(failed("recovering a message"))
+        let result = match result {
+            Ok(deleted) => {
+                writing
+                    .recover(container, item, content, action, deleted.as_deref())
+                    .await
+            }
+            Err(fault) => Err(fault),
+        };
+        self.folders.recovered(container, result)
     }
 }

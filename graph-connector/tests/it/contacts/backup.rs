@@ -6,7 +6,8 @@ use nakivo_graph_connector::MailboxService::{Contacts, Mail};
 use nakivo_graph_emulator::{App, DEFAULT_ROLES, Emulator};
 use serde_json::json;
 
-use super::lab::{Lab, account};
+use super::lab::Lab;
+use crate::lab::{Truth, account};
 
 #[tokio::test]
 async fn everything_is_read_once_and_then_what_changed() {

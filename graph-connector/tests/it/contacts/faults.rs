@@ -3,11 +3,11 @@
 use nakivo_core::connector::OnConflict;
 use nakivo_core::recovery::{Selection, Target};
 use nakivo_graph_connector::MailboxService;
-use nakivo_graph_emulator::{Action, Damage, Emulator, Fault, FaultBody};
+use nakivo_graph_emulator::{Action, Damage, Emulator, FaultBody};
 
 use super::lab::Lab;
 use crate::bench::seed;
-use crate::drives::lab::new_repository;
+use crate::lab::{Truth, places, stride};
 
 fn kinds() -> Vec<Action> {
     let status = |status, body, retry_after: Option<&str>| Action::Status {
@@ -41,32 +41,8 @@ async fn lab() -> Lab {
 #[tokio::test]
 async fn every_passing_fault_at_every_request_of_a_backup() {
     let mut lab = lab().await;
-    lab.bench.emulator.requests().clear();
-    lab.back_up_and_compare().await;
-    let requests = lab.bench.emulator.requests().count();
-    let mut runs = 0;
-    for (number, kind) in kinds().into_iter().enumerate() {
-        // Each request meets six kinds; with NAKIVO_FULL set, all of them.
-        let stride = if std::env::var_os("NAKIVO_FULL").is_some() {
-            1
-        } else {
-            2
-        };
-        for k in (1..=requests).filter(|k| (*k as usize + number).is_multiple_of(stride)) {
-            lab.repository = new_repository(&lab.bench).await;
-            lab.bench.emulator.faults().clear();
-            let fault = Fault::new(kind.clone()).path("/v1.0/").at_request(k);
-            lab.bench.emulator.faults().add(fault);
-            let report = lab
-                .back_up()
-                .await
-                .unwrap_or_else(|error| panic!("{kind:?} at {k}: {error:?}"));
-            assert!(report.issues.is_empty(), "{kind:?} at {k}: {:?}", report.issues);
-            lab.assert_truth().await;
-            runs += 1;
-        }
-    }
-    println!("{runs} backups, a fault at each of {requests} requests");
+    // Each request meets six kinds; with NAKIVO_FULL set, all of them.
+    lab.survive(&kinds(), 2).await;
 }
 
 #[tokio::test]
@@ -85,18 +61,11 @@ async fn every_passing_fault_at_every_request_of_a_recovery() {
     lab.recover(all(), Target::Original, OnConflict::Rename).await;
     let requests = lab.bench.emulator.requests().count();
     let (mut runs, mut listed) = (0, 0);
-    // With NAKIVO_FULL set each request meets every kind.
-    let stride = if std::env::var_os("NAKIVO_FULL").is_some() {
-        1
-    } else {
-        24
-    };
     for (number, kind) in kinds().into_iter().enumerate() {
-        for k in (1..=requests).filter(|k| (*k as usize + 2 * number).is_multiple_of(stride)) {
+        // With NAKIVO_FULL set each request meets every kind.
+        for k in places(requests, 2 * number, stride(24)) {
             wipe();
-            lab.bench.emulator.faults().clear();
-            let fault = Fault::new(kind.clone()).path("/v1.0/").at_request(k);
-            lab.bench.emulator.faults().add(fault);
+            lab.bench.break_request(&kind, k);
             let report = lab.recover(all(), Target::Original, OnConflict::Rename).await;
             let counts = report.counts;
             assert_eq!(

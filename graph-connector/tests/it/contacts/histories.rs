@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::lab::Lab;
 use crate::bench::{TestRng, seed};
+use crate::lab::Truth;
 
 fn edit(lab: &Lab, rng: &TestRng, n: u64) {
     let all = lab.contacts.all().unwrap();

@@ -6,6 +6,7 @@ use nakivo_graph_emulator::{Action, ContactTruth, Fault};
 use serde_json::{Value, json};
 
 use super::lab::Lab;
+use crate::lab::Truth;
 
 fn not_carried(report: &RecoveryReport) -> Vec<&str> {
     let lines = report.items.iter().flat_map(|item| match &item.outcome {

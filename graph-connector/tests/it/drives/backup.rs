@@ -11,6 +11,7 @@ use futures::TryStreamExt;
 
 use super::lab::{Lab, json_of};
 use crate::bench::seed;
+use crate::lab::Truth;
 
 #[tokio::test]
 async fn a_first_run_and_a_quiet_second_one() {

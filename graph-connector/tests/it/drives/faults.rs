@@ -3,8 +3,9 @@
 use nakivo_core::ErrorKind;
 use nakivo_graph_emulator::{Action, Damage, Emulator, Fault, FaultBody, LinkFault};
 
-use super::lab::{Lab, new_repository};
+use super::lab::Lab;
 use crate::bench::seed;
+use crate::lab::Truth;
 
 pub(crate) fn kinds() -> Vec<Action> {
     let status = |status, body, retry_after: Option<&str>| Action::Status {
@@ -30,52 +31,13 @@ pub(crate) fn kinds() -> Vec<Action> {
     ]
 }
 
-/// Refused credentials pass where a token was used; at the token's own endpoint they mean what they say.
-pub(crate) fn where_of(kind: &Action) -> &'static str {
-    match kind {
-        Action::Status { status: 401, .. } => "/v1.0/",
-        _ => "/",
-    }
-}
-
 #[tokio::test]
 async fn every_passing_fault_at_every_request_is_survived() {
     let mut lab = Lab::with(Emulator::builder().seed(seed()).users(1).files_per_user(8)).await;
     lab.drive.add_made_file("large.docx", 5 << 20).unwrap();
     let other = lab.drive.address().to_owned();
     lab.drive.share("large.docx", &other, "read").unwrap();
-    lab.bench.emulator.requests().clear();
-    lab.back_up_and_compare().await;
-    let requests = lab.bench.emulator.requests().count();
-    let stride = if std::env::var_os("NAKIVO_FULL").is_some() {
-        1
-    } else {
-        5
-    };
-    let mut runs = 0;
-    for (number, kind) in kinds().iter().enumerate() {
-        for n in (1..=requests).filter(|n| (*n as usize + number).is_multiple_of(stride)) {
-            lab.repository = new_repository(&lab.bench).await;
-            lab.reconnect();
-            lab.bench.emulator.faults().clear();
-            lab.bench
-                .emulator
-                .faults()
-                .add(Fault::new(kind.clone()).path(where_of(kind)).at_request(n));
-            let report = lab
-                .back_up()
-                .await
-                .unwrap_or_else(|error| panic!("{kind:?} at {n}: {error:?}"));
-            assert!(report.issues.is_empty(), "{kind:?} at {n}: {:?}", report.issues);
-            lab.bench.emulator.faults().clear();
-            lab.assert_truth().await;
-            runs += 1;
-        }
-    }
-    println!(
-        "{runs} runs, {} kinds of fault at each of {requests} requests",
-        kinds().len()
-    );
+    lab.survive(&kinds(), 5).await;
 }
 
 #[tokio::test]

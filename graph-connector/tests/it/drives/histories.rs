@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use nakivo_core::backup::Outcome;
 use nakivo_graph_emulator::{Drive, Emulator};
 
 use super::lab::Lab;
 use crate::bench::{TestRng, seed};
+use crate::lab::{Truth, histories};
 
 /// One random edit. What is refused (a folder into itself, a name that is taken) is no edit.
 pub(crate) fn edit(drive: &Drive, rng: &TestRng) {
@@ -92,39 +92,16 @@ async fn history(seed: u64, runs: usize) {
                     }
                 });
         }
-        let report = lab
-            .back_up()
-            .await
-            .unwrap_or_else(|error| panic!("seed {seed}, run {run}: {error:?}"));
-        assert_eq!(
-            report.counts.failed, 0,
-            "seed {seed}, run {run}: {:?}",
-            report.issues
-        );
-        lab.bench.emulator.faults().clear();
-        // What changed meanwhile comes with the next run; then nothing may differ.
-        let mut report = lab.back_up().await.unwrap();
-        if report.outcome == Outcome::Partial {
-            report = lab.back_up().await.unwrap();
-        }
-        assert_eq!(
-            report.outcome,
-            Outcome::Complete,
-            "seed {seed}, run {run}: {:?}",
-            report.issues
-        );
-        println!("seed {seed}, run {run}");
-        lab.assert_truth().await;
+        let what = format!("seed {seed}, run {run}");
+        let meanwhile = lab.settle(&what).await;
+        assert_eq!(meanwhile.counts.failed, 0, "{what}: {:?}", meanwhile.issues);
     }
 }
 
 #[tokio::test]
 async fn random_histories_end_in_the_truth() {
     let first = seed();
-    let histories = std::env::var("NAKIVO_HISTORIES")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(60);
+    let histories = histories(60);
     for n in 0..histories {
         history(first + n, 5).await;
     }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use nakivo_core::backup::Outcome;
 use nakivo_core::connector::OnConflict;
 use nakivo_core::recovery::{self, Destination, ExportOptions, ItemOutcome, Selection, Target};
-use nakivo_graph_emulator::{Action, Damage, Drive, Emulator, Fault};
+use nakivo_graph_emulator::{Action, Damage, Drive, Emulator};
 
 use super::lab::Lab;
 use crate::bench::seed;
+use crate::lab::{Truth, places, stride};
 
 /// Content and times of the files of a drive, by path.
 fn files(drive: &Drive) -> BTreeMap<String, (bytes::Bytes, i64, i64)> {
@@ -301,44 +302,13 @@ async fn every_fault_at_every_request_of_a_recovery() {
         .await;
     assert_eq!(files(&lab.drive), expected);
     let requests = lab.bench.emulator.requests().count();
-    let stride = if std::env::var_os("NAKIVO_FULL").is_some() {
-        1
-    } else {
-        3
-    };
     let mut runs = 0;
     for (number, kind) in kinds.iter().enumerate() {
-        for n in (1..=requests).filter(|n| (*n as usize + number).is_multiple_of(stride)) {
+        for n in places(requests, number, stride(3)) {
             prepare();
-            // A connector of its own: what it remembers must not help.
-            let connector: std::sync::Arc<dyn nakivo_core::connector::Connector> =
-                std::sync::Arc::new(lab.bench.reconnect());
-            lab.bench.emulator.faults().add(
-                Fault::new(kind.clone())
-                    .path(super::faults::where_of(kind))
-                    .at_request(n),
-            );
-            let plan = recovery::plan(
-                &lab.repository,
-                &lab.point(),
-                Selection::All,
-                &connector,
-                Target::Original,
-                OnConflict::Overwrite,
-            )
-            .wait()
-            .await
-            .unwrap_or_else(|error| panic!("{kind:?} at {n}: {error:?}"));
-            let report = recovery::apply(&lab.repository, plan, &connector)
-                .wait()
-                .await
-                .unwrap_or_else(|error| panic!("{kind:?} at {n}: {error:?}"));
-            assert_eq!(
-                report.outcome,
-                Outcome::Complete,
-                "{kind:?} at {n}: {:?}",
-                report.items
-            );
+            lab.bench.break_request(kind, n);
+            let what = format!("{kind:?} at {n}");
+            lab.recover_anew(OnConflict::Overwrite, &what).await;
             assert_eq!(files(&lab.drive), expected, "{kind:?} at {n}");
             runs += 1;
         }

@@ -8,6 +8,7 @@ use nakivo_graph_emulator::{Emulator, Fault};
 
 use super::lab::Lab;
 use crate::bench::seed;
+use crate::lab::Truth;
 
 #[tokio::test]
 async fn a_first_run_and_a_quiet_second_one() {

@@ -1,52 +1,17 @@
 //! What Graph does on bad days, at every request of a backup and of a recovery of a site.
 
-use std::sync::Arc;
-
-use nakivo_core::backup::Outcome;
-use nakivo_core::connector::{Connector, OnConflict};
-use nakivo_core::recovery::{self, Selection, Target};
+use nakivo_core::connector::OnConflict;
 use nakivo_graph_emulator::{Action, Emulator, Fault, LinkFault};
 
 use super::lab::{Lab, clear, files};
 use crate::bench::seed;
-use crate::drives::faults::{kinds, where_of};
-use crate::drives::lab::new_repository;
-
-fn stride() -> usize {
-    match std::env::var_os("NAKIVO_FULL") {
-        Some(_) => 1,
-        None => 5,
-    }
-}
+use crate::drives::faults::kinds;
+use crate::lab::{Truth, places, stride};
 
 #[tokio::test]
 async fn every_passing_fault_at_every_request_of_a_backup() {
     let mut lab = Lab::with(Emulator::builder().seed(seed()).users(1).sites(1, 6)).await;
-    lab.bench.emulator.requests().clear();
-    lab.back_up_and_compare().await;
-    let requests = lab.bench.emulator.requests().count();
-    let mut runs = 0;
-    for (number, kind) in kinds().iter().enumerate() {
-        for n in (1..=requests).filter(|n| (*n as usize + number).is_multiple_of(stride())) {
-            lab.repository = new_repository(&lab.bench).await;
-            lab.reconnect();
-            lab.bench.emulator.faults().clear();
-            let fault = Fault::new(kind.clone()).path(where_of(kind)).at_request(n);
-            lab.bench.emulator.faults().add(fault);
-            let report = lab
-                .back_up()
-                .await
-                .unwrap_or_else(|error| panic!("{kind:?} at {n}: {error:?}"));
-            assert!(report.issues.is_empty(), "{kind:?} at {n}: {:?}", report.issues);
-            lab.bench.emulator.faults().clear();
-            lab.assert_truth().await;
-            runs += 1;
-        }
-    }
-    println!(
-        "{runs} runs, {} kinds of fault at each of {requests} requests",
-        kinds().len()
-    );
+    lab.survive(&kinds(), 5).await;
 }
 
 /// The same files, each once, whatever happens to one request; libraries, too.
@@ -72,9 +37,7 @@ async fn every_fault_at_every_request_of_a_recovery() {
     for (number, kind) in [None].into_iter().chain(kinds.into_iter().map(Some)).enumerate() {
         let places: Vec<u64> = match kind {
             None => vec![0],
-            Some(_) => (1..=requests)
-                .filter(|n| (*n as usize + number).is_multiple_of(stride()))
-                .collect(),
+            Some(_) => places(requests, number, stride(5)).collect(),
         };
         for n in places {
             clear(&lab.site);
@@ -82,27 +45,10 @@ async fn every_fault_at_every_request_of_a_recovery() {
             lab.bench.emulator.faults().clear();
             lab.bench.emulator.requests().clear();
             if let Some(kind) = &kind {
-                let fault = Fault::new(kind.clone()).path(where_of(kind)).at_request(n);
-                lab.bench.emulator.faults().add(fault);
+                lab.bench.break_request(kind, n);
             }
-            // A connector of its own: what it remembers must not help.
-            let connector: Arc<dyn Connector> = Arc::new(lab.bench.reconnect());
-            let point = lab.point();
-            let (all, rule) = (Selection::All, OnConflict::Rename);
-            let plan = recovery::plan(&lab.repository, &point, all, &connector, Target::Original, rule)
-                .wait()
-                .await
-                .unwrap_or_else(|error| panic!("{kind:?} at {n}: {error:?}"));
-            let report = recovery::apply(&lab.repository, plan, &connector)
-                .wait()
-                .await
-                .unwrap_or_else(|error| panic!("{kind:?} at {n}: {error:?}"));
-            assert_eq!(
-                report.outcome,
-                Outcome::Complete,
-                "{kind:?} at {n}: {:?}",
-                report.items
-            );
+            lab.recover_anew(OnConflict::Rename, &format!("{kind:?} at {n}"))
+                .await;
             let found = files(&lab.site);
             assert_eq!(
                 found.keys().cloned().collect::<Vec<_>>(),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use nakivo_core::backup::Outcome;
 use nakivo_graph_emulator::{Emulator, Site};
 
 use super::lab::Lab;
 use crate::bench::{TestRng, seed};
 use crate::drives::histories::edit;
+use crate::lab::{Truth, histories};
 
 /// One random edit of a random library; now and then libraries come and go.
 fn edit_site(site: &Site, rng: &TestRng) {
@@ -46,33 +46,14 @@ async fn history(seed: u64, runs: usize) {
                     }
                 });
         }
-        lab.back_up()
-            .await
-            .unwrap_or_else(|error| panic!("seed {seed}, run {run}: {error:?}"));
-        lab.bench.emulator.faults().clear();
-        // What changed meanwhile comes with the next run; then nothing may differ.
-        let mut report = lab.back_up().await.unwrap();
-        if report.outcome == Outcome::Partial {
-            report = lab.back_up().await.unwrap();
-        }
-        assert_eq!(
-            report.outcome,
-            Outcome::Complete,
-            "seed {seed}, run {run}: {:?}",
-            report.issues
-        );
-        println!("seed {seed}, run {run}");
-        lab.assert_truth().await;
+        lab.settle(&format!("seed {seed}, run {run}")).await;
     }
 }
 
 #[tokio::test]
 async fn random_histories_end_in_the_truth() {
     let first = seed();
-    let histories = std::env::var("NAKIVO_HISTORIES")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(40);
+    let histories = histories(40);
     for n in 0..histories {
         history(first + n, 5).await;
     }

@@ -1,84 +1,23 @@
 //! An emulator with sites, a connector, and a repository in memory.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use nakivo_core::Result;
-use nakivo_core::backup::{self, BackupOptions, BackupReport};
-use nakivo_core::connector::{Connector, OnConflict};
-use nakivo_core::format::manifest::{Manifest, ObjectRecord};
-use nakivo_core::recovery::{self, RecoveryPlan, RecoveryReport, Selection, Target};
-use nakivo_core::repository::{PointSelector, Repository};
 use nakivo_graph_emulator::{Emulator, EmulatorBuilder, Site};
 
-use crate::bench::{Bench, seed};
-use crate::drives::lab::{Held, assert_holds_all, held, new_repository};
+use crate::bench::{Bench, config, seed};
+use crate::drives::lab::{Held, assert_holds_all, held};
+use crate::lab::{self, Truth, is_a_lab};
 
 pub(crate) struct Lab {
-    pub(crate) bench: Bench,
-    pub(crate) connector: Arc<dyn Connector>,
-    pub(crate) repository: Repository,
+    common: lab::Lab,
     pub(crate) site: Site,
-    pub(crate) object: ObjectRecord,
 }
 
-impl Lab {
-    /// Two sites, each with so many files.
-    pub(crate) async fn new(files: u32) -> Self {
-        Self::with(Emulator::builder().seed(seed()).users(2).sites(2, files)).await
-    }
+is_a_lab!(Lab);
 
-    pub(crate) async fn with(builder: EmulatorBuilder) -> Self {
-        let bench = Bench::with(builder).await;
-        let connector: Arc<dyn Connector> = Arc::new(bench.reconnect());
-        let site = bench.emulator.sites().remove(0);
-        let object = connector.find_object(&site.url()).await.unwrap();
-        let repository = new_repository(&bench).await;
-        Self {
-            bench,
-            connector,
-            repository,
-            site,
-            object,
-        }
-    }
-
-    /// Forgets what the connector remembers, as a new process would.
-    pub(crate) fn reconnect(&mut self) {
-        self.connector = Arc::new(self.bench.reconnect());
-    }
-
-    pub(crate) async fn back_up(&self) -> Result<BackupReport> {
-        backup::start(
-            &self.repository,
-            Arc::clone(&self.connector),
-            self.object.clone(),
-            BackupOptions::default(),
-        )
-        .wait()
-        .await
-    }
-
-    /// A run that must be complete and hold the truth.
-    pub(crate) async fn back_up_and_compare(&self) -> BackupReport {
-        let report = self.back_up().await.unwrap();
-        assert!(report.issues.is_empty(), "{:#?}", report.issues);
-        self.assert_truth().await;
-        report
-    }
-
-    pub(crate) fn point(&self) -> Manifest {
-        self.repository
-            .point(&self.object.id, &PointSelector::Latest)
-            .unwrap()
-    }
-
-    pub(crate) async fn held(&self) -> Held {
-        held(&self.repository, self.point()).await
-    }
-
+impl Truth for Lab {
     /// Compares the newest point with the libraries of the site, byte for byte.
-    pub(crate) async fn assert_truth(&self) {
+    async fn assert_truth(&self) {
         let mut held = self.held().await;
         let libraries = self.site.libraries();
         let mut truth = Vec::new();
@@ -102,37 +41,26 @@ impl Lab {
             "nothing is in the point that nobody can reach"
         );
     }
+}
 
-    pub(crate) async fn plan(
-        &self,
-        selection: Selection,
-        target: Target,
-        on_conflict: OnConflict,
-    ) -> RecoveryPlan {
-        recovery::plan(
-            &self.repository,
-            &self.point(),
-            selection,
-            &self.connector,
-            target,
-            on_conflict,
-        )
-        .wait()
-        .await
-        .unwrap()
+impl Lab {
+    /// Two sites, each with so many files.
+    pub(crate) async fn new(files: u32) -> Self {
+        Self::with(Emulator::builder().seed(seed()).users(2).sites(2, files)).await
     }
 
-    pub(crate) async fn recover(
-        &self,
-        selection: Selection,
-        target: Target,
-        on_conflict: OnConflict,
-    ) -> RecoveryReport {
-        let plan = self.plan(selection, target, on_conflict).await;
-        recovery::apply(&self.repository, plan, &self.connector)
-            .wait()
-            .await
-            .unwrap()
+    pub(crate) async fn with(builder: EmulatorBuilder) -> Self {
+        let bench = Bench::with(builder).await;
+        let site = bench.emulator.sites().remove(0);
+        let account = config(&bench.emulator);
+        Self {
+            common: lab::Lab::new(bench, account, &site.url()).await,
+            site,
+        }
+    }
+
+    pub(crate) async fn held(&self) -> Held {
+        held(&self.view()).await
     }
 }
 

@@ -8,6 +8,7 @@ use nakivo_core::recovery::{ItemOutcome, Selection, Target};
 use nakivo_core::seams::Clock;
 
 use super::lab::{Lab, clear, files};
+use crate::lab::Truth;
 
 #[tokio::test]
 async fn a_whole_site_comes_back_and_a_second_recovery_finds_it() {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::json::find;
 use super::{Answer, store};
 use crate::clock;
+use crate::graph::attachments::{SESSION_FROM, too_large};
 use crate::graph::folders::body;
 use crate::graph::{Call, collection, refused};
 use crate::http::reply::{GraphError, Reply};
@@ -107,6 +108,9 @@ pub(super) fn create(call: &Call<'_>, user: &User, id: &str) -> Answer {
     let bytes = text("contentBytes").and_then(|text| STANDARD.decode(text).ok());
     let bytes = bytes.ok_or_else(|| GraphError::new(400, "RequestBodyRead", "contentBytes is no base64."))?;
     let immutable = call.request.immutable();
+    if bytes.len() as u64 >= SESSION_FROM {
+        return Err(too_large());
+    }
     let object = store(user, |store| {
         let serial = find(store, id)?.0.serial;
         let made = Attachment {
@@ -117,15 +121,29 @@ pub(super) fn create(call: &Call<'_>, user: &User, id: &str) -> Answer {
             content_id: text("contentId"),
             bytes: Bytes::from(bytes),
         };
-        store
-            .edit(serial, |item| {
-                let number = item.attachments.last().map_or(1, |last| last.number + 1);
-                item.attachments.push(Attachment { number, ..made });
-            })
-            .map_err(refused)?;
+        add(store, serial, made)?;
         let item = store.item(serial).ok_or_else(GraphError::item_not_found)?;
         let one = item.attachments.last().ok_or_else(GraphError::item_not_found)?;
         Ok(shape(store, item, one, false, immutable))
     })?;
     Ok(collection::entity(call, 201, "attachments", object))
+}
+
+/// Attaches a file to an event; returns its number.
+fn add(store: &mut Store, serial: u32, made: Attachment) -> Result<u32, GraphError> {
+    let item = store.item(serial).ok_or_else(GraphError::item_not_found)?;
+    let number = item.attachments.last().map_or(1, |last| last.number + 1);
+    store
+        .edit(serial, |item| {
+            item.attachments.push(Attachment { number, ..made });
+        })
+        .map_err(refused)?;
+    Ok(number)
+}
+
+/// Attaches a file that was uploaded; returns its id.
+pub(crate) fn attach(store: &mut Store, serial: u32, made: Attachment) -> Result<String, GraphError> {
+    let number = add(store, serial, made)?;
+    let place = store.item(serial).map_or(0, |item| item.place);
+    Ok(ids::attachment(store.key, serial, place, number, false))
 }

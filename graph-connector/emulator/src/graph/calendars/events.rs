@@ -9,7 +9,7 @@ use crate::graph::folders::{body, properties};
 use crate::graph::{Call, collection, odata, refused};
 use crate::http::reply::{GraphError, Reply};
 use crate::outlook::event;
-use crate::outlook::store::{Exception, Item, Object, Store};
+use crate::outlook::store::{Item, Object, Store};
 use crate::outlook::zone;
 use crate::world::User;
 
@@ -250,18 +250,7 @@ pub(super) fn update(call: &Call<'_>, user: &User, id: &str) -> Answer {
         let version = store.version + 1;
         store
             .edit(serial, |item| {
-                match day {
-                    Some(day) => {
-                        let exception = item
-                            .series
-                            .exceptions
-                            .entry(day)
-                            .or_insert_with(Exception::default);
-                        exception.fields.extend(fields);
-                        exception.version = version;
-                    }
-                    None => item.fields.extend(fields),
-                }
+                item.extend(day, fields, version);
                 item.set_properties(extended);
             })
             .map_err(refused)?;

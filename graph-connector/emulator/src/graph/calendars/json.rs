@@ -8,7 +8,6 @@ use crate::clock;
 use crate::graph::{Call, odata};
 use crate::http::reply::GraphError;
 use crate::ids;
-use crate::mail::message::property_key;
 use crate::outlook::event::{self, Occurrence};
 use crate::outlook::store::{Item, Store};
 use crate::outlook::zone;
@@ -69,14 +68,8 @@ pub(super) fn occurrence_id(store: &Store, item: &Item, day: NaiveDate, immutabl
 }
 
 /// An event or an occurrence by its id.
-pub(super) fn find<'s>(store: &'s Store, id: &str) -> Result<(&'s Item, Option<NaiveDate>), GraphError> {
-    let not_found = |id: &str| {
-        if ids::parse_message(store.key, id).is_some() {
-            GraphError::item_not_found()
-        } else {
-            GraphError::malformed_id()
-        }
-    };
+pub(crate) fn find<'s>(store: &'s Store, id: &str) -> Result<(&'s Item, Option<NaiveDate>), GraphError> {
+    let not_found = |id: &str| GraphError::no_such(ids::parse_message(store.key, id).is_some());
     let day = id
         .rsplit_once('-')
         .filter(|(_, day)| day.len() == 8)
@@ -192,19 +185,8 @@ pub(super) fn shape(
                 );
             }
         }
-        let values: Vec<Value> = item
-            .properties
-            .iter()
-            .filter(|(id, _)| {
-                shape
-                    .properties
-                    .iter()
-                    .any(|wanted| property_key(wanted) == property_key(id))
-            })
-            .map(|(id, value)| json!({"id": id, "value": value}))
-            .collect();
-        if !values.is_empty() {
-            map.insert("singleValueExtendedProperties".to_owned(), Value::Array(values));
+        if let Some(values) = item.expanded(&shape.properties) {
+            map.insert("singleValueExtendedProperties".to_owned(), values);
         }
         return map.clone();
     }

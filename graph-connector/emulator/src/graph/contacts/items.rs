@@ -11,7 +11,6 @@ use crate::graph::odata;
 use crate::graph::{Call, refused};
 use crate::http::reply::{GraphError, Reply};
 use crate::ids;
-use crate::mail::message::property_key;
 use crate::outlook::contact;
 use crate::outlook::store::{Item, STANDARD, Store};
 use crate::random::text_key;
@@ -69,19 +68,8 @@ pub(super) fn shape(store: &Store, item: &Item, shape: &Shape) -> Map<String, Va
     };
     out.insert("parentFolderId".into(), json!(folder));
     out.extend(contact::whole(&item.fields, shape.named_emails));
-    let values: Vec<Value> = item
-        .properties
-        .iter()
-        .filter(|(id, _)| {
-            shape
-                .properties
-                .iter()
-                .any(|wanted| property_key(wanted) == property_key(id))
-        })
-        .map(|(id, value)| json!({"id": id, "value": value}))
-        .collect();
-    if !values.is_empty() {
-        out.insert("singleValueExtendedProperties".into(), Value::Array(values));
+    if let Some(values) = item.expanded(&shape.properties) {
+        out.insert("singleValueExtendedProperties".to_owned(), values);
     }
     out
 }
@@ -157,13 +145,9 @@ pub(super) fn list(call: &Call<'_>, user: &User, folder: Option<&str>) -> Answer
 }
 
 fn find<'s>(store: &'s Store, id: &str) -> Result<&'s Item, GraphError> {
-    store.find_item(id).map_err(|_| {
-        if ids::parse_message(store.key, id).is_some() {
-            GraphError::item_not_found()
-        } else {
-            GraphError::malformed_id()
-        }
-    })
+    store
+        .find_item(id)
+        .map_err(|_| GraphError::no_such(ids::parse_message(store.key, id).is_some()))
 }
 
 fn entity(call: &Call<'_>, user: &User, serial: u32, status: u16) -> Answer {
