@@ -49,6 +49,9 @@ pub enum ErrorKind {
     HistoryRewound,
     /// Written by a newer version or with a feature this version does not know. Update; nothing was changed.
     UnsupportedFormat,
+    /// The scratch space on this machine's own disk failed; nothing of the repository is concerned. See to that disk, then
+    /// run again.
+    ScratchFailed,
     /// A service answered with something its contract does not allow.
     Protocol,
     /// The caller cancelled. What was stored stays; the next run resumes.
@@ -78,6 +81,7 @@ impl ErrorKind {
             Self::Corrupt => "corrupt",
             Self::HistoryRewound => "history_rewound",
             Self::UnsupportedFormat => "unsupported_format",
+            Self::ScratchFailed => "scratch_failed",
             Self::Protocol => "protocol",
             Self::Cancelled => "cancelled",
             Self::Internal => "internal",

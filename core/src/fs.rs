@@ -171,6 +171,18 @@ impl OpenFile {
             .map_err(|error| io_error("cannot write", &self.path, error))
     }
 
+    /// Writes all of `bytes` at `offset`, wherever the file stands.
+    #[cfg(unix)]
+    pub(crate) fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        cap_std::fs::FileExt::write_all_at(&self.file, bytes, offset)
+    }
+
+    /// Fills `buffer` from `offset`, wherever the file stands.
+    #[cfg(unix)]
+    pub(crate) fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        cap_std::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+    }
+
     /// Waits until content and metadata are on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
         self.file
@@ -232,6 +244,18 @@ impl Root {
     /// Opens a directory, and makes it, with its parents, if there is none.
     pub(crate) fn open_or_make(path: &Path) -> Result<Self> {
         Dir::create_ambient_dir_all(path, ambient_authority())
+            .map_err(|error| io_error("cannot make the directory", path, error))?;
+        Self::open(path)
+    }
+
+    /// Opens a directory, and makes it, with its parents, for its owner alone if there is none.
+    #[cfg(unix)]
+    pub(crate) fn open_or_make_private(path: &Path) -> Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
             .map_err(|error| io_error("cannot make the directory", path, error))?;
         Self::open(path)
     }

@@ -19,6 +19,7 @@ pub mod recovery;
 pub mod registry;
 pub mod repository;
 pub mod retention;
+pub mod scratch;
 pub mod seams;
 pub mod state;
 pub mod store;

@@ -339,12 +339,12 @@ impl Repository {
             shared: Arc::new(Shared {
                 token,
                 objects,
-                env,
                 codecs: CodecPool::new(config.compression),
                 keys: RwLock::new(KeySet::of_ring(unlocked.ring, &config.id)),
                 slot_key: RwLock::new(unlocked.key),
                 config,
-                index: RwLock::default(),
+                index: RwLock::new(index::Index::new(env.scratch.clone())),
+                env,
                 view: RwLock::new(Arc::new(View {
                     state: RepositoryState::default(),
                     ranks: shared::Ranks::default(),

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result};
+use crate::scratch::Scratch;
 use crate::state::{MemoryState, StateStore};
 
 /// Time as the SDK sees it.
@@ -135,8 +136,8 @@ impl Computing {
     }
 }
 
-/// What every component is given besides its own settings: clock, randomness, the state kept outside repositories and where
-/// computations take place.
+/// What every component is given besides its own settings: clock, randomness, the state kept outside repositories, where
+/// computations take place, and where scratch files are.
 #[derive(Debug, Clone)]
 pub struct Environment {
     /// Time.
@@ -147,6 +148,8 @@ pub struct Environment {
     pub state: Arc<dyn StateStore>,
     /// Where computations take place.
     pub computing: Computing,
+    /// Room on the machine's disk for what a process looks up while it runs.
+    pub scratch: Scratch,
 }
 
 impl Environment {
@@ -158,7 +161,15 @@ impl Environment {
             rng: Arc::new(SystemRng),
             state,
             computing: Computing::default(),
+            scratch: Scratch::default(),
         }
+    }
+
+    /// Sets where what is large and short-lived is put instead of into memory. Default: it stays in memory.
+    #[must_use]
+    pub fn with_scratch(mut self, scratch: Scratch) -> Self {
+        self.scratch = scratch;
+        self
     }
 }
 

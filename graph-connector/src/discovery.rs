@@ -17,6 +17,7 @@ use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::{Fields, lenient_string};
 use crate::pages::{Page, PageReader};
+use crate::permissions::{self, PERMISSIONS, Phase};
 use crate::request::Operation;
 use crate::sharepoint::{self, discovery as sites};
 
@@ -173,7 +174,7 @@ fn same(a: &str, b: &str) -> bool {
 /// All users, page by page.
 fn users<'a>(graph: &'a Graph) -> BoxStream<'a, Result<User>> {
     async_stream::try_stream! {
-        let failed = |fault: Fault| fault.into_error("listing the users", Some("User.Read.All"));
+        let failed = |fault: Fault| fault.into_error("listing the users", Some(permissions::USERS));
         let query = [("$select", USER_FIELDS), ("$top", USER_PAGE)];
         let first = graph.call(&Scope::Directory, Operation::ListUsers, &[], &query).map_err(failed)?;
         let mut reader = PageReader::plain(&Scope::Directory);
@@ -219,7 +220,7 @@ async fn probe(graph: &Graph, user: &str) -> Result<Option<MailboxPurpose>> {
                 Some("MailboxSettings.Read or Mail.Read"),
             )),
         },
-        Err(fault) => Err(fault.into_error("looking for the mailbox", Some("MailboxSettings.Read"))),
+        Err(fault) => Err(fault.into_error("looking for the mailbox", Some(permissions::MAILBOX_KINDS))),
     }
 }
 
@@ -390,7 +391,7 @@ async fn by_id(graph: &Graph, id: &str) -> Result<Option<User>> {
     if id.is_empty() || id.chars().all(|c| c == '.') || id.chars().any(|c| c.is_whitespace() || c == '/') {
         return Ok(None);
     }
-    let failed = |fault: Fault| fault.into_error("looking for a user", Some("User.Read.All"));
+    let failed = |fault: Fault| fault.into_error("looking for a user", Some(permissions::USERS));
     let call = graph
         .call(
             &Scope::Directory,
@@ -434,12 +435,12 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
     }
     checks.push(match &listing {
         None => check(
-            "User.Read.All",
+            permissions::USERS,
             "discovery of every service",
             Some(true),
             "users can be listed",
         ),
-        Some(error) => refused("User.Read.All", "discovery of every service", error)?,
+        Some(error) => refused(permissions::USERS, "discovery of every service", error)?,
     });
     let (mut settings, mut mail, mut contacts, mut calendar, mut files) = (None, None, None, None, None);
     // A user without a mailbox says nothing about permissions: the first who has one decides.
@@ -447,11 +448,14 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         if settings.is_none() {
             settings = verdict(
                 purpose(graph, &user.id).await.map(|purpose| purpose.is_some()),
-                "MailboxSettings.Read",
+                permissions::MAILBOX_KINDS,
             )?;
         }
         if mail.is_none() {
-            mail = verdict(inbox(graph, &user.id).await, "Mail.Read")?;
+            mail = verdict(
+                inbox(graph, &user.id).await,
+                MailboxService::Mail.read_permission(),
+            )?;
         }
         if contacts.is_none() {
             let found = has(graph, &user.id, Operation::ContactFolder, "contacts").await;
@@ -478,13 +482,13 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
         None => "no mailbox to try it on".to_owned(),
     };
     checks.push(check(
-        "MailboxSettings.Read",
+        permissions::MAILBOX_KINDS,
         "telling shared and room mailboxes from users'",
         settings,
         &tried(settings, "mailbox settings can be read"),
     ));
     checks.push(check(
-        "Mail.Read",
+        MailboxService::Mail.read_permission(),
         "backup of mail",
         mail,
         &tried(mail, "mail can be read"),
@@ -511,12 +515,6 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
             None => "no drive to try it on",
         },
     ));
-    checks.push(check(
-        drives::WRITE_PERMISSION,
-        "recovery of OneDrive",
-        None,
-        "needed for recovery only; it is not tried",
-    ));
     let listed = verdict(sites::can_list(graph).await, sharepoint::READ_PERMISSION)?;
     checks.push(check(
         sharepoint::READ_PERMISSION,
@@ -528,24 +526,11 @@ pub(crate) async fn check_permissions(graph: &Graph) -> Result<Vec<PermissionChe
             None => "no site to try it on",
         },
     ));
-    checks.push(check(
-        sharepoint::WRITE_PERMISSION,
-        "recovery of SharePoint sites",
-        None,
-        "needed for recovery only; it is not tried",
-    ));
-    checks.push(check(
-        "Mail.ReadWrite",
-        "recovery of mail",
-        None,
-        "needed for recovery only; it is not tried",
-    ));
-    checks.push(check(
-        CONTACTS.write_permission(),
-        "recovery of contacts",
-        None,
-        "needed for recovery only; it is not tried",
-    ));
+    let recovery = PERMISSIONS.iter().filter(|one| one.phase == Phase::Recovery);
+    checks.extend(recovery.map(|one| {
+        let detail = "needed for recovery only; it is not tried";
+        check(one.name, one.purpose, None, detail)
+    }));
     Ok(checks)
 }
 

@@ -18,6 +18,7 @@ mod graph;
 mod http;
 mod json;
 mod pages;
+mod permissions;
 mod request;
 mod sharepoint;
 mod target;
@@ -28,5 +29,6 @@ pub use connector::{CONNECTOR_NAME, M365Connector};
 pub use discovery::{DiscoveredUser, MailboxPurpose, PermissionCheck};
 pub use exchange::service::MailboxService;
 pub use http::{CONNECT_TIMEOUT, Http, HttpError, HttpRequest, HttpResponse, READ_TIMEOUT, ReqwestHttp};
+pub use permissions::{PERMISSIONS, Permission, Phase};
 
 pub use reqwest;

@@ -4,16 +4,17 @@
 //! that of a damaged index segment, and behind a damaged commit the repository can still be read, though not written.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures::{StreamExt, stream};
-use nakivo_repo_format::index::{IndexSegment, IndexedPack};
+use futures::{Stream, StreamExt, stream};
+use nakivo_repo_format::index::{IndexedPack, OpenedSegment};
 use nakivo_repo_format::log::{CommitRecord, IndexRef};
 use nakivo_repo_format::object::{HEADER_BYTES, ObjectHeader};
 use nakivo_repo_format::pack::{FOOTER_BYTES, MAX_PACK_BYTES, PackFooter, open_directory};
 use nakivo_repo_format::state::RepositoryState;
-use nakivo_repo_format::{Codec, CommitHash, KeySet, PackId, paths};
+use nakivo_repo_format::{Codec, CommitHash, IndexId, KeySet, PackId, paths};
 
 use super::history::{self, Head};
 use super::objects::{corrupt, format_error, without_path};
@@ -23,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Commits, segments or directories read at once.
 const PARALLEL_READS: usize = 8;
-/// A segment of more chunks than this is large: opening it takes more than ten megabytes.
+/// A segment of more chunks than this is large: opening it takes ten megabytes.
 const LARGE_SEGMENT_CHUNKS: u64 = 100_000;
 /// Large segments read at once.
 const PARALLEL_LARGE_READS: usize = 2;
@@ -277,24 +278,15 @@ impl Shared {
     /// Reads segments into the index. Where one is damaged or missing, the directories of the packs it should list are read
     /// instead.
     pub(crate) async fn load_segments(self: &Arc<Self>, segments: &[IndexRef]) -> Result<()> {
-        let (large, small): (Vec<IndexRef>, Vec<IndexRef>) = segments
-            .iter()
-            .copied()
-            .partition(|segment| segment.chunks > LARGE_SEGMENT_CHUNKS);
-        let read = |segment: IndexRef| async move { (segment, self.read_segment(&segment).await) };
-        let mut loading = stream::iter(large)
-            .map(read)
-            .buffered(PARALLEL_LARGE_READS)
-            .chain(stream::iter(small).map(read).buffered(PARALLEL_READS));
+        let mut loading = pin!(self.read_segments(segments));
         let mut damaged = false;
-        while let Some((segment, result)) = loading.next().await {
-            match result {
-                Ok(opened) => {
-                    let mut index = self.index_mut();
-                    for pack in &opened.packs {
-                        index.add(pack).map_err(|_| too_large())?;
-                    }
-                }
+        while let Some((segment, opened)) = loading.next().await {
+            let added = match opened {
+                Ok(opened) => self.index_segment(segment.id, opened).await,
+                Err(error) => Err(error),
+            };
+            match added {
+                Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.note(format!(
                         "{error}; the directories of {} packs are read instead",
@@ -305,7 +297,6 @@ impl Shared {
                 Err(error) => return Err(error),
             }
         }
-        drop(loading);
         if damaged {
             self.index_unknown_packs().await
         } else {
@@ -313,8 +304,44 @@ impl Shared {
         }
     }
 
+    /// Reads and opens index segments, the large ones first; several at once, as memory allows.
+    pub(crate) fn read_segments(
+        self: &Arc<Self>,
+        segments: &[IndexRef],
+    ) -> impl Stream<Item = (IndexRef, Result<OpenedSegment>)> + Send + use<> {
+        let (large, small): (Vec<IndexRef>, Vec<IndexRef>) = segments
+            .iter()
+            .copied()
+            .partition(|segment| segment.chunks > LARGE_SEGMENT_CHUNKS);
+        let shared = Arc::clone(self);
+        let read = move |segment: IndexRef| {
+            let shared = Arc::clone(&shared);
+            async move { (segment, shared.read_segment(&segment).await) }
+        };
+        let small = stream::iter(small).map(read.clone()).buffered(PARALLEL_READS);
+        stream::iter(large)
+            .map(read)
+            .buffered(PARALLEL_LARGE_READS)
+            .chain(small)
+    }
+
+    /// Adds the packs of a segment to the index, one by one. Where the segment turns out to be damaged, those before stay:
+    /// it does list them.
+    async fn index_segment(self: &Arc<Self>, id: IndexId, segment: OpenedSegment) -> Result<()> {
+        let shared = Arc::clone(self);
+        let add = move || {
+            let fail = |error| format_error(&paths::index(&id), error);
+            for pack in segment.packs().map_err(fail)? {
+                let pack = pack.map_err(fail)?;
+                shared.index_mut().add(&pack)?;
+            }
+            Ok(())
+        };
+        self.env.computing.run(add).await
+    }
+
     /// Reads and opens an index segment.
-    pub(crate) async fn read_segment(self: &Arc<Self>, segment: &IndexRef) -> Result<IndexSegment> {
+    pub(crate) async fn read_segment(self: &Arc<Self>, segment: &IndexRef) -> Result<OpenedSegment> {
         let id = segment.id;
         let path = paths::index(&id);
         let bytes = self
@@ -323,7 +350,7 @@ impl Shared {
             .await?
             .ok_or_else(|| corrupt(&path, "the object is missing"))?;
         let epoch = ObjectHeader::decode(&bytes).map(|header| header.epoch);
-        let open = move |keys: &KeySet, codec: &mut Codec| IndexSegment::open(keys, codec, &id, &bytes);
+        let open = move |keys: &KeySet, codec: &mut Codec| OpenedSegment::open(keys, codec, &id, &bytes);
         let opened = self.open_in_its_epoch(&path, open).await?;
         if let Ok(epoch) = epoch {
             self.note_segment(id, epoch);
@@ -348,10 +375,7 @@ impl Shared {
             .buffered(PARALLEL_READS);
         while let Some((pack, result)) = reading.next().await {
             match result {
-                Ok(indexed) => self
-                    .index_mut()
-                    .add_unannounced(&indexed)
-                    .map_err(|_| too_large())?,
+                Ok(indexed) => self.index_mut().add_unannounced(&indexed)?,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.note(format!(
                         "{}: its directory cannot be read: {error}",
@@ -426,12 +450,4 @@ fn bridge(state: &RepositoryState, hash: CommitHash, record: &CommitRecord) -> R
     let mut bridged = RepositoryState::from_checkpoint(checkpoint).map_err(|error| misfit(&error))?;
     bridged.apply(hash, record).map_err(|error| misfit(&error))?;
     Ok(bridged)
-}
-
-/// The error for an index beyond what this implementation numbers.
-pub(crate) fn too_large() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        "the repository has more than 4 billion chunks, which this version cannot index",
-    )
 }

@@ -11,7 +11,6 @@ use tokio::sync::MutexGuard;
 
 use super::history::{self, Head};
 use super::index::Index;
-use super::load;
 use super::objects::{Put, corrupt, format_error};
 use super::reach::Reach;
 use super::read::lock;
@@ -428,7 +427,7 @@ impl Shared {
         let tombstones = view.state.tombstones();
         let mut revived: BTreeSet<PackId> = BTreeSet::new();
         // What the index no longer shows: packs of this very commit, and tombstoned ones.
-        let mut others = Index::default();
+        let mut others = Index::new(self.env.scratch.clone());
         for operation in &operations {
             let Operation::AddIndex { segments } = operation else {
                 continue;
@@ -440,8 +439,8 @@ impl Shared {
                 // They may have been removed since they were stored.
                 writer.check()?;
                 for pack in packs {
-                    if let Some(directory) = writer.directory(&pack) {
-                        others.add(&directory).map_err(|_| load::too_large())?;
+                    if let Some(directory) = writer.directory(&pack)? {
+                        others.add(&directory)?;
                     }
                     if tombstones.contains_key(&pack) {
                         revived.insert(pack);
@@ -450,27 +449,28 @@ impl Shared {
             }
         }
         for pack in tombstones.keys() {
-            let known = self.index().pack(pack);
+            let known = self.index().pack(pack)?;
             if let Some((pack, _)) = known {
-                others.add(&pack).map_err(|_| load::too_large())?;
+                others.add(&pack)?;
             }
         }
         let others = RwLock::new(others);
         let mut lost = None;
         let mut reach = Reach::new(self, Some(&others));
         let mut need = |chunk: &ChunkRef| {
-            if self.index().is_reliable(&chunk.id) {
-                return;
+            if self.index().is_reliable(&chunk.id)? {
+                return Ok(());
             }
-            match lock(&others).find(&chunk.id) {
-                Some(place) if tombstones.contains_key(&place.key.0) => {
-                    revived.insert(place.key.0);
+            match lock(&others).find_pack(&chunk.id)? {
+                Some(pack) if tombstones.contains_key(&pack) => {
+                    revived.insert(pack);
                 }
                 Some(_) => {}
                 // Damaged, and not going away.
-                None if self.index().contains(&chunk.id) => {}
+                None if self.index().contains(&chunk.id)? => {}
                 None => lost = Some(chunk.id),
             }
+            Ok(())
         };
         let mut reached = Ok(());
         for operation in &operations {
@@ -509,9 +509,9 @@ impl Shared {
                 continue;
             };
             for pack in packs {
-                match writer.directory(&pack) {
+                match writer.directory(&pack)? {
                     Some(directory) => {
-                        self.index_mut().add(&directory).map_err(|_| load::too_large())?;
+                        self.index_mut().add(&directory)?;
                     }
                     None => return Err(Error::internal("a writer does not know its own pack")),
                 }

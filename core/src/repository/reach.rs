@@ -61,21 +61,21 @@ impl<'a> Reach<'a> {
     /// Hands every chunk that a point needs to `need`; some more than once.
     ///
     /// # Errors
-    /// `Corrupt` if a node or list on the way is damaged or missing; those of the store.
+    /// `Corrupt` if a node or list on the way is damaged or missing; those of `need`, and of the store.
     pub(crate) async fn point(
         &mut self,
         manifest: &Manifest,
-        need: &mut (impl FnMut(&ChunkRef) + Send),
+        need: &mut (impl FnMut(&ChunkRef) -> Result<()> + Send),
     ) -> Result<()> {
         for blob in manifest.cursor.iter().chain(&manifest.ledger) {
-            blob.chunks().iter().for_each(&mut *need);
+            blob.chunks().iter().try_for_each(&mut *need)?;
         }
         let mut open: Vec<ChunkRef> = manifest.root.iter().map(|root| root.chunk).collect();
         while let Some(chunk) = open.pop() {
             if !self.nodes.insert(short(&chunk.id)) {
                 continue;
             }
-            need(&chunk);
+            need(&chunk)?;
             let node = self.node(&chunk).await;
             match self.bear(node)? {
                 // The last first, so that the first is read first.
@@ -99,10 +99,10 @@ impl<'a> Reach<'a> {
     pub(crate) async fn progress(
         &mut self,
         progress: &RunProgress,
-        need: &mut (impl FnMut(&ChunkRef) + Send),
+        need: &mut (impl FnMut(&ChunkRef) -> Result<()> + Send),
     ) -> Result<()> {
         for blob in progress.state.iter().chain(&progress.spills) {
-            blob.chunks().iter().for_each(&mut *need);
+            blob.chunks().iter().try_for_each(&mut *need)?;
         }
         for blob in &progress.spills {
             let mut reader = SequenceReader::<TreeEdit>::new("edits");
@@ -125,23 +125,27 @@ impl<'a> Reach<'a> {
         Node::decode(&bytes).map_err(|error| format_error("manifest tree", error))
     }
 
-    async fn record(&self, value: &[u8], need: &mut (impl FnMut(&ChunkRef) + Send)) -> Result<()> {
+    async fn record(
+        &self,
+        value: &[u8],
+        need: &mut (impl FnMut(&ChunkRef) -> Result<()> + Send),
+    ) -> Result<()> {
         let record = ItemRecord::decode(value).map_err(|error| format_error("item record", error))?;
         for part in &record.parts {
             match &part.segments {
                 SegmentList::Direct(list) => {
                     list.iter()
                         .flat_map(|segment| segment.chunks())
-                        .for_each(&mut *need);
+                        .try_for_each(&mut *need)?;
                 }
                 SegmentList::Indirect(blob) => {
-                    blob.chunks().iter().for_each(&mut *need);
+                    blob.chunks().iter().try_for_each(&mut *need)?;
                     let mut reader = SequenceReader::<Segment>::new("segment list");
                     let mut pieces = Pieces::of(blob);
                     while let Some(piece) = pieces.next(self).await? {
                         reader.push(&piece);
                         while let Some(segment) = reader.next_value().map_err(bad_list)? {
-                            segment.chunks().iter().for_each(&mut *need);
+                            segment.chunks().iter().try_for_each(&mut *need)?;
                         }
                     }
                     reader.finish().map_err(bad_list)?;
@@ -156,7 +160,7 @@ impl<'a> Reach<'a> {
             return self.shared.read_chunk(chunk, Pattern::Unknown).await;
         };
         // Who gives other places holds the log, so the view must not be refreshed from here.
-        let elsewhere = !self.shared.index().contains(&chunk.id) && lock(others).contains(&chunk.id);
+        let elsewhere = !self.shared.index().contains(&chunk.id)? && lock(others).contains(&chunk.id)?;
         let index = if elsewhere { others } else { &self.shared.index };
         self.shared.read_chunk_in(index, chunk, Pattern::Unknown).await
     }

@@ -32,7 +32,7 @@ impl Shared {
             Ok(bytes) => return Ok(bytes),
             Err(error) => error,
         };
-        if error.kind() == ErrorKind::Corrupt && self.has_moved(chunk, before).await {
+        if error.kind() == ErrorKind::Corrupt && self.has_moved(chunk, before).await? {
             return self.read_chunk_in(&self.index, chunk, pattern).await;
         }
         Err(error)
@@ -40,19 +40,19 @@ impl Shared {
 
     /// Whether a chunk that could not be read may be found elsewhere now: its pack is gone from the store, because somebody
     /// reclaimed space, and the view has moved on since commit `before`. Not for callers that hold the log.
-    async fn has_moved(self: &Arc<Self>, chunk: &ChunkRef, before: u64) -> bool {
-        let pack = self.index().find(&chunk.id).map(|place| place.key.0);
+    async fn has_moved(self: &Arc<Self>, chunk: &ChunkRef, before: u64) -> Result<bool> {
+        let pack = self.index().find_pack(&chunk.id)?;
         if self.view().state.seq() == before {
             if let Some(pack) = pack
                 && !matches!(self.objects.size(&paths::pack(&pack)).await, Ok(None))
             {
-                return false;
+                return Ok(false);
             }
             if let Err(error) = self.refresh().await {
                 tracing::debug!(%error, "the view could not be refreshed");
             }
         }
-        self.view().state.seq() > before
+        Ok(self.view().state.seq() > before)
     }
 
     /// As [`Shared::read_chunk`], looking the chunk up in `index`.
@@ -62,7 +62,7 @@ impl Shared {
         chunk: &ChunkRef,
         pattern: Pattern,
     ) -> Result<Bytes> {
-        let Some(place) = lock(index).find(&chunk.id) else {
+        let Some(place) = lock(index).find(&chunk.id)? else {
             return Err(corrupt(
                 &format!("chunk {}", chunk.id),
                 "no index segment and no pack directory lists it",
@@ -73,11 +73,16 @@ impl Shared {
             Err(error) => error,
         };
         // Writers that ran at the same time may have stored a second copy.
-        let others = lock(index).places(&chunk.id);
+        let others = lock(index).places(&chunk.id)?;
         for other in others.iter().filter(|other| other.key != place.key) {
-            if let Ok(bytes) = self.read_place(index, chunk, other, Pattern::Unknown).await {
-                tracing::warn!(chunk = %chunk.id, error = %first, "a damaged chunk was read from its second copy");
-                return Ok(bytes);
+            match self.read_place(index, chunk, other, Pattern::Unknown).await {
+                Ok(bytes) => {
+                    tracing::warn!(chunk = %chunk.id, error = %first, "a damaged chunk was read from its second copy");
+                    return Ok(bytes);
+                }
+                // Whether this copy is damaged, too, is not known.
+                Err(error) if error.kind() == ErrorKind::ScratchFailed => return Err(error),
+                Err(_) => {}
             }
         }
         Err(first)
@@ -137,10 +142,10 @@ impl Shared {
                     };
                     let places = {
                         let index = lock(index);
-                        let mut places = vec![index.block(number)];
+                        let mut places = vec![index.block(number)?];
                         if ahead > 0 {
                             let own = u64::from(places[0].entry.plain_length());
-                            places.extend(index.following(number, ahead.saturating_sub(own)));
+                            places.extend(index.following(number, ahead.saturating_sub(own))?);
                         }
                         places
                     };
@@ -271,7 +276,8 @@ impl Shared {
         };
         let index = self.index();
         first
-            .and_then(|chunk| index.position(&chunk.id))
+            // Only an order: what cannot be looked up now is told when it is read.
+            .and_then(|chunk| index.position(&chunk.id).ok().flatten())
             .map_or(u64::MAX, u64::from)
     }
 }

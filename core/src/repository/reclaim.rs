@@ -12,13 +12,13 @@
 //! The grace period only spares runs the trouble of being refused. No clock decides about data.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
-use nakivo_repo_format::index::IndexedPack;
 use nakivo_repo_format::log::{IndexRef, Operation};
 use nakivo_repo_format::object::HEADER_BYTES;
 use nakivo_repo_format::{ChunkRef, IndexId, ObjectHeader, PackId, PointId, RunId, paths};
@@ -26,12 +26,12 @@ use serde::Serialize;
 
 use super::Repository;
 use super::index::PackUsage;
-use super::objects::corrupt;
+use super::objects::{corrupt, format_error};
 use super::reach::Reach;
 use super::read::Pattern;
 use super::retain::Removal;
 use super::shared::{Shared, View};
-use super::write::{Writer, store_segment};
+use super::write::{Segments, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Reporter, Running};
 use crate::seams::random_bytes;
@@ -48,8 +48,6 @@ const SMALL_PACK_BYTES: u64 = 1 << 20;
 const MAX_SMALL_PACKS: usize = 32;
 /// An index segment with fewer chunks is small, and is put together with others when segments are rewritten.
 const SMALL_SEGMENT_CHUNKS: u64 = 10_000;
-/// Chunks of a rewritten index segment at most.
-const MAX_SEGMENT_CHUNKS: usize = 250_000;
 /// Checkpoints that stay, the newest ones: should one be damaged, the one before does.
 const KEPT_CHECKPOINTS: usize = 4;
 /// Objects read or deleted at once.
@@ -347,7 +345,7 @@ impl Reclaim<'_> {
         let usage = self
             .shared
             .index()
-            .usage(|at| marks.needed.contains(at), |_| false);
+            .usage(|_| true, |at| marks.needed.contains(at), |_| false)?;
         let (strays, chosen) = match &self.only {
             None => (self.strays().await?, self.choose(&usage)),
             Some(only) => (
@@ -359,10 +357,7 @@ impl Reclaim<'_> {
                     .collect(),
             ),
         };
-        let chosen: Vec<PackUsage> = chosen
-            .into_iter()
-            .filter(|pack| !self.is_lost(pack, &marks.needed))
-            .collect();
+        let chosen = self.without_lost(chosen, &marks.needed)?;
         self.report.stored_bytes = usage.iter().map(|pack| pack.size).sum();
         self.report.needed_bytes = usage.iter().map(|pack| pack.wanted_bytes).sum();
         self.report.stray_packs = strays.len() as u64;
@@ -441,15 +436,13 @@ impl Reclaim<'_> {
         for _ in 0..MAX_ROUNDS {
             self.reporter.check()?;
             // Again with what was marked last: a pack may go only if all that is needed of it was moved.
-            let usage = self
-                .shared
-                .index()
-                .usage(|at| marks.needed.contains(at), |at| moved.contains(at));
             let tombstones = view.state.tombstones();
-            let buried: Vec<PackUsage> = usage
-                .into_iter()
-                .filter(|pack| chosen(&pack.id) && pack.dispensable && !tombstones.contains_key(&pack.id))
-                .collect();
+            let mut buried = self.shared.index().usage(
+                |pack| chosen(pack) && !tombstones.contains_key(pack),
+                |at| marks.needed.contains(at),
+                |at| moved.contains(at),
+            )?;
+            buried.retain(|pack| pack.dispensable);
             let mut packs: BTreeSet<PackId> = buried.iter().map(|pack| pack.id).collect();
             packs.extend(
                 strays
@@ -504,9 +497,12 @@ impl Reclaim<'_> {
             points,
             needed,
         } = marks;
-        let mut need = |chunk: &ChunkRef| match self.shared.index().position(&chunk.id) {
-            Some(position) => needed.insert(position),
-            None => missing = Some(chunk.id),
+        let mut need = |chunk: &ChunkRef| {
+            match self.shared.index().position(&chunk.id)? {
+                Some(position) => needed.insert(position),
+                None => missing = Some(chunk.id),
+            }
+            Ok(())
         };
         for manifest in view.state.points().values() {
             if points.insert(manifest.id) {
@@ -527,18 +523,29 @@ impl Reclaim<'_> {
         }
     }
 
-    /// Whether something needed is known to be damaged in this pack and to be nowhere else.
-    fn is_lost(&self, pack: &PackUsage, needed: &Positions) -> bool {
+    /// Leaves out packs in which something needed is known to be damaged and is nowhere else.
+    fn without_lost(&self, packs: Vec<PackUsage>, needed: &Positions) -> Result<Vec<PackUsage>> {
+        let mut rest = Vec::new();
+        for pack in packs {
+            if !self.is_lost(&pack.id, needed)? {
+                rest.push(pack);
+            }
+        }
+        Ok(rest)
+    }
+
+    fn is_lost(&self, pack: &PackId, needed: &Positions) -> Result<bool> {
         let index = self.shared.index();
-        let Some((_, mut numbers)) = index.pack(&pack.id) else {
-            return true;
+        let Some(numbers) = index.blocks_of(pack) else {
+            return Ok(true);
         };
-        numbers.any(|number| {
-            index.is_block_damaged(number)
-                && index
-                    .chunk_positions(number)
-                    .any(|position| needed.contains(position))
-        })
+        for number in numbers.filter(|number| index.is_block_damaged(*number)) {
+            let mut positions = index.chunk_positions(number)?;
+            if positions.any(|position| needed.contains(position)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Packs to get rid of: also damaged ones of which all that is needed can be had.
@@ -576,11 +583,12 @@ impl Reclaim<'_> {
         writer: &Writer,
         moved: &mut Positions,
     ) -> Result<()> {
-        let Some((indexed, numbers)) = self.shared.index().pack(&pack) else {
+        let found = self.shared.index().pack(&pack)?;
+        let Some((indexed, numbers)) = found else {
             return Ok(());
         };
         for (number, entry) in numbers.zip(&indexed.blocks) {
-            let positions = self.shared.index().chunk_positions(number);
+            let positions = self.shared.index().chunk_positions(number)?;
             if !positions.clone().any(|position| needed.contains(position)) {
                 continue;
             }
@@ -814,36 +822,27 @@ impl Reclaim<'_> {
             .count()
             > MAX_SMALL_PACKS;
         let mut replaced = Vec::new();
-        let mut kept: Vec<IndexedPack> = Vec::new();
-        let mut reading = stream::iter(current)
-            .map(|segment| async move { (segment, self.shared.read_segment(&segment).await) })
-            .buffered(PARALLEL);
+        let mut rewritten = Segments::new(self.shared);
+        let mut reading = pin!(self.shared.read_segments(&current));
         while let Some((reference, segment)) = reading.next().await {
             let segment = segment?;
-            let affected = segment.packs.iter().any(|pack| packs.contains(&pack.id));
-            if affected
+            let path = paths::index(&reference.id);
+            let fail = |error| format_error(&path, error);
+            let listed = segment.pack_ids().map_err(fail)?;
+            if listed.iter().any(|pack| packs.contains(pack))
                 || self.is_outdated(&reference.id)
                 || (many_small && reference.chunks < SMALL_SEGMENT_CHUNKS)
             {
                 replaced.push(reference);
-                kept.extend(segment.packs.into_iter().filter(|pack| !packs.contains(&pack.id)));
+                for pack in segment.packs().map_err(fail)? {
+                    let pack = pack.map_err(fail)?;
+                    if !packs.contains(&pack.id) {
+                        rewritten.add(pack).await?;
+                    }
+                }
             }
         }
-        drop(reading);
-        let mut added = Vec::new();
-        let mut batch = Vec::new();
-        let mut chunks = 0;
-        for pack in kept {
-            chunks += pack.blocks.iter().map(|block| block.chunks.len()).sum::<usize>();
-            batch.push(pack);
-            if chunks >= MAX_SEGMENT_CHUNKS {
-                added.push(store_segment(self.shared, std::mem::take(&mut batch)).await?);
-                chunks = 0;
-            }
-        }
-        if !batch.is_empty() {
-            added.push(store_segment(self.shared, batch).await?);
-        }
+        let mut added = rewritten.finish().await?;
         // A segment that comes out as it was is not replaced.
         let same: HashSet<IndexId> = added
             .iter()
@@ -879,15 +878,18 @@ impl Reclaim<'_> {
                 packs: 0,
                 chunks: 0,
             };
-            let segment = match self.shared.read_segment(&reference).await {
-                Ok(segment) => segment,
+            let segment = self.shared.read_segment(&reference).await;
+            let listed =
+                segment.and_then(|segment| segment.pack_ids().map_err(|error| format_error(&path, error)));
+            let listed = match listed {
+                Ok(listed) => listed,
                 // Not worth an error: nothing refers to it.
                 Err(error) if error.kind() == ErrorKind::Corrupt => continue,
                 Err(error) => return Err(error),
             };
             let mut gone = true;
-            for pack in &segment.packs {
-                if self.shared.objects.size(&paths::pack(&pack.id)).await?.is_some() {
+            for pack in &listed {
+                if self.shared.objects.size(&paths::pack(pack)).await?.is_some() {
                     gone = false;
                     break;
                 }

@@ -441,7 +441,7 @@ impl Verifier {
 
     /// Notes that blocks of a pack cannot be read; no places: all of them.
     fn bad(&mut self, pack: PackId, places: BTreeSet<u32>) {
-        let Some((_, numbers)) = self.shared.index().pack(&pack) else {
+        let Some(numbers) = self.shared.index().blocks_of(&pack) else {
             return;
         };
         if places.is_empty() || places.len() == numbers.len() {
@@ -458,15 +458,17 @@ impl Verifier {
     }
 
     /// Every copy of a chunk was tried in vain.
-    fn bad_copies(&mut self, chunk: &nakivo_repo_format::ChunkId) {
+    fn bad_copies(&mut self, chunk: &nakivo_repo_format::ChunkId) -> Result<()> {
         let copies: Vec<(PackId, u32)> = {
             let index = self.shared.index();
-            let blocks = index.block_numbers(chunk);
-            blocks.map(|number| index.place_in_pack(number)).collect()
+            let blocks = index.block_numbers(chunk)?;
+            let places = blocks.into_iter().map(|number| index.place_in_pack(number));
+            places.collect()
         };
         for (pack, place) in copies {
             self.bad(pack, BTreeSet::from([place]));
         }
+        Ok(())
     }
 
     fn recall_bad_blocks(&mut self) {

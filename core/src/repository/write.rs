@@ -23,8 +23,10 @@ use super::tree;
 use crate::error::Result;
 
 mod packer;
+mod segments;
 
-pub(crate) use packer::{Packer, store_segment};
+pub(crate) use packer::Packer;
+pub(crate) use segments::Segments;
 
 /// Content is cut and hashed in batches of about this many bytes, off the event loop.
 const BATCH_BYTES: usize = 512 << 10;

@@ -6,6 +6,7 @@ use nakivo_core::backup::{self, BackupOptions, BackupReport};
 use nakivo_core::connector::Connector;
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::repository::{CreateOptions, OpenOptions, Repository};
+use nakivo_core::scratch::Scratch;
 use nakivo_core::seams::{Computing, Environment};
 use nakivo_core::state::{MemoryState, StateStore};
 use nakivo_core::{Error, Result};
@@ -13,7 +14,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
 use crate::clock::TestClock;
-use crate::random::SeededRng;
+use crate::random::{SeededRng, environment_number};
 use crate::scripted::ScriptedConnector;
 
 /// A store, a clock, randomness and state; clones share them.
@@ -49,6 +50,7 @@ impl Lab {
             rng: Arc::new(SeededRng::new(seed)),
             state,
             computing: Computing::Threads,
+            scratch: scratch(),
         };
         Self { store, clock, env }
     }
@@ -80,6 +82,15 @@ impl Lab {
     /// Those of [`Repository::open`].
     pub async fn open(&self) -> Result<Repository> {
         Repository::open(self.store.clone(), OpenOptions::default(), self.env.clone()).await
+    }
+}
+
+/// Everything in memory; with `NAKIVO_SCRATCH=1`, every index of every lab is put into scratch files from its first row on.
+fn scratch() -> Scratch {
+    if environment_number("NAKIVO_SCRATCH") == Some(1) {
+        Scratch::directory(std::env::temp_dir().join("nakivo-testkit-scratch")).with_threshold(0)
+    } else {
+        Scratch::default()
     }
 }
 

@@ -25,5 +25,6 @@ pub mod oracle;
 pub mod random;
 pub mod scenario;
 pub mod schedules;
+pub mod scratch;
 pub mod scripted;
 pub mod stored;

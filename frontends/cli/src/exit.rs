@@ -119,6 +119,7 @@ mod tests {
             (ErrorKind::Corrupt, 1),
             (ErrorKind::HistoryRewound, 1),
             (ErrorKind::UnsupportedFormat, 1),
+            (ErrorKind::ScratchFailed, 1),
             (ErrorKind::Protocol, 1),
             (ErrorKind::Cancelled, 130),
             (ErrorKind::Internal, 1),

@@ -8,6 +8,7 @@ use nakivo_core::format::Secret;
 use nakivo_core::progress::Running;
 use nakivo_core::registry::{Registration, Registry, RepositoryName};
 use nakivo_core::repository::{OpenOptions, Repository};
+use nakivo_core::scratch::Scratch;
 use nakivo_core::seams::{Clock, Environment};
 use nakivo_core::state::FileState;
 use nakivo_core::{Error, ErrorKind, Result};
@@ -29,10 +30,11 @@ pub(crate) struct Session {
 impl Session {
     /// Prepares a run from the options that every command has.
     pub(crate) fn new(global: &Global, output: Output) -> Self {
-        let state = Arc::new(FileState::new(state_directory(global)));
+        let directory = state_directory(global);
+        let scratch = Scratch::directory(directory.join("scratch"));
         Self {
             output,
-            environment: Environment::system(state),
+            environment: Environment::system(Arc::new(FileState::new(directory))).with_scratch(scratch),
             cancel: CancellationToken::new(),
         }
     }

@@ -88,6 +88,7 @@ async fn all_permissions_are_seen() {
     let written = [
         "Mail.ReadWrite",
         "Contacts.ReadWrite",
+        "Calendars.ReadWrite",
         "Files.ReadWrite.All",
         "Sites.ReadWrite.All",
     ];
@@ -95,6 +96,6 @@ async fn all_permissions_are_seen() {
         let expected = (!written.contains(&check.permission)).then_some(true);
         assert_eq!(check.granted, expected, "{check:?}");
     }
-    assert_eq!(checks.len(), 11);
+    assert_eq!(checks.len(), 12);
     assert!(bench.emulator.requests().writes().is_empty());
 }

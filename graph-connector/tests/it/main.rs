@@ -17,5 +17,6 @@ mod discovery;
 mod drives;
 mod faults;
 mod lab;
+mod permissions;
 mod recovery;
 mod sites;

@@ -1,11 +1,11 @@
 //! What holds a repository together, made anew from what is left: log, index, checkpoints.
 
 use std::collections::{BTreeSet, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::{StreamExt, stream};
-use nakivo_repo_format::index::IndexedPack;
 use nakivo_repo_format::log::{Checkpoint, IndexRef, Operation};
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{CommitHash, IndexId, PackId, paths};
@@ -14,14 +14,12 @@ use super::HealReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::history::{self, Head};
 use crate::repository::log::MAX_COMMIT_OBJECT_BYTES;
-use crate::repository::objects::{Put, corrupt};
+use crate::repository::objects::{Put, corrupt, format_error};
 use crate::repository::shared::{Ranks, Shared, View};
-use crate::repository::write::store_segment;
+use crate::repository::write::Segments;
 
 /// Objects read at once.
 const PARALLEL_READS: usize = 8;
-/// Chunks of a rebuilt index segment at most.
-const MAX_SEGMENT_CHUNKS: usize = 250_000;
 /// Rounds after which others count as committing all the time.
 const MAX_ROUNDS: u32 = 50;
 
@@ -115,12 +113,8 @@ pub(super) async fn index(shared: &Arc<Shared>, preview: bool, report: &mut Heal
             shared.index_unknown_packs().await?;
         }
         let removed = removed_packs(shared, &view).await?;
-        let packs: Vec<IndexedPack> = {
-            let index = shared.index();
-            let unannounced = index.unannounced();
-            let wanted = unannounced.iter().filter(|pack| !removed.contains(*pack));
-            wanted.filter_map(|pack| Some(index.pack(pack)?.0)).collect()
-        };
+        let mut packs = shared.index().unannounced();
+        packs.retain(|pack| !removed.contains(pack));
         (report.replaced_segments, report.indexed_packs) = (damaged.len() as u64, packs.len() as u64);
         if preview || (damaged.is_empty() && packs.is_empty()) {
             if !preview {
@@ -128,7 +122,7 @@ pub(super) async fn index(shared: &Arc<Shared>, preview: bool, report: &mut Heal
             }
             return Ok(());
         }
-        let rebuilt = store_segments(shared, packs).await?;
+        let rebuilt = store_segments(shared, &packs).await?;
         // Sealing is deterministic: a segment may come out as the very one that was lost, and is back with that.
         let current = view.state.segments();
         let remove: Vec<IndexId> = damaged
@@ -172,12 +166,11 @@ fn complete(shared: &Shared, removed: &HashSet<PackId>) {
 
 async fn damaged_segments(shared: &Arc<Shared>, view: &View) -> Result<Vec<IndexRef>> {
     let current: Vec<IndexRef> = view.state.segments().values().copied().collect();
-    let mut reading = stream::iter(current)
-        .map(|segment| async move { (segment, shared.read_segment(&segment).await) })
-        .buffered(PARALLEL_READS);
+    let mut reading = pin!(shared.read_segments(&current));
     let mut damaged = Vec::new();
     while let Some((segment, result)) = reading.next().await {
-        match result {
+        let path = paths::index(&segment.id);
+        match result.and_then(|opened| opened.count().map_err(|error| format_error(&path, error))) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Corrupt => damaged.push(segment),
             Err(error) => return Err(error),
@@ -214,22 +207,16 @@ async fn removed_packs(shared: &Arc<Shared>, view: &View) -> Result<HashSet<Pack
     Ok(removed)
 }
 
-async fn store_segments(shared: &Arc<Shared>, packs: Vec<IndexedPack>) -> Result<Vec<IndexRef>> {
-    let mut stored = Vec::new();
-    let mut batch = Vec::new();
-    let mut chunks = 0;
+/// Writes the directories of these packs into new index segments.
+async fn store_segments(shared: &Arc<Shared>, packs: &[PackId]) -> Result<Vec<IndexRef>> {
+    let mut segments = Segments::new(shared);
     for pack in packs {
-        chunks += pack.blocks.iter().map(|block| block.chunks.len()).sum::<usize>();
-        batch.push(pack);
-        if chunks >= MAX_SEGMENT_CHUNKS {
-            stored.push(store_segment(shared, std::mem::take(&mut batch)).await?);
-            chunks = 0;
+        let directory = shared.index().pack(pack)?;
+        if let Some((directory, _)) = directory {
+            segments.add(directory).await?;
         }
     }
-    if !batch.is_empty() {
-        stored.push(store_segment(shared, batch).await?);
-    }
-    Ok(stored)
+    segments.finish().await
 }
 
 /// Replaces checkpoints that cannot be read by one of the newest commit. Older ones only save work, so those are removed.

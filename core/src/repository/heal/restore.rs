@@ -42,7 +42,7 @@ impl Restorer<'_> {
             return Ok(restored);
         };
         for part in &record.parts {
-            if self.is_sound(part).await {
+            if self.is_sound(part).await? {
                 continue;
             }
             let wanted = Wanted {
@@ -77,24 +77,31 @@ impl Restorer<'_> {
     }
 
     /// Whether every chunk of a part is where it can be relied on, or was stored again already.
-    async fn is_sound(&self, part: &ContentPart) -> bool {
+    async fn is_sound(&self, part: &ContentPart) -> Result<bool> {
         let reliable = |chunks: &[ChunkRef]| {
-            chunks.iter().all(|chunk| match self.writer {
-                Some(writer) => writer.packer.has(&chunk.id),
-                None => self.found.contains(&chunk.id) || self.shared.index().is_reliable(&chunk.id),
-            })
+            for chunk in chunks {
+                let found = match self.writer {
+                    Some(writer) => writer.packer.has(&chunk.id)?,
+                    None => self.found.contains(&chunk.id) || self.shared.index().is_reliable(&chunk.id)?,
+                };
+                if !found {
+                    return Ok(false);
+                }
+            }
+            Ok::<_, Error>(true)
         };
         if let SegmentList::Indirect(blob) = &part.segments
-            && !reliable(blob.chunks())
+            && !reliable(blob.chunks())?
         {
-            return false;
+            return Ok(false);
         }
         let mut list = segments(self.shared, &part.segments);
         loop {
             match list.try_next().await {
-                Ok(Some(segment)) if reliable(segment.chunks()) => {}
-                Ok(None) => return true,
-                _ => return false,
+                Ok(Some(segment)) if reliable(segment.chunks())? => {}
+                Ok(None) => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::ScratchFailed => return Err(error),
+                _ => return Ok(false),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What holds a repository together: configuration, keys, commits, checkpoints, index.
 
+use std::pin::pin;
+
 use futures::{StreamExt, stream};
 use nakivo_repo_format::log::IndexRef;
 use nakivo_repo_format::state::RepositoryState;
@@ -172,22 +174,16 @@ impl Verifier {
 
     async fn segments(&mut self) -> Result<()> {
         let segments: Vec<IndexRef> = self.shared.view().state.segments().values().copied().collect();
-        let shared = std::sync::Arc::clone(&self.shared);
-        let mut reading = stream::iter(segments)
-            .map(|segment| {
-                let shared = std::sync::Arc::clone(&shared);
-                async move { (segment, shared.read_segment(&segment).await) }
-            })
-            .buffered(PARALLEL_READS);
+        let mut reading = pin!(self.shared.read_segments(&segments));
         while let Some((segment, result)) = reading.next().await {
             self.reporter.check()?;
             self.report.objects += 1;
             let path = paths::index(&segment.id);
-            match result {
-                Ok(opened) => {
-                    if opened.packs.len() as u64 != u64::from(segment.packs)
-                        || opened.chunks() != segment.chunks
-                    {
+            let counted =
+                result.and_then(|opened| opened.count().map_err(|error| format_error(&path, error)));
+            match counted {
+                Ok(counts) => {
+                    if counts != (segment.packs.into(), segment.chunks) {
                         self.damaged(&path, "it lists other packs or chunks than its commit says");
                     }
                 }

@@ -52,8 +52,7 @@ impl Verifier {
         packs.sort_unstable();
         let total = packs
             .iter()
-            .filter_map(|id| self.shared.index().pack(id))
-            .map(|(pack, _)| pack.size)
+            .filter_map(|id| self.shared.index().pack_size(id))
             .sum();
         self.reporter
             .update(|progress| progress.bytes_total = Some(total));
@@ -113,7 +112,7 @@ impl Verifier {
 
 async fn read_pack(shared: &Arc<Shared>, id: PackId, blocks_too: bool) -> Result<Condition> {
     let path = paths::pack(&id);
-    let Some((indexed, _)) = shared.index().pack(&id) else {
+    let Some((indexed, _)) = shared.index().pack(&id)? else {
         return Err(corrupt(&path, "it is not in the index"));
     };
     // Something was put behind the pack's end: what was there before may be whole.

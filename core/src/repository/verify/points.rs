@@ -70,16 +70,20 @@ enum Loss {
 impl Verifier {
     /// The packs that hold what these points need. What cannot be read here is told when the points are walked through.
     pub(super) async fn needed_packs(&mut self, scope: &[Manifest]) -> Result<HashSet<PackId>> {
-        let mut blocks = HashSet::new();
+        let mut packs = HashSet::new();
         let shared = Arc::clone(&self.shared);
         let mut reach = Reach::lenient(&shared);
-        let mut need = |chunk: &ChunkRef| blocks.extend(shared.index().block_numbers(&chunk.id));
+        let mut need = |chunk: &ChunkRef| {
+            let index = shared.index();
+            let blocks = index.block_numbers(&chunk.id)?;
+            packs.extend(blocks.into_iter().map(|block| index.pack_of(block)));
+            Ok(())
+        };
         for manifest in scope {
             self.reporter.check()?;
             reach.point(manifest, &mut need).await?;
         }
-        let index = self.shared.index();
-        Ok(blocks.into_iter().map(|block| index.pack_of(block)).collect())
+        Ok(packs)
     }
 
     /// Walks through points.
@@ -334,9 +338,9 @@ impl Verifier {
         let what = self.damage_of(error)?;
         let mut object = None;
         for chunk in chunks {
-            let block = self.shared.index().find(&chunk.id);
+            let block = self.shared.index().find(&chunk.id)?;
             if block.is_some() && self.is_unreadable(chunk).await {
-                self.bad_copies(&chunk.id);
+                self.bad_copies(&chunk.id)?;
             }
             let Some(place) = block else {
                 object = Some((
@@ -354,17 +358,21 @@ impl Verifier {
                 break;
             }
         }
-        let (path, what) = object.unwrap_or_else(|| {
-            let node = node.or_else(|| chunks.first().map(|chunk| chunk.id));
-            let place = node.and_then(|node| self.shared.index().find(&node));
-            let path = match (node, place) {
-                (_, Some(place)) => paths::pack(&place.key.0),
-                (Some(_), None) => paths::INDEX.to_owned(),
-                // What is in no chunk is in a manifest.
-                (None, _) => paths::LOG.to_owned(),
-            };
-            (path, what)
-        });
+        let (path, what) = match object {
+            Some(object) => object,
+            None => {
+                let node = node.or_else(|| chunks.first().map(|chunk| chunk.id));
+                let path = match node {
+                    Some(node) => match self.shared.index().find_pack(&node)? {
+                        Some(pack) => paths::pack(&pack),
+                        None => paths::INDEX.to_owned(),
+                    },
+                    // What is in no chunk is in a manifest.
+                    None => paths::LOG.to_owned(),
+                };
+                (path, what)
+            }
+        };
         self.damaged(&path, what.as_str());
         losses.push((path, what, loss));
         Ok(())
@@ -493,11 +501,14 @@ async fn check_item(
                 }
             }
             if let Some(error) = failure {
-                return Err((error, chunks_of(shared, part).await));
+                let chunks = chunks_of(shared, part).await;
+                return Err((error, chunks.map_err(|error| (error, Vec::new()))?));
             }
         } else {
-            let chunks = chunks_of(shared, part).await;
-            if let Some(error) = first_lost(shared, bad_blocks, &chunks) {
+            let chunks = chunks_of(shared, part)
+                .await
+                .map_err(|error| (error, Vec::new()))?;
+            if let Err(error) = all_sound(shared, bad_blocks, &chunks) {
                 return Err((error, chunks));
             }
         }
@@ -505,32 +516,38 @@ async fn check_item(
     Ok(bytes)
 }
 
-fn first_lost(shared: &Shared, bad_blocks: &HashSet<u32>, chunks: &[ChunkRef]) -> Option<Error> {
+/// Fails with the first chunk that is nowhere, or only in blocks that cannot be read.
+fn all_sound(shared: &Shared, bad_blocks: &HashSet<u32>, chunks: &[ChunkRef]) -> Result<()> {
     let index = shared.index();
-    chunks.iter().find_map(|chunk| {
+    for chunk in chunks {
         let what = format!("chunk {}", chunk.id);
-        if index.length(&chunk.id) != Some(chunk.length) {
-            return Some(corrupt(&what, "the index does not have it"));
+        if index.length(&chunk.id)? != Some(chunk.length) {
+            return Err(corrupt(&what, "the index does not have it"));
         }
         // One sound copy is enough.
-        index
-            .block_numbers(&chunk.id)
-            .all(|block| bad_blocks.contains(&block))
-            .then(|| corrupt(&what, "its block cannot be read"))
-    })
+        let blocks = index.block_numbers(&chunk.id)?;
+        if blocks.iter().all(|block| bad_blocks.contains(block)) {
+            return Err(corrupt(&what, "its block cannot be read"));
+        }
+    }
+    Ok(())
 }
 
-/// Every chunk of a part, those of its segment list first.
-async fn chunks_of(shared: &Arc<Shared>, part: &ContentPart) -> Vec<ChunkRef> {
+/// Every chunk of a part, those of its segment list first, as far as that can be read. Fails only with the scratch of this
+/// machine, of which nothing follows for the repository.
+async fn chunks_of(shared: &Arc<Shared>, part: &ContentPart) -> Result<Vec<ChunkRef>> {
     let mut chunks = Vec::new();
     if let nakivo_repo_format::SegmentList::Indirect(blob) = &part.segments {
         chunks.extend_from_slice(blob.chunks());
     }
     let mut list = segments(shared, &part.segments);
-    while let Ok(Some(segment)) = list.try_next().await {
-        chunks.extend_from_slice(segment.chunks());
+    loop {
+        match list.try_next().await {
+            Ok(Some(segment)) => chunks.extend_from_slice(segment.chunks()),
+            Err(error) if error.kind() == ErrorKind::ScratchFailed => return Err(error),
+            _ => return Ok(chunks),
+        }
     }
-    chunks
 }
 
 /// What was found to be sound in an earlier point.

@@ -8,11 +8,11 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use nakivo_repo_format::index::{IndexSegment, IndexedPack};
+use nakivo_repo_format::index::IndexedPack;
 use nakivo_repo_format::log::IndexRef;
 use nakivo_repo_format::pack::{
     BlockInput, BlockRole, FinishedPack, PackWriter, SealedBlock, seal_block, seal_blocks,
@@ -23,6 +23,7 @@ use object_store::PutPayload;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::WriteStats;
+use super::segments::store_segment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::index::Index;
 use crate::repository::objects::format_error;
@@ -203,11 +204,11 @@ impl Packer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             base: shared.view().state.seq(),
+            own: RwLock::new(Index::new(shared.env.scratch.clone())),
             shared,
             unannounced: Mutex::default(),
             queues: Mutex::default(),
             packs: Default::default(),
-            own: RwLock::default(),
             finished: Mutex::default(),
             sealing: Arc::new(Semaphore::new(seal_permits() as usize)),
             space: Arc::new(Semaphore::new(MAX_SEALED_KIB as usize)),
@@ -283,7 +284,7 @@ impl Packer {
         bytes: Bytes,
     ) -> Result<ChunkRef> {
         let length = u32::try_from(bytes.len()).map_err(|_| Error::internal("a chunk above 4 GiB"))?;
-        if self.add_one(role, id, bytes) {
+        if self.put_into_block(role, id, bytes, false)? {
             self.check()?;
             self.dispatch(false).await?;
         }
@@ -292,40 +293,44 @@ impl Packer {
 
     /// Takes a chunk although the repository has it, unless this writer has stored it: to move it out of a pack.
     pub(crate) async fn add_copy(self: &Arc<Self>, role: BlockRole, id: ChunkId, bytes: Bytes) -> Result<()> {
-        if self.put_into_block(role, id, bytes, true) {
+        if self.put_into_block(role, id, bytes, true)? {
             self.check()?;
             self.dispatch(false).await?;
         }
         Ok(())
     }
 
-    fn add_one(&self, role: BlockRole, id: ChunkId, bytes: Bytes) -> bool {
-        self.put_into_block(role, id, bytes, false)
-    }
-
     /// Whether the repository has a chunk where it can be relied on, or this writer stored it.
-    pub(crate) fn has(&self, id: &ChunkId) -> bool {
+    pub(crate) fn has(&self, id: &ChunkId) -> Result<bool> {
         let queues = lock(&self.queues);
-        self.knows(&queues, id) || self.shared.index().is_reliable(id)
+        Ok(self.knows(&queues, id)? || self.shared.index().is_reliable(id)?)
     }
 
     /// Whether this writer took a chunk that is not committed yet.
-    fn knows(&self, queues: &Queues, id: &ChunkId) -> bool {
-        let own = || self.own.read().unwrap_or_else(PoisonError::into_inner);
-        queues.pending.contains(id) || own().contains(id)
+    fn knows(&self, queues: &Queues, id: &ChunkId) -> Result<bool> {
+        Ok(queues.pending.contains(id) || self.own().contains(id)?)
+    }
+
+    fn own(&self) -> RwLockReadGuard<'_, Index> {
+        self.own.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a chunk into a block if it is new, or new to this writer. Returns whether a group of blocks is ready now.
-    fn put_into_block(&self, role: BlockRole, id: ChunkId, bytes: Bytes, copy: bool) -> bool {
+    ///
+    /// An index that cannot be read ends this writer: a chunk taken for known would be lost.
+    fn put_into_block(&self, role: BlockRole, id: ChunkId, bytes: Bytes, copy: bool) -> Result<bool> {
         let length = bytes.len();
         let lane = Lane::of(role);
         let limits = lane.limits();
         let mut queues = lock(&self.queues);
         // In this order: a chunk moves from pending to own (both with this lock held) and from own to the shared index.
-        let known = self.knows(&queues, &id) || (!copy && self.shared.index().is_reliable(&id));
-        if known {
+        let known = match self.knows(&queues, &id) {
+            Ok(false) if !copy => self.shared.index().is_reliable(&id),
+            known => known,
+        };
+        if known.inspect_err(|error| self.fail(error.clone()))? {
             self.counters.chunks_known.fetch_add(1, Ordering::Relaxed);
-            return false;
+            return Ok(false);
         }
         self.counters.chunks_new.fetch_add(1, Ordering::Relaxed);
         self.counters
@@ -338,7 +343,7 @@ impl Packer {
                 chunks: vec![(id, bytes)],
                 bytes: length,
             });
-            return group(&queues.ready[lane as usize]).1;
+            return Ok(group(&queues.ready[lane as usize]).1);
         }
         let at = match queues.open.iter().position(|block| block.role == role) {
             Some(at) => at,
@@ -357,9 +362,9 @@ impl Packer {
         if open.bytes >= limits.shared_block_bytes {
             let full = queues.open.swap_remove(at);
             queues.ready[lane as usize].push_back(full);
-            return group(&queues.ready[lane as usize]).1;
+            return Ok(group(&queues.ready[lane as usize]).1);
         }
-        false
+        Ok(false)
     }
 
     /// Hands groups of ready blocks to sealing tasks, waiting for a free core; `all`: also groups that are not full.
@@ -490,8 +495,7 @@ impl Packer {
         self.own
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .add(&pack)
-            .map_err(|_| Error::internal("too many chunks for one run"))?;
+            .add(&pack)?;
         let mut chunks = 0;
         for chunk in pack.blocks.iter().flat_map(|block| &block.chunks) {
             queues.pending.remove(&chunk.id);
@@ -608,18 +612,12 @@ impl Packer {
 
     /// Reads a chunk that is committed, or that this run stored.
     pub(crate) async fn read_chunk(self: &Arc<Self>, chunk: &ChunkRef, pattern: Pattern) -> Result<Bytes> {
-        let own = || {
-            self.own
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(&chunk.id)
-        };
-        if !self.shared.index().is_reliable(&chunk.id) {
+        if !self.shared.index().is_reliable(&chunk.id)? {
             // It may still be in an open block or pack.
-            if !own() && lock(&self.queues).pending.contains(&chunk.id) {
+            if !self.own().contains(&chunk.id)? && lock(&self.queues).pending.contains(&chunk.id) {
                 self.flush().await?;
             }
-            if own() {
+            if self.own().contains(&chunk.id)? {
                 return self.shared.read_chunk_in(&self.own, chunk, pattern).await;
             }
         }
@@ -639,19 +637,26 @@ impl Packer {
         }
         let announced: HashSet<PackId> = announced.into_iter().flat_map(|(_, packs)| packs).collect();
         lock(&self.unannounced).retain(|pack| !announced.contains(pack));
-        let mut rest = Index::default();
-        {
-            let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
-            let waiting = finished.segments.iter().flat_map(|(_, packs)| packs);
-            for pack in waiting.filter_map(|pack| own.pack(pack)) {
-                // It fitted into the larger index before.
-                let _ = rest.add(&pack.0);
-            }
-            for pack in &finished.packs {
-                let _ = rest.add(pack);
+        match self.still_own(&finished) {
+            Ok(rest) => *self.own.write().unwrap_or_else(PoisonError::into_inner) = rest,
+            // It keeps what it had, which is too much and does no harm: this writer has ended.
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The packs of this run that no commit has announced.
+    fn still_own(&self, finished: &Finished) -> Result<Index> {
+        let own = self.own();
+        let mut rest = own.anew();
+        for pack in finished.segments.iter().flat_map(|(_, packs)| packs) {
+            if let Some((pack, _)) = own.pack(pack)? {
+                rest.add(&pack)?;
             }
         }
-        *self.own.write().unwrap_or_else(PoisonError::into_inner) = rest;
+        for pack in &finished.packs {
+            rest.add(pack)?;
+        }
+        Ok(rest)
     }
 
     /// The packs of a segment that this writer stored and no commit refers to yet.
@@ -662,47 +667,10 @@ impl Packer {
     }
 
     /// What is in a pack that this writer stored and no commit has announced yet.
-    pub(crate) fn directory(&self, pack: &PackId) -> Option<IndexedPack> {
-        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
-        own.pack(pack).map(|(directory, _)| directory)
+    pub(crate) fn directory(&self, pack: &PackId) -> Result<Option<IndexedPack>> {
+        let found = self.own().pack(pack)?;
+        Ok(found.map(|(directory, _)| directory))
     }
-}
-
-/// Stores an index segment that lists these packs, and looks whether the store kept it.
-pub(crate) async fn store_segment(shared: &Arc<Shared>, packs: Vec<IndexedPack>) -> Result<IndexRef> {
-    let segment = IndexSegment { packs };
-    let count = u32::try_from(segment.packs.len()).map_err(|_| Error::internal("too many packs"))?;
-    let chunks = segment.chunks();
-    let sealer = Arc::clone(shared);
-    let (epoch, (id, bytes)) = shared
-        .env
-        .computing
-        .run(move || {
-            let keys = sealer.keys();
-            let mut codec = sealer
-                .codecs
-                .fresh()
-                .map_err(|error| format_error("zstd", error))?;
-            segment
-                .seal(&keys, &mut codec)
-                .map(|sealed| (keys.epoch(), sealed))
-                .map_err(|error| format_error("new index segment", error))
-        })
-        .await?;
-    let reference = IndexRef {
-        id,
-        size: bytes.len() as u64,
-        packs: count,
-        chunks,
-    };
-    let path = paths::index(&id);
-    shared
-        .objects
-        .create_named_by_content(&path, bytes.into())
-        .await?;
-    shared.objects.check_kept(&path, reference.size).await?;
-    shared.note_segment(id, epoch);
-    Ok(reference)
 }
 
 /// An empty pack but for a chunk of random bytes that nothing refers to: no two packs ever bear the same name, whatever is in

@@ -147,7 +147,7 @@ fn assert_plausible(
 }
 
 #[derive(Debug, Default)]
-struct Figures {
+pub(crate) struct Figures {
     runs: u64,
     failed_runs: u64,
     partial: u64,
@@ -186,6 +186,11 @@ async fn run_with(
 }
 
 async fn history(seed: u64) -> Figures {
+    history_in(Lab::memory(seed), seed).await
+}
+
+/// A history in this lab, which holds no repository yet.
+pub(crate) async fn history_in(lab: Lab, seed: u64) -> Figures {
     let rng = SeededRng::new(mix(seed));
     let settings = Settings {
         keyless: rng.chance(10),
@@ -196,7 +201,6 @@ async fn history(seed: u64) -> Figures {
     };
     let source = ScriptedConnector::new("random", settings.clone());
     let edits = RandomEdits::new(SeededRng::new(rng.next()), 4);
-    let lab = Lab::memory(seed);
     let mut repository = lab.create().await.unwrap();
     let mut memory = Memory::default();
     let mut base: Option<LogicalContent> = None;

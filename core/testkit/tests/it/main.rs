@@ -32,4 +32,5 @@ mod proportion;
 mod reclaim;
 mod registry;
 mod schedules;
+mod scratch;
 mod stopped;
