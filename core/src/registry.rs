@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::Repository;
 use crate::seams::{Clock, Environment};
-use crate::state::StateStore;
+use crate::state::{StateStore, read_record, write_record};
 use crate::store::StoreLocation;
 
 mod name;
@@ -194,23 +194,9 @@ impl Registry {
     /// # Errors
     /// `Corrupt` if the record is damaged; `UnsupportedFormat` if a newer version wrote it; those of the state store.
     pub async fn list(&self) -> Result<Vec<Registration>> {
-        let Some(bytes) = self.state.get(KEY).await? else {
-            return Ok(Vec::new());
-        };
-        let version = serde_json::from_slice::<serde_json::Value>(&bytes)
-            .ok()
-            .and_then(|record| record.get("version")?.as_u64());
-        if version.is_some_and(|version| version > u64::from(VERSION)) {
-            return Err(Error::new(
-                ErrorKind::UnsupportedFormat,
-                "the list of repositories was written by a newer version",
-            ));
-        }
-        let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, format!("state '{KEY}': {error}"))
-                .with_hint("Remove this record and import the repositories again; no backup is lost.")
-        })?;
-        Ok(record.repositories)
+        let hint = "Remove this record and import the repositories again; no backup is lost.";
+        let record: Option<Record> = read_record(&*self.state, KEY, VERSION, hint).await?;
+        Ok(record.map(|record| record.repositories).unwrap_or_default())
     }
 
     /// The repository of this name.
@@ -445,9 +431,7 @@ impl Registry {
             version: VERSION,
             repositories,
         };
-        let bytes = serde_json::to_vec(&record)
-            .map_err(|error| Error::internal(format!("the list of repositories: {error}")))?;
-        self.state.put(KEY, bytes.into()).await?;
+        write_record(&*self.state, KEY, &record).await?;
         Ok(result)
     }
 }

@@ -5,13 +5,14 @@
 //! or a file copied to another name is `Corrupt`, never another value and never an absent key.
 
 use std::fmt::Write as _;
+use std::fs::TryLockError;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::StateStore;
+use super::{Claim, StateStore, claimed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{io_error, sync_directory};
 
@@ -107,6 +108,24 @@ impl StateStore for FileState {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(io_error(&path.display().to_string(), error)),
+        })
+        .await
+    }
+
+    /// A lock of the operating system on an empty file, which ends with the process.
+    async fn claim(&self, name: &str) -> Result<Claim> {
+        let path = self.path(name)?.with_extension("lock");
+        let directory = self.directory.clone();
+        let name = name.to_owned();
+        blocking(move || {
+            let fail = |error| io_error(&path.display().to_string(), error);
+            make_private_directory(&directory).map_err(fail)?;
+            let file = private_file(&path).map_err(fail)?;
+            match file.try_lock() {
+                Ok(()) => Ok(Claim::new(file)),
+                Err(TryLockError::WouldBlock) => Err(claimed(&name)),
+                Err(TryLockError::Error(error)) => Err(fail(error)),
+            }
         })
         .await
     }
@@ -274,6 +293,19 @@ mod tests {
             ErrorKind::Corrupt,
             "a record under another key"
         );
+    }
+
+    #[tokio::test]
+    async fn a_claim_is_of_one_until_it_is_dropped() {
+        let place = tempfile::tempdir().unwrap();
+        let state = FileState::new(place.path().join("state"));
+        let other = FileState::new(place.path().join("state"));
+        let claim = state.claim("work").await.unwrap();
+        assert_eq!(other.claim("work").await.unwrap_err().kind(), ErrorKind::Busy);
+        other.claim("other work").await.unwrap_err();
+        other.claim("other-work").await.unwrap();
+        drop(claim);
+        other.claim("work").await.unwrap();
     }
 
     #[cfg(unix)]

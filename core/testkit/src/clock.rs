@@ -90,6 +90,15 @@ impl TestClock {
         self.state().slept
     }
 
+    /// How much later the first sleeper wakes; `None` while nobody sleeps.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Duration> {
+        let mut state = self.state();
+        state.waiting.retain(|(_, sender)| !sender.is_closed());
+        let first = state.waiting.iter().map(|(deadline, _)| *deadline).min()?;
+        Some(first.saturating_sub(state.elapsed))
+    }
+
     /// How many sleepers wait for [`TestClock::advance`].
     #[must_use]
     pub fn waiting(&self) -> usize {

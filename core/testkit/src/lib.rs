@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod content;
 pub mod crash;
+pub mod director;
 pub mod disk;
 pub mod fault;
 pub mod image;

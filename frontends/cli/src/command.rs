@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nakivo_core::Result;
 
 use crate::exit::Exit;
-use crate::grammar::{Backup, Command, Object, Point, Repo};
+use crate::grammar::{Backup, Command, Director, Job, Object, Point, Repo};
 use crate::session::Session;
 
 pub(crate) mod account;
@@ -17,6 +17,7 @@ pub(crate) mod emulate;
 mod export;
 mod find;
 mod heal;
+mod job;
 mod keys;
 mod locks;
 mod object;
@@ -24,6 +25,7 @@ pub(crate) mod point;
 mod recover;
 mod registry;
 pub(crate) mod repo;
+mod run;
 
 /// Runs one command to its end.
 pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exit> {
@@ -44,7 +46,9 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Repo(Repo::Detach(named)) => registry::detach(session, named).await,
         Command::Repo(Repo::Edit(edit)) => registry::edit(session, edit).await,
         Command::Repo(Repo::Refresh(refresh)) => registry::refresh(session, refresh).await,
-        Command::Repo(Repo::Remove(remove)) => registry::remove(session, remove).await,
+        Command::Repo(Repo::Remove(remove)) => {
+            registry::remove(session, &run::director(session).await?, remove).await
+        }
         Command::Repo(Repo::Copy(copy)) => copy::run(session, copy).await,
         Command::Backup(Backup::Folder(folder)) => backup::folder(session, folder).await,
         Command::Backup(Backup::M365(m365)) => backup::m365(session, m365).await,
@@ -55,10 +59,25 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Point(Point::Describe(describe)) => care::describe(session, describe).await,
         Command::Point(Point::Delete(delete)) => care::delete(session, delete).await,
         Command::Point(Point::Diff(diff)) => care::diff(session, diff).await,
+        Command::Job(job) => self::jobs(session, job).await,
+        Command::Director(Director::Run) => run::serve(session, &run::director(session).await?).await,
         Command::Retention(retention) => care::retention(session, retention).await,
         Command::Browse(browse) => browse::run(session, browse).await,
         Command::Find(find) => find::run(session, find).await,
         Command::Recover(recover) => recover::run(session, recover).await,
         Command::Export(export) => export::run(session, export).await,
+    }
+}
+
+async fn jobs(session: &Arc<Session>, command: &Job) -> Result<Exit> {
+    let director = run::director(session).await?;
+    match command {
+        Job::Add(add) => job::add(session, &director, add).await,
+        Job::List => job::list(session, &director).await,
+        Job::Show(show) => job::show(session, &director, show).await,
+        Job::Edit(edit) => job::edit(session, &director, edit).await,
+        Job::Remove(remove) => job::remove(session, &director, remove).await,
+        Job::Run(run) => run::job(session, &director, run).await,
+        Job::History(history) => run::history(session, &director, history).await,
     }
 }

@@ -64,6 +64,21 @@ impl Exit {
         }
     }
 
+    /// As [`Exit::of`], by the stable code of the error's kind.
+    pub(crate) fn of_code(code: &str) -> Self {
+        match code {
+            "invalid_input" => Self::Usage,
+            "not_found" => Self::NotFound,
+            "unauthorized" | "permission_missing" => Self::Denied,
+            "throttled" | "unavailable" => Self::Temporary,
+            "repository_missing" => Self::RepositoryMissing,
+            "busy" => Self::Busy,
+            "wrong_passphrase" => Self::WrongPassphrase,
+            "cancelled" => Self::Interrupted,
+            _ => Self::Failed,
+        }
+    }
+
     /// `Partial` unless the caller said that partial is good enough.
     pub(crate) fn partial(partial_ok: bool) -> Self {
         if partial_ok { Self::Ok } else { Self::Partial }
@@ -110,6 +125,7 @@ mod tests {
             (ErrorKind::Internal, 1),
         ] {
             assert_eq!(Exit::of(&Error::new(kind, "x")).code(), code, "{kind:?}");
+            assert_eq!(Exit::of_code(kind.code()).code(), code, "{kind:?}");
         }
         assert_eq!(Exit::partial(false).code(), 3);
         assert_eq!(Exit::partial(true).code(), 0);

@@ -94,6 +94,12 @@ pub(crate) enum Command {
     /// Recovery points
     #[command(subcommand)]
     Point(Point),
+    /// Jobs: what is backed up, where to and when; run them, see how they ran
+    #[command(subcommand)]
+    Job(Job),
+    /// Run jobs by their schedules
+    #[command(subcommand)]
+    Director(Director),
     /// Which points a policy keeps and why; remove the others
     #[command(subcommand)]
     Retention(Retention),
@@ -240,6 +246,13 @@ pub(crate) use keys::{
 mod copy;
 
 pub(crate) use copy::RepoCopy;
+
+mod jobs;
+
+pub(crate) use jobs::{
+    CatchUpChoice, Director, HowArgs, Job, JobAdd, JobEdit, JobHistory, JobNamed, JobRemove, JobRun,
+    KeepChoice, SourceArgs, WhenArgs,
+};
 
 mod locks;
 

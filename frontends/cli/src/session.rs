@@ -119,15 +119,31 @@ impl Session {
         } else {
             registry.begin(name).await?.0
         };
+        self.open_entry_with(&entry, store, passphrase).await
+    }
+
+    /// A repository that is known, by the files that are known with it.
+    pub(crate) async fn open_entry(&self, entry: &Registration) -> Result<Repository> {
+        let store = StoreArgs { store_config: None };
+        self.open_entry_with(entry, &store, &PassphraseArgs::default())
+            .await
+    }
+
+    async fn open_entry_with(
+        &self,
+        entry: &Registration,
+        store: &StoreArgs,
+        passphrase: &PassphraseArgs,
+    ) -> Result<Repository> {
         let store = StoreArgs {
-            store_config: store.store_config.clone().or(entry.store_config),
+            store_config: store.store_config.clone().or_else(|| entry.store_config.clone()),
         };
         let named = if passphrase.is_given() {
             passphrase.clone()
         } else {
             PassphraseArgs {
-                file: entry.passphrase_file,
-                key_file: entry.key_file,
+                file: entry.passphrase_file.clone(),
+                key_file: entry.key_file.clone(),
             }
         };
         let secret = if named.is_given() {
@@ -137,7 +153,10 @@ impl Session {
         };
         let repository = self.open_with(&entry.url, &store, secret).await?;
         if repository.id() != entry.id {
-            let message = format!("another repository is at the place of '{name}': {}", entry.url);
+            let message = format!(
+                "another repository is at the place of '{}': {}",
+                entry.name, entry.url
+            );
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         Ok(repository)

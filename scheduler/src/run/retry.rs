@@ -71,6 +71,18 @@ impl RetryPolicy {
         })
     }
 
+    /// How many more tries there are.
+    #[must_use]
+    pub fn times(&self) -> i64 {
+        self.form.times
+    }
+
+    /// Whether there are more tries after critical errors, too.
+    #[must_use]
+    pub fn after_critical(&self) -> bool {
+        self.form.critical
+    }
+
     /// Time between the end of a try and the next one.
     #[must_use]
     pub fn interval(&self) -> TimeDelta {

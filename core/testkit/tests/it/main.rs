@@ -17,6 +17,7 @@ mod concurrency;
 mod copy;
 mod crash;
 mod damage;
+mod director;
 mod durable;
 mod faults;
 mod forks;

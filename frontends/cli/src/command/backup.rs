@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use futures::StreamExt as _;
 use nakivo_core::backup::{self, BackupOptions, BackupReport, Outcome};
 use nakivo_core::connector::Connector;
@@ -39,11 +40,7 @@ pub(super) async fn folder(session: &Session, arguments: &BackupFolder) -> Resul
 
 /// Backs up mailboxes, drives and sites.
 pub(super) async fn m365(session: &Session, arguments: &BackupM365) -> Result<Exit> {
-    let services: Vec<MailboxService> = arguments
-        .services
-        .iter()
-        .filter_map(|one| one.of_mailbox())
-        .collect();
+    let services = mailbox_services(&arguments.services);
     let connector = account::connect_for(session, &arguments.account, &services)?;
     let repository = session.open(&arguments.repository).await?;
     let found = session.unless_cancelled(objects(&connector, arguments)).await?;
@@ -88,7 +85,7 @@ async fn objects(connector: &Arc<dyn Connector>, arguments: &BackupM365) -> Resu
     let mut all = connector.discover();
     while let Some(object) = all.next().await {
         match object {
-            Ok(object) if wants(arguments, object.kind) => found.objects.push(object),
+            Ok(object) if wants(&arguments.services, object.kind) => found.objects.push(object),
             Ok(_) => {}
             // It comes after everything that was found.
             Err(error) if error.kind() == ErrorKind::PermissionMissing && !found.objects.is_empty() => {
@@ -109,18 +106,35 @@ async fn objects(connector: &Arc<dyn Connector>, arguments: &BackupM365) -> Resu
     Ok(found)
 }
 
-/// Whether objects of this kind are asked for.
-fn wants(arguments: &BackupM365, kind: ObjectKind) -> bool {
+/// Those of the services that are read of mailboxes.
+pub(super) fn mailbox_services(services: &[Service]) -> Vec<MailboxService> {
+    services.iter().filter_map(|one| one.of_mailbox()).collect()
+}
+
+/// Whether objects of this kind are asked for by naming these services; none: all.
+pub(super) fn wants(services: &[Service], kind: ObjectKind) -> bool {
     let asked_for = |service: &Service| match kind {
         ObjectKind::Mailbox => service.of_mailbox().is_some(),
         ObjectKind::Drive => *service == Service::OneDrive,
         ObjectKind::Site => *service == Service::SharePoint,
         _ => false,
     };
-    arguments.services.is_empty() || arguments.services.iter().any(asked_for)
+    services.is_empty() || services.iter().any(asked_for)
 }
 
 impl Service {
+    /// The word for it on the command line, by which jobs remember it.
+    pub(super) fn word(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// The service that jobs remember by this word.
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        Self::from_str(word, true).ok()
+    }
+
     /// What it is of a mailbox; none for what has objects of its own.
     const fn of_mailbox(self) -> Option<MailboxService> {
         match self {

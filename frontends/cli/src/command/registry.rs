@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nakivo_core::director::Director;
 use nakivo_core::registry::{Access, Registration, Registry, RepositoryName};
 use nakivo_core::repository::{destroy, identify};
 use nakivo_core::{Error, ErrorKind, Result};
@@ -86,7 +87,7 @@ fn said(session: &Session, entry: &Registration, what: &str) {
 }
 
 /// The same file from whatever directory a later command is started.
-fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>> {
+pub(super) fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>> {
     let absolute = |path: PathBuf| {
         std::path::absolute(&path)
             .map_err(|error| Error::new(ErrorKind::InvalidInput, format!("{}: {error}", path.display())))
@@ -226,14 +227,16 @@ pub(super) async fn refresh(session: &Session, arguments: &RepoRefresh) -> Resul
 }
 
 /// Forgets it, with or without its data.
-pub(super) async fn remove(session: &Session, arguments: &RepoRemove) -> Result<Exit> {
-    let registry = registry(session);
+pub(super) async fn remove(session: &Session, director: &Director, arguments: &RepoRemove) -> Result<Exit> {
+    let registry = director.registry();
     let name = &arguments.named.name;
     let entry = registry.get(name).await?;
-    if let Some(confirm) = &arguments.confirm {
+    let unused = director.jobs_using(entry.id).await?.is_empty();
+    // What is in use is refused below, with the names of the jobs.
+    if let Some(confirm) = arguments.confirm.as_ref().filter(|_| unused) {
         delete_data(session, &entry, confirm).await?;
     }
-    let entry = registry.remove(name, &[]).await?;
+    let entry = director.remove_repository(name).await?;
     let what = if arguments.with_data {
         "removed with all its data"
     } else {

@@ -285,12 +285,12 @@ fn moment(text: &str) -> Result<i64, String> {
         .map_err(|_| "a day such as 2027-12-31, or a moment such as 2027-12-31T18:00:00Z".to_owned())
 }
 
-fn zone(text: &str) -> Result<nakivo_core::retention::Tz, String> {
+pub(super) fn zone(text: &str) -> Result<nakivo_core::retention::Tz, String> {
     text.parse()
         .map_err(|_| "an IANA time zone such as Europe/Berlin or America/New_York".to_owned())
 }
 
-fn weekday(text: &str) -> Result<nakivo_core::retention::Weekday, String> {
+pub(super) fn weekday(text: &str) -> Result<nakivo_core::retention::Weekday, String> {
     text.parse()
         .map_err(|_| "a day of the week such as monday or sunday".to_owned())
 }

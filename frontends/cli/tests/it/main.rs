@@ -19,6 +19,7 @@ mod errors;
 mod folder;
 mod heal;
 mod help;
+mod jobs;
 mod keys;
 mod locks;
 mod mail;
