@@ -39,6 +39,8 @@ pub struct M365Connector {
     targets: Targets,
     /// What is read of mailboxes.
     services: Vec<MailboxService>,
+    /// What is looked for.
+    kinds: Vec<ObjectKind>,
 }
 
 impl M365Connector {
@@ -62,6 +64,7 @@ impl M365Connector {
         Ok(Self {
             account: config.directory_id.to_ascii_lowercase(),
             services: config.mailbox_services.clone(),
+            kinds: vec![ObjectKind::Mailbox, ObjectKind::Drive, ObjectKind::Site],
             targets: Targets {
                 mailbox: MailboxTarget::new(&graph),
                 drive: DriveTarget::new(Arc::clone(&graph), Arc::clone(&memory)),
@@ -73,6 +76,14 @@ impl M365Connector {
             graph,
             memory,
         })
+    }
+
+    /// Looks for objects of these kinds only; by default for mailboxes, drives and sites. What may not be read of other kinds is
+    /// then no error of [`Connector::discover`].
+    #[must_use]
+    pub fn looking_for(mut self, kinds: impl IntoIterator<Item = ObjectKind>) -> Self {
+        self.kinds = kinds.into_iter().collect();
+        self
     }
 
     /// Gets a token, so that a wrong credential shows at once.
@@ -104,7 +115,7 @@ impl Connector for M365Connector {
     }
 
     fn discover(&self) -> BoxStream<'_, Result<ObjectRecord>> {
-        discovery::objects(&self.graph, &self.account)
+        discovery::objects(&self.graph, &self.account, &self.kinds)
     }
 
     async fn find_object(&self, name: &str) -> Result<ObjectRecord> {

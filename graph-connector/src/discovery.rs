@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use nakivo_core::format::ids::ObjectId;
 use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
 use nakivo_core::{Error, ErrorKind, Result};
@@ -565,32 +565,41 @@ fn refused(permission: &'static str, blocks: &'static str, error: &Error) -> Res
     }
 }
 
-/// Everything that can be protected: mailboxes, drives and sites. A service that the app has no permission for is left out, and
-/// the error says so after everything else.
-pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, Result<ObjectRecord>> {
+/// Everything of these kinds that can be protected: mailboxes, drives and sites. A service that the app has no permission for is left
+/// out, and the error says so after everything else.
+pub(crate) fn objects<'a>(
+    graph: &'a Graph,
+    account: &'a str,
+    kinds: &'a [ObjectKind],
+) -> BoxStream<'a, Result<ObjectRecord>> {
+    let mailboxes = kinds.contains(&ObjectKind::Mailbox);
+    let files = kinds.contains(&ObjectKind::Drive);
     async_stream::try_stream! {
         let mut refused: BTreeMap<&'static str, Error> = BTreeMap::new();
-        let mut found = users(graph)
+        let all = if mailboxes || files { users(graph) } else { stream::empty().boxed() };
+        let mut found = all
             .map_ok(|user| async move {
-                let purpose = probe(graph, &user.id).await;
-                let drive = drive_of(graph, &user.id)
-                    .await
+                let mailbox = if mailboxes { probe(graph, &user.id).await } else { Ok(None) };
+                let drive = if files { drive_of(graph, &user.id).await } else { Ok(None) };
+                let drive = drive
                     .map_err(|fault| fault.into_error("looking for the drive", Some(drives::READ_PERMISSION)));
-                Ok::<_, Error>((user, purpose, drive))
+                Ok::<_, Error>((user, mailbox, drive))
             })
             .try_buffered(CONCURRENT_PROBES);
-        while let Some((user, purpose, drive)) = found.try_next().await? {
-            if allowed(purpose, "mailboxes", &mut refused)?.flatten().is_some() {
+        while let Some((user, mailbox, drive)) = found.try_next().await? {
+            if allowed(mailbox, "mailboxes", &mut refused)?.flatten().is_some() {
                 yield user.object(account)?;
             }
             if let Some(drive) = allowed(drive, "drives", &mut refused)?.flatten() {
                 yield user.drive_object(account, &drive)?;
             }
         }
-        let mut sites = sites::objects(graph, account);
-        while let Some(site) = sites.next().await {
-            if let Some(site) = allowed(site, "sites", &mut refused)? {
-                yield site;
+        if kinds.contains(&ObjectKind::Site) {
+            let mut sites = sites::objects(graph, account);
+            while let Some(site) = sites.next().await {
+                if let Some(site) = allowed(site, "sites", &mut refused)? {
+                    yield site;
+                }
             }
         }
         if let Some(error) = left_out(refused) {

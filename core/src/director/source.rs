@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nakivo_repo_format::manifest::ObjectRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::connector::Connector;
@@ -86,18 +85,13 @@ fn text(field: &str, value: &str) -> Result<()> {
 /// Makes connectors. The director knows no source but through this.
 #[async_trait]
 pub trait SourceProvider: Send + Sync + fmt::Debug {
-    /// A connector to this source. Called for each run that uses it; may hand out one that it has.
+    /// A connector to this source, which discovers what belongs to the source: where it names services, only what is of those.
+    /// Called for each run that uses it; may hand out one that it has.
     ///
     /// # Errors
     /// `InvalidInput` for a connector that it does not know; those of reading credentials. The objects of the source then
     /// fail, the others of the run do not.
     async fn connect(&self, source: &Source) -> Result<Arc<dyn Connector>>;
-
-    /// Whether an object that was found in a source that names none belongs to it. Default: every one.
-    fn wants(&self, source: &Source, object: &ObjectRecord) -> bool {
-        let _ = (source, object);
-        true
-    }
 }
 
 /// Opens repositories that the registry knows.

@@ -123,13 +123,7 @@ impl RunContext {
         let mut all = connector.discover();
         while let Some(object) = all.next().await {
             match object {
-                Ok(object) if self.shared.sources.wants(source, &object) => listing.objects.push(object),
-                Ok(_) => {}
-                // It comes after everything that was found, and a service that nobody asked for is not missed.
-                Err(error)
-                    if error.kind() == ErrorKind::PermissionMissing
-                        && !listing.objects.is_empty()
-                        && !source.services.is_empty() => {}
+                Ok(object) => listing.objects.push(object),
                 Err(error) => {
                     listing.error = Some(error);
                     return listing;

@@ -43,6 +43,17 @@ pub(crate) struct Loaded {
     hashes: BTreeMap<u64, CommitHash>,
 }
 
+/// Chunks that room is made for before they are there: above this, a log that tells nonsense would take the machine's memory.
+const MAX_RESERVED_CHUNKS: u64 = 1 << 28;
+
+/// The chunks that index segments say they hold, as far as that can be: each takes 32 bytes of its segment at least.
+fn told_chunks(segments: &[IndexRef]) -> u64 {
+    let told = segments
+        .iter()
+        .map(|segment| segment.chunks.min(segment.size / 32));
+    told.fold(0, u64::saturating_add).min(MAX_RESERVED_CHUNKS)
+}
+
 impl Shared {
     /// Reads the state and the index. `accept_history`: whatever is there becomes the history to go on from.
     pub(crate) async fn load(self: &Arc<Self>, accept_history: bool) -> Result<()> {
@@ -67,8 +78,7 @@ impl Shared {
             log_damage: loaded.log_damage,
             last_removal: 0,
         });
-        self.index_mut()
-            .reserve(segments.iter().map(|segment| segment.chunks).sum());
+        self.index_mut().reserve(told_chunks(&segments));
         self.load_segments(&segments).await?;
         if lost_commits {
             // The damaged commit may have announced packs that later points need.
@@ -450,4 +460,25 @@ fn bridge(state: &RepositoryState, hash: CommitHash, record: &CommitRecord) -> R
     let mut bridged = RepositoryState::from_checkpoint(checkpoint).map_err(|error| misfit(&error))?;
     bridged.apply(hash, record).map_err(|error| misfit(&error))?;
     Ok(bridged)
+}
+
+#[cfg(test)]
+mod tests {
+    use nakivo_repo_format::ids::IndexId;
+
+    use super::*;
+
+    #[test]
+    fn what_a_log_claims_is_bounded_by_what_can_be() {
+        let segment = |size, chunks| IndexRef {
+            id: IndexId::from_bytes([0; 32]),
+            size,
+            packs: 1,
+            chunks,
+        };
+        assert_eq!(told_chunks(&[segment(4000, 100), segment(100, 2)]), 102);
+        assert_eq!(told_chunks(&[segment(320, u64::MAX)]), 10);
+        let hostile = [segment(u64::MAX, u64::MAX); 40];
+        assert_eq!(told_chunks(&hostile), MAX_RESERVED_CHUNKS);
+    }
 }

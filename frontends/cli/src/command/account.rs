@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nakivo_core::connector::Connector;
+use nakivo_core::format::ObjectKind;
 use nakivo_core::{Error, ErrorKind, Result};
-use nakivo_graph_connector::{AccountConfig, M365Connector, MailboxService, ReqwestHttp};
+use nakivo_graph_connector::{AccountConfig, M365Connector, ReqwestHttp};
 use zeroize::Zeroizing;
 
+use super::backup::wants;
+use crate::grammar::Service;
 use crate::output::Output;
 use crate::session::Session;
 
@@ -19,18 +22,22 @@ pub(crate) fn connect(session: &Session, path: &Path) -> Result<Arc<dyn Connecto
     connect_for(session, path, &[])
 }
 
-/// As [`connect`], reading nothing but these services of mailboxes; none: what the account file says.
+/// As [`connect`], looking for and reading nothing but these services; none: all that the account file says.
 pub(crate) fn connect_for(
     session: &Session,
     path: &Path,
-    services: &[MailboxService],
+    services: &[Service],
 ) -> Result<Arc<dyn Connector>> {
     let mut config = read(path, &session.output)?;
-    if !services.is_empty() {
-        config.mailbox_services = services.to_vec();
+    let of_mailboxes: Vec<_> = services.iter().filter_map(|one| one.of_mailbox()).collect();
+    if !of_mailboxes.is_empty() {
+        config.mailbox_services = of_mailboxes;
     }
     let http = Arc::new(ReqwestHttp::new()?);
-    Ok(Arc::new(M365Connector::new(&config, http, &session.environment)?))
+    let kinds = [ObjectKind::Mailbox, ObjectKind::Drive, ObjectKind::Site];
+    let wanted = kinds.into_iter().filter(|kind| wants(services, *kind));
+    let connector = M365Connector::new(&config, http, &session.environment)?.looking_for(wanted);
+    Ok(Arc::new(connector))
 }
 
 /// Reads an account file. Files that it names are looked for beside it.

@@ -40,8 +40,7 @@ pub(super) async fn folder(session: &Session, arguments: &BackupFolder) -> Resul
 
 /// Backs up mailboxes, drives and sites.
 pub(super) async fn m365(session: &Session, arguments: &BackupM365) -> Result<Exit> {
-    let services = mailbox_services(&arguments.services);
-    let connector = account::connect_for(session, &arguments.account, &services)?;
+    let connector = account::connect_for(session, &arguments.account, &arguments.services)?;
     let repository = session.open(&arguments.repository).await?;
     let found = session.unless_cancelled(objects(&connector, arguments)).await?;
     for error in &found.left_out {
@@ -85,14 +84,10 @@ async fn objects(connector: &Arc<dyn Connector>, arguments: &BackupM365) -> Resu
     let mut all = connector.discover();
     while let Some(object) = all.next().await {
         match object {
-            Ok(object) if wants(&arguments.services, object.kind) => found.objects.push(object),
-            Ok(_) => {}
-            // It comes after everything that was found.
+            Ok(object) => found.objects.push(object),
+            // It comes after everything that was found, and is about what was asked for.
             Err(error) if error.kind() == ErrorKind::PermissionMissing && !found.objects.is_empty() => {
-                // A service that nobody asked for is not missed.
-                if arguments.services.is_empty() {
-                    found.left_out.push(error);
-                }
+                found.left_out.push(error);
             }
             Err(error) => return Err(error),
         }
@@ -104,11 +99,6 @@ async fn objects(connector: &Arc<dyn Connector>, arguments: &BackupM365) -> Resu
         ));
     }
     Ok(found)
-}
-
-/// Those of the services that are read of mailboxes.
-pub(super) fn mailbox_services(services: &[Service]) -> Vec<MailboxService> {
-    services.iter().filter_map(|one| one.of_mailbox()).collect()
 }
 
 /// Whether objects of this kind are asked for by naming these services; none: all.
@@ -136,7 +126,7 @@ impl Service {
     }
 
     /// What it is of a mailbox; none for what has objects of its own.
-    const fn of_mailbox(self) -> Option<MailboxService> {
+    pub(super) const fn of_mailbox(self) -> Option<MailboxService> {
         match self {
             Self::Mail => Some(MailboxService::Mail),
             Self::Contacts => Some(MailboxService::Contacts),

@@ -11,7 +11,6 @@ use nakivo_core::director::{
     Cause, Director, DirectorEvent, DirectorSettings, FOLDER, FolderSources, HistoryEntry, ObjectResult,
     RepositoryProvider, RunRecord, Source, SourceProvider,
 };
-use nakivo_core::format::ObjectRecord;
 use nakivo_core::progress::Running;
 use nakivo_core::registry::Registration;
 use nakivo_core::repository::Repository;
@@ -21,7 +20,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::account;
-use super::backup::{mailbox_services, short, wants};
+use super::backup::short;
 use crate::exit::Exit;
 use crate::grammar::{JobHistory, JobRun, Service};
 use crate::session::Session;
@@ -39,16 +38,9 @@ impl SourceProvider for Files {
     async fn connect(&self, source: &Source) -> Result<Arc<dyn Connector>> {
         match source.connector.as_str() {
             FOLDER => FolderSources.connect(source).await,
-            "m365" => {
-                let services = mailbox_services(&services(source));
-                account::connect_for(&self.session, source.location.as_ref(), &services)
-            }
+            "m365" => account::connect_for(&self.session, source.location.as_ref(), &services(source)),
             other => Err(Error::invalid("connector", other, "folder or m365")),
         }
-    }
-
-    fn wants(&self, source: &Source, object: &ObjectRecord) -> bool {
-        wants(&services(source), object.kind)
     }
 }
 

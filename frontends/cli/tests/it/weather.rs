@@ -118,6 +118,31 @@ fn every_missing_permission_is_named_and_5() {
     });
 }
 
+/// What was asked for and may not be read is missed, whatever else was found; what nobody asked for is not.
+#[test]
+fn a_service_that_was_asked_for_is_missed_and_3() {
+    let mail = [
+        "User.Read.All",
+        "MailboxSettings.Read",
+        "Mail.Read",
+        "Contacts.Read",
+        "Calendars.Read",
+    ];
+    with_roles(&mail, |place| {
+        let asked = |services: &[&str]| {
+            let services = services.iter().flat_map(|service| ["--service", service]);
+            let words: Vec<&str> = BACKUP.into_iter().chain(services).collect();
+            place.run(&words)
+        };
+        let ran = asked(&["mail", "sharepoint"]).exits(3);
+        assert!(ran.stderr.contains("sites are left out"), "{ran:?}");
+        assert!(ran.stderr.contains("permission Sites.Read.All"), "{ran:?}");
+        assert!(!ran.stderr.contains("drives"), "{ran:?}");
+        let ran = asked(&["mail"]).exits(0);
+        assert!(!ran.stderr.contains("left out"), "{ran:?}");
+    });
+}
+
 #[test]
 fn an_item_that_fails_is_listed_the_outcome_is_3_and_the_next_run_tries_again() {
     let runtime = runtime();
