@@ -639,12 +639,6 @@ pub(crate) fn interleave<A: Send, B: Send>(
             }
         });
     }
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-    };
     std::thread::scope(|scope| {
         let first = scope.spawn(|| {
             let result = runtime().block_on(first(Lab::over(stores[0].handle(), 100)));
@@ -664,6 +658,13 @@ pub(crate) fn interleave<A: Send, B: Send>(
         let reached = |at: usize, number| count[at].load(Ordering::SeqCst) > number;
         (first, reached(0, i), second, reached(1, j))
     })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 type Backup = nakivo_core::Result<PointId>;
@@ -758,4 +759,66 @@ async fn a_backup_and_a_reclaim_from_opening_on() {
     failures.assert_none();
     assert!(outcomes.cases > 200, "only {} interleavings", outcomes.cases);
     assert!(outcomes.refused < outcomes.cases / 2);
+}
+
+/// A reclaim, and on its very handle a whole run before the `k`-th listing, put or deletion of packs by the reclaim; none if there
+/// are fewer.
+fn on_one_handle(
+    store: &Arc<dyn object_store::ObjectStore>,
+    k: u64,
+) -> (nakivo_core::Result<ReclaimReport>, Option<Backup>) {
+    let turns = Arc::new(Turns::default());
+    let faults = FaultStore::new(store.clone());
+    let opening = runtime();
+    let repository = opening.block_on(Lab::over(faults.handle(), 100).open()).unwrap();
+    let (gate, count) = (turns.clone(), AtomicU64::new(0));
+    faults.before_operations(move |operation| {
+        // Not the log: whoever reads or writes it holds it against others of the handle. Not a read: who needs the same block
+        // waits for it.
+        let counted = operation.path.as_ref().starts_with("packs/") && operation.kind != OperationKind::Get;
+        if counted && !gate.state.lock().unwrap().first_stopped && count.fetch_add(1, Ordering::SeqCst) == k {
+            gate.set(|state| state.first_stopped = true);
+            gate.wait(|state| state.second_stopped);
+        }
+    });
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let result = runtime().block_on(reclaim(&repository));
+            turns.set(|state| state.first_done = true);
+            result
+        });
+        let second = scope.spawn(|| {
+            turns.wait(|state| state.first_stopped || state.first_done);
+            let stopped = turns.state.lock().unwrap().first_stopped;
+            let result = stopped
+                .then(|| runtime().block_on(async { Ok(back_up(&repository, &Start::next()).await?.point) }));
+            turns.set(|state| state.second_stopped = true);
+            result
+        });
+        (first.join().unwrap(), second.join().unwrap())
+    })
+}
+
+/// What a run of the same handle committed after the marking is known here without any refusal, and must be marked before
+/// anything is tombstoned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_on_the_handle_of_a_reclaim() {
+    let start = Start::new().await;
+    let failures = Failures::default();
+    let mut outcomes = Outcomes::default();
+    for k in 0.. {
+        let store = start.image.open().await;
+        let (reclaim, backup) = tokio::task::block_in_place(|| on_one_handle(&store, k));
+        let Some(backup) = backup else { break };
+        let what = format!("a run before operation {k} on a pack");
+        failures
+            .attempt(async {
+                let added = outcomes.judge(backup, reclaim, &what);
+                start.settle(&Lab::over(store, 6), added, &what).await;
+            })
+            .await;
+    }
+    announce(&format!("reclaim: {} runs on its handle", outcomes.cases));
+    failures.assert_none();
+    assert!(outcomes.cases > 3, "only {} operations on packs", outcomes.cases);
 }
