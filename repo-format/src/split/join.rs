@@ -20,7 +20,6 @@ pub struct SegmentJoiner {
     line: Vec<u8>,
     /// Lines written so far need their line end before the next one.
     owes_eol: bool,
-    text: String,
 }
 
 impl SegmentJoiner {
@@ -40,7 +39,6 @@ impl SegmentJoiner {
             produced: 0,
             line: Vec::new(),
             owes_eol: false,
-            text: String::new(),
         })
     }
 
@@ -104,9 +102,14 @@ impl SegmentJoiner {
         if std::mem::replace(&mut self.owes_eol, true) {
             out.extend_from_slice(eol.as_bytes());
         }
-        self.text.clear();
-        STANDARD.encode_string(line, &mut self.text);
-        out.extend_from_slice(self.text.as_bytes());
+        let at = out.len();
+        out.resize(at + line.len().div_ceil(3) * 4, 0);
+        let written = out.get_mut(at..).map(|room| STANDARD.encode_slice(line, room));
+        match written {
+            Some(Ok(length)) => out.truncate(at + length),
+            // There is room for it; and if not, the segment comes out shorter than its record says, which is an error.
+            _ => out.truncate(at),
+        }
     }
 
     fn count(&mut self, more: usize) -> Result<()> {
