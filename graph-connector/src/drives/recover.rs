@@ -318,11 +318,7 @@ impl Writing<'_> {
             let agreed = match agreed {
                 // The hash may take the service a while.
                 None if backoff.tries() < MAX_LOOKS => {
-                    self.graph
-                        .executor
-                        .pause(&mut backoff, None)
-                        .await
-                        .map_err(Fault::Ready)?;
+                    self.graph.executor.pause(&mut backoff, None).await?;
                     continue;
                 }
                 None => self.hash_of(id).await? == written.hash,

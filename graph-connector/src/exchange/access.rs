@@ -366,11 +366,7 @@ impl Items<'_> {
                     if let Some(copy) = found.into_iter().find(|copy| !known.contains(&copy.id)) {
                         return Ok(copy.id);
                     }
-                    self.graph
-                        .executor
-                        .pause(&mut backoff, None)
-                        .await
-                        .map_err(Fault::Ready)?;
+                    self.graph.executor.pause(&mut backoff, None).await?;
                 }
                 if backoff.tries() >= MAX_TRIES * LOOKS {
                     return Err(fault);

@@ -266,11 +266,7 @@ impl Writing<'_> {
             if parent.is_some() && parent.as_deref() == deleted_items {
                 return Ok(());
             }
-            self.graph
-                .executor
-                .pause(&mut backoff, None)
-                .await
-                .map_err(Fault::Ready)?;
+            self.graph.executor.pause(&mut backoff, None).await?;
         }
     }
 }
