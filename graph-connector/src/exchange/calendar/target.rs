@@ -5,12 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use nakivo_core::connector::{
-    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
-};
+use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
 use nakivo_core::format::manifest::ObjectRecord;
-use nakivo_core::format::record::ItemRecord;
-use nakivo_core::{Error, ErrorKind, Result};
+use nakivo_core::{Error, ErrorKind};
 use serde_json::Value;
 
 use super::draft::{Draft, File, is_essential, transaction};
@@ -21,6 +18,7 @@ use crate::exchange::mail::draft::print_of;
 use crate::exchange::places::Places;
 use crate::exchange::scope_of;
 use crate::exchange::service::MailboxService;
+use crate::exchange::target::ServiceTarget;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::{Graph, PREFER};
@@ -56,6 +54,13 @@ impl EventTarget {
             },
             content,
         }
+    }
+}
+
+#[async_trait]
+impl ServiceTarget for EventTarget {
+    fn places(&self) -> &Places {
+        &self.calendars
     }
 
     async fn existing(
@@ -107,6 +112,19 @@ impl EventTarget {
                 }
             })
             .await
+    }
+
+    async fn write(
+        &self,
+        target: &ObjectRecord,
+        container: &str,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+        action: RecoverAction,
+    ) -> Result<Recovered, Fault> {
+        let scope = scope_of(target);
+        let writing = self.writing(&scope, &target.native_id, content);
+        writing.write(container, item, action).await
     }
 }
 
@@ -440,36 +458,5 @@ fn differs(what: &str) -> Fault {
     Fault::Protocol {
         code: "read_back_differs",
         message: format!("the new event differs from the stored one: {what}"),
-    }
-}
-
-#[async_trait]
-impl RecoveryTarget for EventTarget {
-    async fn find_existing(
-        &self,
-        target: &ObjectRecord,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-    ) -> Result<Existing> {
-        let search = || self.existing(target, item, content);
-        self.calendars.searched(&target.native_id, search).await
-    }
-
-    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        self.calendars.ensure(target, path).await
-    }
-
-    async fn recover(
-        &self,
-        target: &ObjectRecord,
-        container: &str,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-        action: RecoverAction,
-    ) -> Result<Recovered> {
-        let scope = scope_of(target);
-        let writing = self.writing(&scope, &target.native_id, content);
-        let result = writing.write(container, item, action).await;
-        self.calendars.recovered(container, result)
     }
 }

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use nakivo_core::connector::{
-    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
-};
+use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
 use nakivo_core::format::manifest::ObjectRecord;
-use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{ErrorKind, Result};
 
 use super::draft::Draft;
@@ -17,6 +14,7 @@ use crate::exchange::access::{self, Items, marker, read_part};
 use crate::exchange::places::Places;
 use crate::exchange::scope_of;
 use crate::exchange::service::MailboxService;
+use crate::exchange::target::ServiceTarget;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -74,83 +72,6 @@ impl ContactTarget {
     ) -> Result<Existing, Fault> {
         let differences = self.differences(items, draft, &id, raw).await?;
         Ok(access::compared(id, &differences))
-    }
-
-    async fn existing(
-        &self,
-        target: &ObjectRecord,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-    ) -> Result<Existing, Fault> {
-        let scope = scope_of(target);
-        let user = target.native_id.as_str();
-        let items = self.items(&scope, user);
-        let container = self.folders.resolve(&scope, user, &item.path, false).await?;
-        let draft = load(content).await.map_err(Fault::Ready)?;
-
-        // The contact itself, if it still lives in this mailbox: immutable ids survive every move within it.
-        if let Some(raw) = items.get(&item.record.id).await? {
-            let parent = Fields::parse(&raw).and_then(|fields| fields.text("parentFolderId"));
-            let parent = parent.unwrap_or_default();
-            let id = item.record.id.clone();
-            if Some(&parent) == container.as_ref() {
-                return self.compared(items, &draft, id, &raw).await;
-            }
-            // In Deleted Items it is nothing that is there.
-            let known = self.folders.well_known(&scope, user, &parent).await;
-            match known {
-                Ok(Some(_)) => return Ok(access::elsewhere(&id)),
-                Ok(None) => {}
-                Err(fault) if fault.refused_as(|refusal| refusal.status == 400 && refusal.envelope) => {}
-                Err(fault) => return Err(fault),
-            }
-        }
-        let Some(container) = container else {
-            return Ok(Existing::Absent);
-        };
-
-        // A copy that an earlier recovery made, or a contact of the same name.
-        let by = draft.display_name().map(|name| ("displayName", name));
-        items
-            .existing(&container, &marker(&item.record), by, |id, raw| {
-                let draft = &draft;
-                async move { self.compared(items, draft, id, &raw).await }
-            })
-            .await
-    }
-
-    async fn write(
-        &self,
-        items: Items<'_>,
-        container: &str,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-        action: RecoverAction,
-    ) -> Result<Recovered, Fault> {
-        let mut draft = load(content).await.map_err(Fault::Ready)?;
-        if action == RecoverAction::CreateRenamed {
-            draft.rename(&items.suffix());
-        }
-        let marker = marker(&item.record);
-        let replaced = access::replaced(&action);
-        let (done, known) = items
-            .earlier(container, &marker, replaced, |id, raw| {
-                let draft = &draft;
-                async move { self.differences(items, draft, &id, &raw).await }
-            })
-            .await?;
-        let id = match done {
-            Some(id) => id,
-            None => self.create(items, container, &mut draft, &marker, &known).await?,
-        };
-        if let Some(old) = replaced
-            && let Err(fault) = items.remove(old).await
-        {
-            // As before: the old one is still in its place, so the new one goes.
-            items.remove_quietly(&id).await;
-            return Err(fault);
-        }
-        Ok(access::recovered(id, item, draft.not_carried))
     }
 
     /// Makes a copy and reads it back; what is not equal is removed again.
@@ -225,32 +146,87 @@ async fn load(content: &dyn ContentSource) -> Result<Draft> {
 }
 
 #[async_trait]
-impl RecoveryTarget for ContactTarget {
-    async fn find_existing(
+impl ServiceTarget for ContactTarget {
+    fn places(&self) -> &Places {
+        &self.folders
+    }
+
+    async fn existing(
         &self,
         target: &ObjectRecord,
         item: &RecoverItem,
         content: &dyn ContentSource,
-    ) -> Result<Existing> {
-        let search = || self.existing(target, item, content);
-        self.folders.searched(&target.native_id, search).await
+    ) -> Result<Existing, Fault> {
+        let scope = scope_of(target);
+        let user = target.native_id.as_str();
+        let items = self.items(&scope, user);
+        let container = self.folders.resolve(&scope, user, &item.path, false).await?;
+        let draft = load(content).await.map_err(Fault::Ready)?;
+
+        // The contact itself, if it still lives in this mailbox: immutable ids survive every move within it.
+        if let Some(raw) = items.get(&item.record.id).await? {
+            let parent = Fields::parse(&raw).and_then(|fields| fields.text("parentFolderId"));
+            let parent = parent.unwrap_or_default();
+            let id = item.record.id.clone();
+            if Some(&parent) == container.as_ref() {
+                return self.compared(items, &draft, id, &raw).await;
+            }
+            // In Deleted Items it is nothing that is there.
+            let known = self.folders.well_known(&scope, user, &parent).await;
+            match known {
+                Ok(Some(_)) => return Ok(access::elsewhere(&id)),
+                Ok(None) => {}
+                Err(fault) if fault.refused_as(|refusal| refusal.status == 400 && refusal.envelope) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let Some(container) = container else {
+            return Ok(Existing::Absent);
+        };
+
+        // A copy that an earlier recovery made, or a contact of the same name.
+        let by = draft.display_name().map(|name| ("displayName", name));
+        items
+            .existing(&container, &marker(&item.record), by, |id, raw| {
+                let draft = &draft;
+                async move { self.compared(items, draft, id, &raw).await }
+            })
+            .await
     }
 
-    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        self.folders.ensure(target, path).await
-    }
-
-    async fn recover(
+    async fn write(
         &self,
         target: &ObjectRecord,
         container: &str,
         item: &RecoverItem,
         content: &dyn ContentSource,
         action: RecoverAction,
-    ) -> Result<Recovered> {
+    ) -> Result<Recovered, Fault> {
         let scope = scope_of(target);
         let items = self.items(&scope, &target.native_id);
-        let result = self.write(items, container, item, content, action).await;
-        self.folders.recovered(container, result)
+        let mut draft = load(content).await.map_err(Fault::Ready)?;
+        if action == RecoverAction::CreateRenamed {
+            draft.rename(&items.suffix());
+        }
+        let marker = marker(&item.record);
+        let replaced = access::replaced(&action);
+        let (done, known) = items
+            .earlier(container, &marker, replaced, |id, raw| {
+                let draft = &draft;
+                async move { self.differences(items, draft, &id, &raw).await }
+            })
+            .await?;
+        let id = match done {
+            Some(id) => id,
+            None => self.create(items, container, &mut draft, &marker, &known).await?,
+        };
+        if let Some(old) = replaced
+            && let Err(fault) = items.remove(old).await
+        {
+            // As before: the old one is still in its place, so the new one goes.
+            items.remove_quietly(&id).await;
+            return Err(fault);
+        }
+        Ok(access::recovered(id, item, draft.not_carried))
     }
 }
