@@ -402,10 +402,14 @@ impl Items<'_> {
         }
     }
 
-    /// What cannot be removed now says that it is unfinished, and goes when it is met again.
-    pub(crate) async fn remove_quietly(&self, id: &str) {
-        if let Err(fault) = self.remove(id).await {
+    /// The result of what followed after the copy `id` was made. If that failed, the copy goes: what it was to replace is
+    /// still in its place. One that cannot be removed now says that it is unfinished, and goes when it is met again.
+    pub(crate) async fn kept<T>(&self, id: &str, followed: Result<T, Fault>) -> Result<T, Fault> {
+        if followed.is_err()
+            && let Err(fault) = self.remove(id).await
+        {
             tracing::warn!(error = %fault, "an incomplete copy could not be removed");
         }
+        followed
     }
 }

@@ -254,12 +254,9 @@ impl Writing<'_> {
             Some(id) => (id, Vec::new()),
             None => self.create(container, &mut draft, &marker, &known).await?,
         };
-        if let Some(old) = replaced
-            && let Err(fault) = self.items.remove(old).await
-        {
-            // As before: the old one is still in its place, so the new one goes.
-            self.items.remove_quietly(&id).await;
-            return Err(fault);
+        if let Some(old) = replaced {
+            let removed = self.items.remove(old).await;
+            self.items.kept(&id, removed).await?;
         }
         let mut not_carried = draft.not_carried;
         not_carried.extend(minor);
@@ -297,13 +294,9 @@ impl Writing<'_> {
             .items
             .post(container, draft, body, marker, known, |_, _| false)
             .await?;
-        match self.finish(draft, &id).await {
-            Ok(minor) => Ok((id, minor)),
-            Err(fault) => {
-                self.items.remove_quietly(&id).await;
-                Err(fault)
-            }
-        }
+        let finished = self.finish(draft, &id).await;
+        let minor = self.items.kept(&id, finished).await?;
+        Ok((id, minor))
     }
 
     async fn finish(&self, draft: &Draft, id: &str) -> Result<Vec<String>, Fault> {

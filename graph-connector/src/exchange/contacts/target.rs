@@ -93,13 +93,9 @@ impl ContactTarget {
                 |_, _| false,
             )
             .await?;
-        match self.finish(items, draft, &id).await {
-            Ok(()) => Ok(id),
-            Err(fault) => {
-                items.remove_quietly(&id).await;
-                Err(fault)
-            }
-        }
+        let finished = self.finish(items, draft, &id).await;
+        items.kept(&id, finished).await?;
+        Ok(id)
     }
 
     async fn finish(&self, items: Items<'_>, draft: &Draft, id: &str) -> Result<(), Fault> {
@@ -220,12 +216,9 @@ impl ServiceTarget for ContactTarget {
             Some(id) => id,
             None => self.create(items, container, &mut draft, &marker, &known).await?,
         };
-        if let Some(old) = replaced
-            && let Err(fault) = items.remove(old).await
-        {
-            // As before: the old one is still in its place, so the new one goes.
-            items.remove_quietly(&id).await;
-            return Err(fault);
+        if let Some(old) = replaced {
+            let removed = items.remove(old).await;
+            items.kept(&id, removed).await?;
         }
         Ok(access::recovered(id, item, draft.not_carried))
     }

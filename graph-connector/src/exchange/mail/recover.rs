@@ -150,12 +150,9 @@ impl Writing<'_> {
             Some(id) => (id, Vec::new()),
             None => self.create(container, &mut draft, &marker, &known).await?,
         };
-        if let Some(old) = replaced
-            && let Err(fault) = self.soft_delete(old, deleted_items).await
-        {
-            // As before: the old one is still in its place, so the new one goes.
-            self.items().remove_quietly(&id).await;
-            return Err(fault);
+        if let Some(old) = replaced {
+            let removed = self.soft_delete(old, deleted_items).await;
+            self.items().kept(&id, removed).await?;
         }
         let mut not_carried = draft.not_carried;
         not_carried.extend(
@@ -175,13 +172,9 @@ impl Writing<'_> {
         known: &[String],
     ) -> Result<(String, Vec<String>), Fault> {
         let id = self.post(container, draft, marker, known).await?;
-        match self.finish(draft, &id).await {
-            Ok(minor) => Ok((id, minor)),
-            Err(fault) => {
-                self.items().remove_quietly(&id).await;
-                Err(fault)
-            }
-        }
+        let finished = self.finish(draft, &id).await;
+        let minor = self.items().kept(&id, finished).await?;
+        Ok((id, minor))
     }
 
     /// Posts the message.
