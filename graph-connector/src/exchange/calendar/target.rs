@@ -320,14 +320,15 @@ impl Writing<'_> {
             self.update(&day, &body).await?;
             // Some services show the files of the series on each day.
             let mut there = self.items.prints(&day, total).await?;
+            let mut present = there.len();
             for file in &exception.files {
                 let file = self.file(file).await?;
                 let print = print_of(&file);
                 match there.iter().position(|one| *one == print) {
                     Some(at) => drop(there.swap_remove(at)),
                     None => {
-                        let present = self.items.prints(&day, total).await?.len();
                         self.items.attach(&day, &file, present).await?;
+                        present += 1;
                     }
                 }
             }
