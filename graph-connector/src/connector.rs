@@ -136,7 +136,7 @@ impl Connector for M365Connector {
             return drives::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
         }
         if object.kind == ObjectKind::Site {
-            return sharepoint::lookup::look_up(&self.graph, &self.memory, items).await;
+            return sharepoint::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
         }
         let scope = mail::scope_of(object);
         mail::lookup::look_up(&self.graph, &scope, &object.native_id, items).await

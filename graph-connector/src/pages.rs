@@ -147,7 +147,10 @@ pub(crate) async fn all(
     first: Call,
     limit: usize,
 ) -> Result<Vec<String>, Fault> {
-    let mut reader = PageReader::new(scope);
+    let mut reader = match scope {
+        Scope::Mailbox(_) => PageReader::new(scope),
+        _ => PageReader::plain(scope),
+    };
     let mut page = reader.first(graph, first).await?;
     let mut out = Vec::new();
     loop {
