@@ -29,6 +29,17 @@ step() {
 finish() {
   [ -z "$step_title" ] || printf 'error: %s failed after %d s in all\n' "$step_title" "$SECONDS" >&2
   if declare -F stop_servers >/dev/null; then stop_servers; fi
+  [ -z "$scratch" ] || rm -rf "$scratch"
+}
+# What the tests write is flushed as in earnest, and they wait for the disk most of their time: it goes to memory where there is
+# enough of that. `finish` removes it.
+scratch=
+scratch_in_memory() {
+  local free
+  free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1) || return 0
+  [ -w /dev/shm ] && [ "$free" -ge $((4 << 20)) ] || return 0
+  scratch=$(mktemp -d /dev/shm/nakivo-tests-XXXXXX)
+  export TMPDIR=$scratch
 }
 trap finish EXIT
 

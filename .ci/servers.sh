@@ -67,6 +67,17 @@ settings() {
   printf '%s\n' "$file"
 }
 
+# s3_settings NAME PORT KEY SECRET: the settings of an S3 server on that port of loopback; prints the path.
+s3_settings() {
+  settings "$1" <<TOML
+[s3]
+endpoint = "http://127.0.0.1:$2"
+region = "us-east-1"
+access_key_id = "$3"
+secret_access_key = "$4"
+TOML
+}
+
 # make_bucket URL KEY SECRET: makes the buckets that the tests use.
 make_bucket() {
   PYTHONPATH=$servers/moto-$moto_version python3 - "$@" <<'PYTHON'
@@ -119,14 +130,7 @@ start_moto() {
   port=$(free_ports 1)
   serve moto env PYTHONPATH="$folder" python3 -m moto.server -H 127.0.0.1 -p "$port"
   until_ready moto 60 make_bucket "http://127.0.0.1:$port" any any
-  NAKIVO_TEST_S3_MOTO=$(settings moto <<TOML
-[s3]
-endpoint = "http://127.0.0.1:$port"
-region = "us-east-1"
-access_key_id = "any"
-secret_access_key = "any"
-TOML
-  )
+  NAKIVO_TEST_S3_MOTO=$(s3_settings moto "$port" any any)
   export NAKIVO_TEST_S3_MOTO
 }
 
@@ -158,31 +162,27 @@ TOML
 }
 
 # MinIO, where there is Go to build it with: the one server in reach that both keeps locks and, in a bucket that does, creates only
-# what is absent. Where there is no Go, or no module proxy to ask, its tests are left out, and this says so: what they show of locks,
-# those on radosgw show as well.
+# what is absent. Where there is no Go, or no module proxy in reach of it, its tests report themselves as skipped, and
+# `without_minio` says why. What is there and does not build is a failure.
+without_minio=
 start_minio() {
   local port folder=$servers/minio-$minio_version
-  command -v go >/dev/null 2>&1 || { printf 'LEFT OUT: MinIO, for there is no Go to build it with\n' >&2; return 0; }
+  local module=github.com/minio/minio@$minio_version
+  command -v go >/dev/null 2>&1 || { without_minio="there is no Go to build it with"; return 0; }
   if [ ! -x "$folder/minio" ]; then
-    GOBIN=$folder CGO_ENABLED=0 timeout 900 go install -ldflags '-s -w' "github.com/minio/minio@$minio_version" \
-      </dev/null >"$servers_data/install.log" 2>&1 || {
+    (cd "$servers" && timeout 300 go mod download "$module") </dev/null >"$servers_data/install.log" 2>&1 || {
       tail -n 3 "$servers_data/install.log" >&2
-      printf 'LEFT OUT: MinIO could not be built\n' >&2
+      without_minio="its source could not be had from the module proxy"
       return 0
     }
+    GOBIN=$folder CGO_ENABLED=0 timeout 900 go install -ldflags '-s -w' "$module" \
+      </dev/null >"$servers_data/install.log" 2>&1 || { cat "$servers_data/install.log" >&2; fail "MinIO could not be built"; }
   fi
   port=$(free_ports 1)
   serve minio env MINIO_ROOT_USER=testkey MINIO_ROOT_PASSWORD=testsecret MINIO_BROWSER=off MINIO_UPDATE=off \
     "$folder/minio" server --quiet --address "127.0.0.1:$port" "$servers_data/minio"
   until_ready minio 60 make_bucket "http://127.0.0.1:$port" testkey testsecret
-  NAKIVO_TEST_S3_MINIO=$(settings minio <<TOML
-[s3]
-endpoint = "http://127.0.0.1:$port"
-region = "us-east-1"
-access_key_id = "testkey"
-secret_access_key = "testsecret"
-TOML
-  )
+  NAKIVO_TEST_S3_MINIO=$(s3_settings minio "$port" testkey testsecret)
   export NAKIVO_TEST_S3_MINIO
 }
 
@@ -249,14 +249,7 @@ CONF
   until_ready "the radosgw user" 120 "${conf[@]}" timeout 60 radosgw-admin user create --uid=test --display-name=test \
     --access-key=testkey --secret-key=testsecret
   until_ready radosgw 120 make_bucket "http://127.0.0.1:${ports[2]}" testkey testsecret
-  NAKIVO_TEST_S3_RADOSGW=$(settings radosgw <<TOML
-[s3]
-endpoint = "http://127.0.0.1:${ports[2]}"
-region = "us-east-1"
-access_key_id = "testkey"
-secret_access_key = "testsecret"
-TOML
-  )
+  NAKIVO_TEST_S3_RADOSGW=$(s3_settings radosgw "${ports[2]}" testkey testsecret)
   export NAKIVO_TEST_S3_RADOSGW
 }
 

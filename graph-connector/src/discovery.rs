@@ -566,11 +566,21 @@ pub(crate) fn objects<'a>(graph: &'a Graph, account: &'a str) -> BoxStream<'a, R
                 yield site;
             }
         }
-        if let Some((service, error)) = refused.into_iter().next() {
-            Err(error.context(format!("{service} are left out")))?;
+        if let Some(error) = left_out(refused) {
+            Err(error)?;
         }
     }
     .boxed()
+}
+
+/// One error that names every service that was left out, and why each.
+fn left_out(refused: BTreeMap<&'static str, Error>) -> Option<Error> {
+    let services: Vec<&str> = refused.keys().copied().collect();
+    let services = services.join(" and ");
+    let all = refused
+        .into_values()
+        .reduce(|first, other| first.context(other.message()))?;
+    Some(all.context(format!("{services} are left out")))
 }
 
 /// None if the service may not be used; its first refusal is remembered.

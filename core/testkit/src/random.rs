@@ -58,9 +58,7 @@ impl SeededRng {
     /// The next 64 bits.
     #[must_use]
     pub fn next(&self) -> u64 {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(*state)
+        step(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A number in `0..bound`; 0 when `bound` is 0.
@@ -96,8 +94,9 @@ impl SeededRng {
     }
 
     fn fill_bytes(&self, bytes: &mut [u8]) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for chunk in bytes.chunks_mut(8) {
-            let word = self.next().to_le_bytes();
+            let word = step(&mut state).to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
         }
     }
@@ -108,6 +107,11 @@ impl Rng for SeededRng {
         self.fill_bytes(bytes);
         Ok(())
     }
+}
+
+fn step(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mix(*state)
 }
 
 /// One step of SplitMix64's output function: spreads a counter over 64 bits.

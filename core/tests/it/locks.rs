@@ -81,7 +81,7 @@ async fn locked(server: Server) -> Option<Store> {
             Some(Store::from(Arc::new(OneAtATime::new(store.into()))).with_locks(locks))
         }
         Server::Minio if std::env::var_os("NAKIVO_TEST_S3_MINIO").is_none() => {
-            println!("left out: MinIO is not there");
+            println!("SKIPPED: MinIO is not there");
             None
         }
         Server::Minio => Some(store("s3", "NAKIVO_TEST_S3_MINIO", "nakivo-locked").await),

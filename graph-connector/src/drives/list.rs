@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use nakivo_core::Result;
 use nakivo_core::connector::{Change, ChangesRequest, Cursor, ItemHead, ItemRef, Presence};
 use nakivo_core::format::manifest::ObjectRecord;
@@ -135,15 +135,6 @@ pub(crate) async fn root(graph: &Graph, memory: &Memory, drive: &str) -> Result<
     Ok(id)
 }
 
-/// What the feed of one drive tells.
-#[derive(Debug)]
-pub(crate) enum Told {
-    /// A change; the root of the drive is the container without an id.
-    Change(Change),
-    /// The end: the cursor of the next round.
-    Ended(Cursor),
-}
-
 /// The changes of `object`, a drive, since the cursor of `request`.
 pub(crate) fn changes<'a>(
     graph: &'a Graph,
@@ -153,11 +144,6 @@ pub(crate) fn changes<'a>(
     reporter: &'a Reporter,
 ) -> BoxStream<'a, Result<Change>> {
     feed(graph, memory, &object.native_id, request, reporter)
-        .map_ok(|told| match told {
-            Told::Change(change) => change,
-            Told::Ended(cursor) => Change::Cursor(cursor),
-        })
-        .boxed()
 }
 
 /// Whether what a drive's cursor holds can be used.
@@ -165,14 +151,14 @@ pub(crate) fn usable(graph: &Graph, cursor: &Cursor, drive: &str) -> Option<(Tab
     Table::read(cursor, drive).filter(|(_, link)| graph.is_ours(link))
 }
 
-/// The feed of one drive since the cursor of `request`.
+/// The feed of one drive since the cursor of `request`; the root of the drive is the container without an id.
 pub(crate) fn feed<'a>(
     graph: &'a Graph,
     memory: &'a Memory,
     drive: &'a str,
     request: ChangesRequest,
     reporter: &'a Reporter,
-) -> BoxStream<'a, Result<Told>> {
+) -> BoxStream<'a, Result<Change>> {
     async_stream::try_stream! {
         let what = "listing the files of the drive";
         let failed = |fault: Fault| fault.into_error(what, Some(READ_PERMISSION));
@@ -199,7 +185,7 @@ pub(crate) fn feed<'a>(
         };
         if link.is_none() {
             for change in listing.begin() {
-                yield Told::Change(change);
+                yield change;
             }
         }
         let mut round = Round::new(graph, drive, link);
@@ -209,9 +195,9 @@ pub(crate) fn feed<'a>(
                 Step::Elements(elements) => (elements, None),
                 Step::Ended(elements, delta) => (elements, Some(delta)),
                 Step::Restarted => {
-                    yield Told::Change(Change::Restarted);
+                    yield Change::Restarted;
                     for change in listing.begin() {
-                        yield Told::Change(change);
+                        yield change;
                     }
                     continue;
                 }
@@ -221,7 +207,7 @@ pub(crate) fn feed<'a>(
                 let mut changes = Vec::new();
                 listing.take(element, &mut changes);
                 for change in changes {
-                    yield Told::Change(change);
+                    yield change;
                 }
             }
             if let Some(delta) = end {
@@ -241,7 +227,7 @@ pub(crate) fn feed<'a>(
                 let mut changes = Vec::new();
                 listing.take(element, &mut changes);
                 for change in changes {
-                    yield Told::Change(change);
+                    yield change;
                 }
             }
             if !found {
@@ -250,11 +236,11 @@ pub(crate) fn feed<'a>(
         }
         let unknown = listing.table.unknown();
         for change in listing.end() {
-            yield Told::Change(change);
+            yield change;
         }
         // Named as a place, and gone when it was asked for: what this run put there is looked up.
         for id in unknown {
-            yield Told::Change(Change::ContainerGone { id });
+            yield Change::ContainerGone { id };
         }
 
         let mut again: Vec<ItemRef> = std::mem::take(&mut listing.retry).into_values().collect();
@@ -263,10 +249,10 @@ pub(crate) fn feed<'a>(
             reporter.check()?;
             let answers = lookup::look_up(graph, memory, drive, chunk).await?;
             for (item, answer) in chunk.iter().zip(answers) {
-                yield Told::Change(retried(item, answer, &mut listing.table));
+                yield retried(item, answer, &mut listing.table);
             }
         }
-        yield Told::Ended(listing.table.write(drive, &delta)?);
+        yield Change::Cursor(listing.table.write(drive, &delta)?);
     }
     .boxed()
 }

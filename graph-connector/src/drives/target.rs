@@ -122,7 +122,9 @@ impl DriveTarget {
         let call = self
             .graph
             .call(&Scope::Files, Operation::CreateDriveFolder, &ids, &[])?
-            .json_body(&body);
+            .json_body(&body)
+            // A name is given once: the second time it is refused, and the folder is found.
+            .repeatable();
         match self.graph.executor.json(&call).await {
             Ok(text) => {
                 let id = id_of(&text)?;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LIBRARY, READ_PERMISSION, ids, rows, schema};
 use crate::drives::Memory;
-use crate::drives::list::{Told, feed, usable};
+use crate::drives::list::{feed, usable};
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -191,8 +191,13 @@ pub(crate) fn changes<'a>(
             loop {
                 match feed.next().await {
                     // Nothing was told of this library, so nothing has to follow again.
-                    Some(Ok(Told::Change(Change::Restarted))) if !told => {}
-                    Some(Ok(Told::Change(change))) => {
+                    Some(Ok(Change::Restarted)) if !told => {}
+                    Some(Ok(Change::Cursor(cursor))) => {
+                        cursors.insert(drive.to_owned(), cursor);
+                        failed.remove(&at);
+                        break;
+                    }
+                    Some(Ok(change)) => {
                         if matches!(change, Change::Restarted) {
                             // Everything follows once more: also what other libraries have told.
                             restarts += 1;
@@ -208,11 +213,6 @@ pub(crate) fn changes<'a>(
                             told = true;
                             yield change;
                         }
-                    }
-                    Some(Ok(Told::Ended(cursor))) => {
-                        cursors.insert(drive.to_owned(), cursor);
-                        failed.remove(&at);
-                        break;
                     }
                     Some(Err(error)) if concerns_one(&error) => {
                         for change in library.kept(graph, base.get(drive)) {

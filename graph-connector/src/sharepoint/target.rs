@@ -83,17 +83,25 @@ impl SiteTarget {
     /// Makes a library. Its drive is read afterwards (contract 6.4).
     async fn create(&self, site: &str, name: &str) -> Result<String, Fault> {
         let body = json!({ "displayName": name, "list": { "template": LIBRARY_TEMPLATE } });
-        let call = self
-            .graph
-            .call(&Scope::Files, Operation::CreateList, &[site], &[])?
-            .json_body(&body);
-        let list = match self.graph.executor.json(&call).await {
-            Ok(text) => id_of(&text)?,
-            // Made by somebody else meanwhile, or by us although the answer was lost.
-            Err(fault) if fault.ambiguous() || fault.refused_as(|refusal| refusal.status == 409) => {
-                return self.existing(site, Some(name)).await?.ok_or(fault);
+        let mut tries = 0;
+        let list = loop {
+            tries += 1;
+            let call = self
+                .graph
+                .call(&Scope::Files, Operation::CreateList, &[site], &[])?
+                .json_body(&body);
+            match self.graph.executor.json(&call).await {
+                Ok(text) => break id_of(&text)?,
+                // Made by somebody else meanwhile, or by us although the answer was lost; or not at all.
+                Err(fault) if fault.ambiguous() || fault.refused_as(|refusal| refusal.status == 409) => {
+                    match self.existing(site, Some(name)).await? {
+                        Some(drive) => return Ok(drive),
+                        None if fault.ambiguous() && tries < MAX_TRIES => {}
+                        None => return Err(fault),
+                    }
+                }
+                Err(fault) => return Err(fault),
             }
-            Err(fault) => return Err(fault),
         };
         let call = self.graph.call(
             &Scope::Files,
@@ -113,6 +121,8 @@ impl SiteTarget {
     }
 }
 
+/// Tries to make a library whose making may have failed.
+const MAX_TRIES: u32 = 4;
 /// What a list is that is a library.
 const LIBRARY_TEMPLATE: &str = "documentLibrary";
 

@@ -16,12 +16,12 @@ use nakivo_testkit::image::Image;
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{all_points, assert_point, assert_sound, read_point, survey_point};
-use nakivo_testkit::random::{SeededRng, announce, history_seeds, mix};
+use nakivo_testkit::random::{SeededRng, announce, mix};
 use nakivo_testkit::scenario::{Stage, mailbox};
 use nakivo_testkit::scripted::{RandomEdits, ScriptedConnector, Settings};
 
 use crate::faults::{Trouble, troubles};
-use crate::many::Failures;
+use crate::many::{Failures, all_histories};
 
 async fn copy_with(
     source: &Repository,
@@ -246,13 +246,7 @@ async fn history(seed: u64) -> Figures {
 /// 40 histories; `NAKIVO_HISTORIES` sets another number, `NAKIVO_SEED` repeats one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_histories_arrive() {
-    let failures = Failures::default();
-    let all: Vec<Figures> = futures::stream::iter(history_seeds("copy", 40))
-        .map(|seed| failures.attempt(history(seed)))
-        .buffer_unordered(2)
-        .filter_map(std::future::ready)
-        .collect()
-        .await;
+    let (all, failures) = all_histories("copy", 40, history).await;
     let sum = |figure: fn(&Figures) -> u64| all.iter().map(figure).sum::<u64>();
     announce(&format!(
         "copy: {} histories, {} copies between backups, {} points with {} items compared",
@@ -357,7 +351,7 @@ async fn a_copy_cut_off_at_every_operation_goes_on() {
             let chunks = lab.open().await.unwrap().info().await.unwrap().chunks;
             // Spills of progress, and a chunk for the name of each pack.
             assert!(
-                chunks <= start.chunks + 24,
+                chunks <= start.chunks + 12,
                 "{what}: {chunks} chunks in the index, {} after an undisturbed copy",
                 start.chunks
             );
@@ -371,7 +365,7 @@ async fn a_copy_cut_off_at_every_operation_goes_on() {
         "copy: cut off at each of {cases} operations; in {spared} cases the second call read less than the first would have"
     ));
     failures.assert_none();
-    assert!(cases > 20 && spared > 5, "{spared} of {cases}");
+    assert!(cases > 20 && spared > 10, "{spared} of {cases}");
 }
 
 async fn disturb(start: &Start, side: usize, trouble: &Trouble, number: u64) -> bool {

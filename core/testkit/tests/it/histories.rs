@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::many::Failures;
-use futures::StreamExt;
+use crate::many::all_histories;
 use nakivo_core::ErrorKind;
 use nakivo_core::backup::{self, BackupOptions, BackupReport, ProgressLimits};
 use nakivo_core::format::manifest::LedgerKind;
@@ -13,7 +12,7 @@ use nakivo_core::repository::{PointSelector, Repository};
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{Memory, assert_counts, assert_ledger, assert_point, assert_sound, read_point};
-use nakivo_testkit::random::{SeededRng, announce, environment_number, history_seeds, mix};
+use nakivo_testkit::random::{SeededRng, announce, environment_number, mix};
 use nakivo_testkit::scripted::{FetchTrouble, RandomEdits, ScriptedConnector, Settings};
 
 /// What was set to go wrong in one run.
@@ -300,13 +299,7 @@ async fn history(seed: u64) -> Figures {
 /// 60 histories; `NAKIVO_HISTORIES` sets another number, `NAKIVO_SEED` repeats one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_histories_converge() {
-    let failures = Failures::default();
-    let all: Vec<Figures> = futures::stream::iter(history_seeds("random histories", 60))
-        .map(|seed| failures.attempt(history(seed)))
-        .buffer_unordered(2)
-        .filter_map(std::future::ready)
-        .collect()
-        .await;
+    let (all, failures) = all_histories("random histories", 60, history).await;
     let sum = |figure: fn(&Figures) -> u64| all.iter().map(figure).sum::<u64>();
     announce(&format!(
         "random histories: {} histories, {} runs ({} failed, {} partial), {} items checked in noisy points, {} of them in \

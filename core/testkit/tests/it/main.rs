@@ -8,6 +8,8 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "the suites report how long they take")]
 
+// First by its name, for it takes longest on one core.
+mod ages;
 mod append_only;
 mod architecture;
 mod bits;
@@ -30,4 +32,3 @@ mod reclaim;
 mod registry;
 mod schedules;
 mod stopped;
-mod years;

@@ -15,14 +15,14 @@ use nakivo_testkit::image::Image;
 use nakivo_testkit::lab::{Lab, back_up};
 use nakivo_testkit::logical::LogicalContent;
 use nakivo_testkit::oracle::{all_points, assert_sound, read_point};
-use nakivo_testkit::random::{SeededRng, announce, environment_number};
+use nakivo_testkit::random::{SeededRng, announce};
 use nakivo_testkit::scenario::{Stage, mailbox};
 use nakivo_testkit::scripted::{Edit, ScriptedConnector, Settings};
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use crate::many::Failures;
+use crate::many::{Failures, sampled};
 
 fn at_once() -> ReclaimOptions {
     ReclaimOptions::default().with_grace(Duration::ZERO)
@@ -407,12 +407,11 @@ async fn a_run_goes_on_when_what_it_committed_was_moved() {
     content.assert_equal(&source.truth(), "moved");
 }
 
-/// Who was about to delete packs and comes back late does no harm, although their content was stored again since.
-#[tokio::test]
-async fn a_late_deletion_hits_nothing() {
-    let lab = Lab::memory(44);
+/// Backs up `source`, deletes the point and reclaims, but the store refuses to delete: the packs, removed for good and still
+/// there, and who is about to delete them.
+pub(crate) async fn about_to_delete(lab: &Lab, source: &ScriptedConnector) -> (Vec<Path>, Repository) {
     let repository = lab.create().await.unwrap();
-    let gone = back_up(&repository, &source(1)).await.unwrap().point;
+    let gone = back_up(&repository, source).await.unwrap().point;
     let filter = PointFilter::default().with_points(vec![gone]);
     repository.delete_points(&filter, "test", false).await.unwrap();
     let faults = FaultStore::new(lab.store.clone());
@@ -423,11 +422,19 @@ async fn a_late_deletion_hits_nothing() {
     ));
     let stalled = Lab::over(faults.handle(), 3).open().await.unwrap();
     reclaim(&stalled).await.unwrap_err();
-    let packs: Vec<_> = {
-        let image = Image::of(&*lab.store).await.unwrap();
-        let paths = image.objects().keys().cloned();
-        paths.filter(|path| path.as_ref().starts_with("packs/")).collect()
-    };
+    let image = Image::of(&*lab.store).await.unwrap();
+    let paths = image.objects().keys().cloned();
+    (
+        paths.filter(|path| path.as_ref().starts_with("packs/")).collect(),
+        stalled,
+    )
+}
+
+/// Who was about to delete packs and comes back late does no harm, although their content was stored again since.
+#[tokio::test]
+async fn a_late_deletion_hits_nothing() {
+    let lab = Lab::memory(44);
+    let (packs, stalled) = about_to_delete(&lab, &source(1)).await;
     assert!(packs.len() >= 2, "{packs:?}");
     assert_eq!(
         stalled.info().await.unwrap().packs,
@@ -699,13 +706,11 @@ impl Outcomes {
     }
 }
 
-/// Interleavings of a run and a reclaim, from opening the repository on, with two changes from one to the other: one in three of them, another third for
-/// another `NAKIVO_SEED`; all with `NAKIVO_FULL=1`.
+/// Interleavings of a run and a reclaim, from opening the repository on, with two changes from one to the other: one in
+/// seven of them, others for another `NAKIVO_SEED`; all with `NAKIVO_FULL=1`. (Every order of their writes: `schedules`.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_and_a_reclaim_from_opening_on() {
     let started = Instant::now();
-    let all = environment_number("NAKIVO_FULL") == Some(1);
-    let third = environment_number("NAKIVO_SEED").unwrap_or(0);
     let start = Start::new().await;
     let failures = Failures::default();
     let mut outcomes = Outcomes::default();
@@ -713,7 +718,7 @@ async fn a_backup_and_a_reclaim_from_opening_on() {
         let mut i = 0;
         loop {
             let mut i_reached = true;
-            for j in (0..).filter(|j| all || (i + j + third).is_multiple_of(3)) {
+            for j in (0..).filter(|j| sampled(i, *j, 7)) {
                 let store = start.image.open().await;
                 let what;
                 let (backup, reclaim, first_reached, second_reached);

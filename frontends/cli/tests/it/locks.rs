@@ -34,7 +34,7 @@ fn what_cannot_be_immutable_is_refused_with_the_reason() {
 #[test]
 fn a_locked_repository_on_minio() {
     let Some(config) = std::env::var_os("NAKIVO_TEST_S3_MINIO") else {
-        println!("left out: MinIO is not there");
+        println!("SKIPPED: MinIO is not there");
         return;
     };
     let place = Place::new();

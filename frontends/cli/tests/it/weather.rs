@@ -47,25 +47,21 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-#[test]
-fn a_missing_permission_is_named_and_5() {
+/// A backup from an organisation whose app has these roles alone.
+fn with_roles(roles: &[&str], check: impl FnOnce(&Place)) {
     let runtime = runtime();
     let emulator = runtime
         .block_on(
             Emulator::builder()
                 .users(1)
                 .items_per_user(3)
-                .roles(["User.Read.All", "MailboxSettings.Read", "Files.Read.All"])
+                .roles(roles.iter().copied())
                 .start(),
         )
         .unwrap();
     let place = place_for(&emulator);
-    let (_, json) = fails(&place, &BACKUP, 5, "permission_missing");
-    assert!(
-        json.to_string().contains("Mail.Read"),
-        "the permission is named: {json}"
-    );
-    let (_, lines) = place.json(&[
+    check(&place);
+    let list = [
         "point",
         "list",
         "--repo",
@@ -74,8 +70,45 @@ fn a_missing_permission_is_named_and_5() {
         "pass",
         "--object",
         "x",
-    ]);
+    ];
+    let (_, lines) = place.json(&list);
     assert_eq!(lines[0]["code"], "not_found", "no point was made: {lines:?}");
+}
+
+#[test]
+fn a_missing_permission_is_named_and_5() {
+    with_roles(
+        &["User.Read.All", "MailboxSettings.Read", "Files.Read.All"],
+        |place| {
+            let (_, json) = fails(place, &BACKUP, 5, "permission_missing");
+            assert!(
+                json.to_string().contains("Mail.Read"),
+                "the permission is named: {json}"
+            );
+        },
+    );
+}
+
+/// The service that is left out and the mailbox that cannot be read are told apart, each with what to grant.
+#[test]
+fn every_missing_permission_is_named_and_5() {
+    with_roles(&["User.Read.All", "MailboxSettings.Read"], |place| {
+        let ran = place.run(&BACKUP);
+        assert_eq!(ran.code, 5, "{ran:?}");
+        let errors: Vec<&str> = ran
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("error: "))
+            .collect();
+        assert!(
+            matches!(errors[..], [left_out, failed] if left_out.contains("drives are left out") && failed.contains("mailbox")),
+            "{ran:?}"
+        );
+        assert!(
+            ran.stderr.contains("permission Files.Read.All") && ran.stderr.contains("permission Mail.Read"),
+            "{ran:?}"
+        );
+    });
 }
 
 #[test]

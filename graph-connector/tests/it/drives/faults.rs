@@ -6,7 +6,7 @@ use nakivo_graph_emulator::{Action, Damage, Emulator, Fault, FaultBody, LinkFaul
 use super::lab::{Lab, new_repository};
 use crate::bench::seed;
 
-fn kinds() -> Vec<Action> {
+pub(crate) fn kinds() -> Vec<Action> {
     let status = |status, body, retry_after: Option<&str>| Action::Status {
         status,
         body,
@@ -31,7 +31,7 @@ fn kinds() -> Vec<Action> {
 }
 
 /// Refused credentials pass where a token was used; at the token's own endpoint they mean what they say.
-pub(super) fn where_of(kind: &Action) -> &'static str {
+pub(crate) fn where_of(kind: &Action) -> &'static str {
     match kind {
         Action::Status { status: 401, .. } => "/v1.0/",
         _ => "/",

@@ -9,7 +9,7 @@ use super::lab::Lab;
 use crate::bench::{TestRng, seed};
 
 /// One random edit. What is refused (a folder into itself, a name that is taken) is no edit.
-fn edit(drive: &Drive, rng: &TestRng) {
+pub(crate) fn edit(drive: &Drive, rng: &TestRng) {
     let items = drive.items();
     let some = |wanted: bool| {
         let list: Vec<_> = items.iter().filter(|item| item.folder == wanted).collect();
