@@ -197,6 +197,18 @@ pub(crate) fn written(
     out
 }
 
+/// Which rows of which lists the lookups of a row point to; persons are not among them.
+pub(crate) fn pointed_to(fields: &Map<String, Value>, columns: &[Value]) -> Vec<(String, u64)> {
+    let asked = std::cell::RefCell::new(Vec::new());
+    written(fields, columns, |column, id| {
+        if let Some(list) = column["lookup"]["listId"].as_str() {
+            asked.borrow_mut().push((list.to_owned(), id));
+        }
+        None
+    });
+    asked.into_inner()
+}
+
 /// A number, also as text.
 pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())

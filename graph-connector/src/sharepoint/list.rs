@@ -247,11 +247,11 @@ pub(crate) fn changes<'a>(
             let mut feed = rows::feed(graph, site, list, cursor.clone(), again, reporter);
             loop {
                 match feed.next().await {
-                    Some(Ok(Told::Change(change))) => yield change,
-                    Some(Ok(Told::Ended(cursor))) => {
+                    Some(Ok(Change::Cursor(cursor))) => {
                         cursors.insert(prefix, cursor);
                         break;
                     }
+                    Some(Ok(change)) => yield change,
                     Some(Err(error)) if concerns_one(&error) => {
                         if let Some(cursor) = cursor {
                             cursors.insert(prefix, cursor);

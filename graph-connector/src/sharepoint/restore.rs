@@ -1,6 +1,6 @@
 //! Lists as targets of a recovery: the schema first, then rows, those with lookups last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
@@ -40,6 +40,18 @@ struct State {
     made: HashMap<(String, String), String>,
     /// Rows at the target by site, and list and row in the point.
     rows: HashMap<(String, String, u64), u64>,
+}
+
+impl State {
+    /// Where the row is by now that was `row` of a list which is `list` at the target.
+    fn place_of(&self, site: &str, list: &str, row: u64) -> Option<u64> {
+        let known = |source: &str| self.rows.get(&(site.to_owned(), source.to_owned(), row)).copied();
+        let mut made = self
+            .made
+            .iter()
+            .filter(|((of, _), made)| of == site && *made == list);
+        known(list).or_else(|| made.find_map(|((_, source), _)| known(source)))
+    }
 }
 
 /// Writes schemas and rows. One at a time: what a row points to must be known before it.
@@ -190,11 +202,12 @@ impl ListTarget {
     ) -> Result<Existing, Fault> {
         let stored = self.stored(target, item, content).await?;
         let mut state = self.state.lock().await;
-        // What people did meanwhile is seen.
-        state
-            .lists
-            .remove(&(stored.site.to_owned(), stored.name.to_lowercase()))
-            .map_or((), drop);
+        if stored.id == schema::SCHEMA_ID {
+            // What people did meanwhile is seen.
+            state
+                .lists
+                .remove(&(stored.site.to_owned(), stored.name.to_lowercase()));
+        }
         let Some(list) = self.list(&mut state, stored.site, stored.name).await? else {
             return Ok(Existing::Absent);
         };
@@ -290,7 +303,7 @@ impl ListTarget {
         list: &str,
         columns: &[Value],
     ) -> Result<BTreeMap<String, Vec<u64>>, Fault> {
-        let taken: Vec<u64> = state
+        let taken: HashSet<u64> = state
             .rows
             .iter()
             .filter(|((site, source, _), _)| site == stored.site && source == stored.source)
@@ -472,6 +485,7 @@ impl ListTarget {
         };
         let (list, columns) = (list.id.clone(), list.columns.clone());
         let same_list = list == stored.source;
+        self.look_at_lookups(state, stored, &columns).await?;
         let Written { fields, mut lost } =
             columns::written(&fields_of(&stored.raw), &columns, |column, id| {
                 if columns::kind(column) == "personOrGroup" {
@@ -479,16 +493,7 @@ impl ListTarget {
                     return stored.home.then_some(id);
                 }
                 let points_to = column["lookup"]["listId"].as_str().unwrap_or_default();
-                let known = state.rows.iter().find(|((known, source, row), _)| {
-                    known == site
-                        && *row == id
-                        && (source == points_to
-                            || state
-                                .made
-                                .get(&(site.to_owned(), source.clone()))
-                                .is_some_and(|made| made == points_to))
-                });
-                known.map(|(_, new)| *new).or_else(|| stored.home.then_some(id))
+                state.place_of(site, points_to, id)
             });
         let key = (
             site.to_owned(),
@@ -522,6 +527,27 @@ impl ListTarget {
         }
         lost.push("who made it and when: SharePoint sets these".to_owned());
         Ok((ids::join(&ids::of_list(&list), &id), lost))
+    }
+
+    /// Finds out which rows that lookups point to are there under the ids that they had.
+    async fn look_at_lookups(
+        &self,
+        state: &mut State,
+        stored: &Stored<'_>,
+        columns: &[Value],
+    ) -> Result<(), Fault> {
+        if !stored.home {
+            return Ok(());
+        }
+        for (list, id) in columns::pointed_to(&fields_of(&stored.raw), columns) {
+            let key = (stored.site.to_owned(), list.clone(), id);
+            if state.place_of(stored.site, &list, id).is_none()
+                && self.row(stored.site, &list, &id.to_string()).await?.is_some()
+            {
+                state.rows.insert(key, id);
+            }
+        }
+        Ok(())
     }
 
     /// Makes a row, or finds the one that was made when an answer was lost.

@@ -13,7 +13,6 @@ use nakivo_core::{Error, ErrorKind, Result};
 use super::schema::{self, List};
 use super::{READ_PERMISSION, ids};
 use crate::batch;
-use crate::drives::list::Told;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -168,7 +167,7 @@ pub(crate) fn feed<'a>(
     cursor: Option<Cursor>,
     retry: Vec<ItemRef>,
     reporter: &'a Reporter,
-) -> BoxStream<'a, Result<Told>> {
+) -> BoxStream<'a, Result<Change>> {
     async_stream::try_stream! {
         let failed = |fault: Fault| fault.into_error(WHAT, Some(READ_PERMISSION));
         let prefix = list.prefix();
@@ -187,9 +186,9 @@ pub(crate) fn feed<'a>(
             plain: false,
             resets: 0,
         };
-        let started = |full: bool| Told::Change(Change::RoundStarted { container: prefix.clone(), full });
+        let started = |full: bool| Change::RoundStarted { container: prefix.clone(), full };
         yield started(link.is_none());
-        yield Told::Change(Change::Item(schema.clone()));
+        yield Change::Item(schema.clone());
         // Rows told before the service began anew, and not since.
         let mut outdated: HashSet<String> = HashSet::new();
         let mut told: HashSet<String> = HashSet::new();
@@ -203,7 +202,7 @@ pub(crate) fn feed<'a>(
                     link = fresh;
                     outdated.extend(told.drain());
                     yield started(true);
-                    yield Told::Change(Change::Item(schema.clone()));
+                    yield Change::Item(schema.clone());
                     continue;
                 }
                 Step::NoDelta => {
@@ -217,10 +216,10 @@ pub(crate) fn feed<'a>(
                         retry.remove(&head.item.id);
                         outdated.remove(&head.item.id);
                         told.insert(head.item.id.clone());
-                        yield Told::Change(Change::Item(*head));
+                        yield Change::Item(*head);
                     }
                     Some(Element::Deleted(id)) => {
-                        yield Told::Change(Change::Vanished(ItemRef { container: prefix.clone(), id }));
+                        yield Change::Vanished(ItemRef { container: prefix.clone(), id });
                     }
                     // To go on would be to lose it silently.
                     None => Err(failed(Fault::Protocol {
@@ -240,12 +239,12 @@ pub(crate) fn feed<'a>(
             }
         };
         for id in outdated {
-            yield Told::Change(Change::Vanished(ItemRef { container: prefix.clone(), id }));
+            yield Change::Vanished(ItemRef { container: prefix.clone(), id });
         }
-        yield Told::Change(Change::RoundEnded { container: prefix.clone() });
+        yield Change::RoundEnded { container: prefix.clone() };
         let again: Vec<ItemRef> = retry.into_values().collect();
         for (item, answer) in again.iter().zip(look_up(graph, site, &again).await?) {
-            yield Told::Change(match answer {
+            yield match answer {
                 Presence::Present(head) => Change::Item(*head),
                 Presence::Gone => Change::Vanished(item.clone()),
                 Presence::Unknown(error) => Change::Failed {
@@ -253,9 +252,9 @@ pub(crate) fn feed<'a>(
                     item: Some(item.clone()),
                     error,
                 },
-            });
+            };
         }
-        yield Told::Ended(Cursor(Bytes::from(end)));
+        yield Change::Cursor(Cursor(Bytes::from(end)));
     }
     .boxed()
 }

@@ -1,15 +1,17 @@
 //! An emulator with sites, a connector, and a repository in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use nakivo_core::Result;
 use nakivo_core::backup::{self, BackupOptions, BackupReport};
 use nakivo_core::connector::{Connector, OnConflict};
 use nakivo_core::format::manifest::{Manifest, ObjectRecord};
-use nakivo_core::recovery::{self, RecoveryPlan, RecoveryReport, Selection, Target};
+use nakivo_core::recovery::{self, PageRequest, PointView, RecoveryPlan, RecoveryReport, Selection, Target};
 use nakivo_core::repository::{PointSelector, Repository};
 use nakivo_graph_emulator::{Emulator, EmulatorBuilder, Site};
+use serde_json::Value;
 
 use crate::bench::{Bench, seed};
 use crate::drives::lab::{Held, assert_holds_all, held, new_repository};
@@ -91,16 +93,74 @@ impl Lab {
                 truth.push((drive.clone(), path, format!("{}/{}", drive.id(), item.id), item));
             }
         }
+        let lists = self.assert_lists(&mut held).await;
         assert_holds_all(&held, truth);
         let counts = self.point().counts;
         assert_eq!(
             (counts.items as usize, counts.containers as usize),
             (
                 held.files.len() + held.others.len(),
-                held.folders.len() + libraries.len()
+                held.folders.len() + libraries.len() + lists
             ),
             "nothing is in the point that nobody can reach"
         );
+    }
+
+    /// Compares the lists in the point with those of the site; returns how many there are.
+    async fn assert_lists(&self, held: &mut Held) -> usize {
+        let view = PointView::open(&self.repository, self.point());
+        let mut expected = BTreeMap::new();
+        for name in self.site.lists() {
+            let list = self.site.list(&name);
+            let container = held.folders.remove(&name).expect("each list is a container");
+            assert_eq!(container.item_type.as_deref(), Some("list"));
+            let prefix = format!("list:{}", list.id().unwrap());
+            for (id, fields) in list.rows().unwrap() {
+                expected.insert(format!("{prefix}/{id}"), fields);
+            }
+            expected.insert(format!("{prefix}/!schema"), list.columns().unwrap().into());
+        }
+        let mut seen = 0;
+        let prefixes: BTreeSet<String> = expected
+            .keys()
+            .map(|id| id.split('/').next().unwrap().to_owned())
+            .collect();
+        for container in prefixes {
+            let mut request = PageRequest {
+                after: None,
+                limit: 500,
+            };
+            loop {
+                let page = view.list(&container, request.clone()).await.unwrap();
+                for record in page.entries.into_iter().map(|entry| entry.record) {
+                    seen += 1;
+                    let pieces: Vec<bytes::Bytes> = view
+                        .content(&record, "json")
+                        .unwrap()
+                        .try_collect()
+                        .await
+                        .unwrap();
+                    let json: Value = serde_json::from_slice(&pieces.concat()).unwrap();
+                    let expected = expected
+                        .get(&record.id)
+                        .unwrap_or_else(|| panic!("'{}' is gone", record.id));
+                    match expected {
+                        Value::Object(fields) => {
+                            for (name, value) in fields {
+                                assert_eq!(json["fields"][name], *value, "{}: {name}", record.id);
+                            }
+                        }
+                        columns => assert_eq!(json["columns"], *columns, "{}", record.id),
+                    }
+                }
+                match page.next {
+                    Some(next) => request.after = Some(next),
+                    None => break,
+                }
+            }
+        }
+        assert_eq!(seen, expected.len());
+        self.site.lists().len()
     }
 
     pub(crate) async fn plan(
