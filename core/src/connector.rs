@@ -392,6 +392,11 @@ pub trait RecoveryTarget: Send + Sync + fmt::Debug {
         content: &dyn ContentSource,
     ) -> Result<Existing>;
 
+    /// When an item is written: everything of a lower stage comes before anything of a higher one. Default: all in one stage.
+    fn stage(&self, _record: &ItemRecord) -> u8 {
+        0
+    }
+
     /// Makes sure the chain of containers of `item` exists and returns the innermost one's id at the target. Idempotent.
     ///
     /// # Errors

@@ -63,6 +63,10 @@ impl RecoveryTarget for Targets {
         self.of(target).find_existing(target, item, content).await
     }
 
+    fn stage(&self, record: &ItemRecord) -> u8 {
+        self.site.stage(record)
+    }
+
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
         self.of(target).ensure_container(target, path).await
     }

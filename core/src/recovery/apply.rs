@@ -150,9 +150,11 @@ async fn carry_out(
     };
     let mut items = Vec::with_capacity(plan.items.len());
     let mut counts = RecoveryCounts::default();
-    {
+    let mut rest = plan.items;
+    while let Some(stage) = rest.first().map(|item| item.stage) {
+        let later = rest.split_off(rest.partition_point(|item| item.stage <= stage));
         let job = &job;
-        let mut results = stream::iter(plan.items)
+        let mut results = stream::iter(std::mem::replace(&mut rest, later))
             .map(|item| async move {
                 let outcome = job.item(&item).await?;
                 Ok::<_, Error>((item, outcome))

@@ -75,6 +75,9 @@ pub struct PlannedItem {
     pub kind: ItemKind,
     /// Size in bytes.
     pub size: u64,
+    /// When it is written, as [`RecoveryTarget::stage`] has it; the plan is in this order.
+    #[serde(skip)]
+    pub stage: u8,
     /// What would happen.
     #[serde(flatten)]
     pub action: PlannedAction,
@@ -241,6 +244,8 @@ async fn make(
         }
     }
     drop(planned);
+    // Within a stage the order of the tree stays.
+    items.sort_by_key(|item| item.stage);
     Ok(RecoveryPlan {
         point: view.manifest().id,
         object,
@@ -270,6 +275,7 @@ fn damaged_listing(containers: &Containers, container: String, error: &Error) ->
         path,
         kind: ItemKind::Container,
         size: 0,
+        stage: 0,
         action: cannot(error),
     }
 }
@@ -280,6 +286,7 @@ fn spoiled_item(containers: &Containers, spoiled: Spoiled) -> PlannedItem {
         path: containers.path_of_spoiled(&spoiled),
         kind: spoiled.listed_as(),
         size: 0,
+        stage: 0,
         action: cannot(&spoiled.error),
         id: spoiled.id,
         container: spoiled.container,
@@ -306,6 +313,7 @@ async fn plan_item(
         record.size,
     );
     let item = recover_item(containers, record);
+    let stage = writing_side(connector)?.stage(&item.record);
     let existing = writing_side(connector)?
         .find_existing(target, &item, &content)
         .await;
@@ -333,6 +341,7 @@ async fn plan_item(
         path,
         kind,
         size,
+        stage,
         action,
     })
 }

@@ -1,7 +1,11 @@
 //! The state of sites: where they are, their document libraries and lists.
 
+pub(crate) mod list;
+
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use list::List;
 
 use crate::drive::tree::{Drive, Home};
 use crate::http::path;
@@ -30,6 +34,7 @@ pub(crate) struct Site {
     pub created: i64,
     locked: AtomicBool,
     libraries: RwLock<Vec<Arc<DriveSlot>>>,
+    lists: Mutex<Vec<List>>,
 }
 
 /// `fabrika.sharepoint.example`
@@ -69,6 +74,7 @@ impl Site {
             created: world.clock.now(),
             locked: AtomicBool::new(false),
             libraries: RwLock::default(),
+            lists: Mutex::default(),
         };
         site.add_library(world, DEFAULT_LIBRARY);
         site
@@ -125,6 +131,34 @@ impl Site {
         )));
         libraries.push(Arc::clone(&slot));
         slot
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Vec<List>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the list of this id or name, if there is one.
+    pub(crate) fn with_list<T>(&self, wanted: &str, act: impl FnOnce(&mut List) -> T) -> Option<T> {
+        let mut lists = self.lists();
+        let found = lists
+            .iter_mut()
+            .find(|list| list.id.eq_ignore_ascii_case(wanted) || list.name.eq_ignore_ascii_case(wanted));
+        found.map(act)
+    }
+
+    pub(crate) fn all_lists<T>(&self, act: impl Fn(&List) -> T) -> Vec<T> {
+        self.lists().iter().map(act).collect()
+    }
+
+    /// Adds a list. Libraries are added with [`Site::add_library`].
+    pub(crate) fn add_list(&self, world: &World, name: &str, template: &str) {
+        let (salt, _) = world.next_request();
+        let list = List::new(self.key, salt, name, template, world.clock.clone());
+        self.lists().push(list);
+    }
+
+    pub(crate) fn remove_list(&self, name: &str) {
+        self.lists().retain(|list| !list.name.eq_ignore_ascii_case(name));
     }
 
     /// Takes a library away; says whether there was one.

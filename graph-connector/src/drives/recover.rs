@@ -41,7 +41,7 @@ pub(crate) struct Writing<'a> {
 }
 
 /// The JSON that was stored with an item.
-async fn stored_json(content: &dyn ContentSource) -> Result<String, Fault> {
+pub(crate) async fn stored_json(content: &dyn ContentSource) -> Result<String, Fault> {
     let mut stream = match content.open("json").await {
         Ok(stream) => stream,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok("{}".to_owned()),

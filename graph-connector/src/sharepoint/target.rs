@@ -14,6 +14,7 @@ use nakivo_core::format::record::ItemRecord;
 use serde_json::json;
 
 use super::list::{libraries, named};
+use super::restore::{self, ListTarget};
 use super::{LIBRARY, WRITE_PERMISSION, ids};
 use crate::drives::target::DriveTarget;
 use crate::drives::upload::id_of;
@@ -27,6 +28,7 @@ use crate::request::Operation;
 pub(crate) struct SiteTarget {
     graph: Arc<Graph>,
     drives: DriveTarget,
+    lists: ListTarget,
     /// Drives of libraries by site and name in lower case; the default library has no name.
     libraries: Mutex<HashMap<(String, String), String>>,
 }
@@ -50,6 +52,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl SiteTarget {
     pub(crate) fn new(graph: Arc<Graph>, drives: DriveTarget) -> Self {
         Self {
+            lists: ListTarget::new(Arc::clone(&graph)),
             graph,
             drives,
             libraries: Mutex::default(),
@@ -138,6 +141,14 @@ impl RecoveryTarget for SiteTarget {
         item: &RecoverItem,
         content: &dyn ContentSource,
     ) -> Result<Existing> {
+        if restore::is_list(&item.path) {
+            let what = "looking for the row at the target";
+            return self
+                .lists
+                .existing(target, item, content)
+                .await
+                .map_err(failed(what));
+        }
         let (name, _) = parted(&item.path);
         let drive = self
             .library(&target.native_id, name, false)
@@ -152,7 +163,15 @@ impl RecoveryTarget for SiteTarget {
         }
     }
 
+    fn stage(&self, record: &ItemRecord) -> u8 {
+        restore::stage(record)
+    }
+
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
+        if let Some(first) = path.first().filter(|_| restore::is_list(path)) {
+            // Made with its schema, which comes before its rows.
+            return Ok(first.id.clone());
+        }
         let (name, folders) = parted(path);
         let drive = self
             .library(&target.native_id, name, true)
@@ -174,6 +193,14 @@ impl RecoveryTarget for SiteTarget {
         content: &dyn ContentSource,
         action: RecoverAction,
     ) -> Result<Recovered> {
+        if restore::is_list(&item.path) {
+            let what = "recovering a row";
+            return self
+                .lists
+                .recover(target, item, content, &action)
+                .await
+                .map_err(failed(what));
+        }
         let (drive, folder) = ids::split(container);
         let result = self
             .drives

@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod lists;
 pub(crate) mod pages;
+pub(crate) mod rows;
 
 use std::sync::Arc;
 
@@ -56,9 +57,20 @@ pub(crate) fn answer(call: &Call<'_>, address: &SiteAddress) -> Answer {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let write = !matches!(call.request.method.as_str(), "GET" | "HEAD");
     permitted(call, &words, write)?;
-    let single = matches!(words.as_slice(), []) && address.site.is_some();
-    let charged = units::charge_units(call, if single { 1 } else { 2 })?;
+    let charged = units::charge_units(call, cost(call, address, &words))?;
     charged.finish(dispatch(call, address, &words))
+}
+
+/// Units of a call (contract 5.3): a single element or a delta with a token 1, permissions 5, everything else 2.
+fn cost(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> u32 {
+    let with_token = call.request.option("token").is_some();
+    match (call.request.method.as_str(), words) {
+        (_, ["permissions", ..]) => 5,
+        ("GET", []) if address.site.is_some() => 1,
+        ("GET", ["lists", _] | ["lists", _, "items", _, ..]) if !words.ends_with(&["delta"]) => 1,
+        ("GET", [.., "delta"]) if with_token => 1,
+        _ => 2,
+    }
 }
 
 /// Refuses without one of the permissions that the call needs (permission data of August 2026).
@@ -107,7 +119,10 @@ fn dispatch(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> Answer {
                 .collect();
             pages::answer(call, "sites", value)
         }
-        ("POST", Some(site), ["lists"]) => lists::create(call, &*found(call, site)?),
+        (_, Some(site), ["lists", rest @ ..]) => {
+            let site = found(call, site)?;
+            lists::answer(call, &site, rest, address.action.get(1..).unwrap_or_default())
+        }
         ("GET", Some(site), ["permissions"]) => {
             found(call, site)?;
             pages::answer(call, "Collection(permission)", vec![])
