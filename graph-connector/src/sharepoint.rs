@@ -1,17 +1,14 @@
 //! SharePoint: a site is one protected object; its document libraries are containers and its lists are, too.
 //!
 //! A library is a drive, so all of `drives` is used for it. What is in it has the id of its drive before its own, for the
-//! engine knows items of one object by their ids alone. A list has a schema, stored as an item of its own, and rows.
+//! engine knows items of one object by their ids alone. A list is a container with its schema and its rows.
 
-pub(crate) mod columns;
 pub(crate) mod discovery;
 pub(crate) mod fetch;
 pub(crate) mod ids;
 pub(crate) mod list;
+pub(crate) mod lists;
 pub(crate) mod lookup;
-pub(crate) mod restore;
-pub(crate) mod rows;
-pub(crate) mod schema;
 pub(crate) mod target;
 
 /// What a site needs to be read.

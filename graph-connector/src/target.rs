@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use nakivo_core::connector::{
-    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
+    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget, Settled,
 };
 use nakivo_core::format::manifest::{ObjectKind, ObjectRecord};
 use nakivo_core::format::record::ItemRecord;
@@ -28,6 +28,17 @@ impl Targets {
             ObjectKind::Site => &self.site,
             _ => &self.mailbox,
         }
+    }
+}
+
+/// What a comparison with the item at the target found.
+pub(crate) fn compared(id: String, differences: &[String]) -> Existing {
+    if differences.is_empty() {
+        return Existing::Identical { id };
+    }
+    Existing::Differs {
+        id,
+        difference: differences.join(", "),
     }
 }
 
@@ -65,6 +76,10 @@ impl RecoveryTarget for Targets {
 
     fn stage(&self, record: &ItemRecord) -> u8 {
         self.site.stage(record)
+    }
+
+    async fn settle(&self, target: &ObjectRecord) -> Vec<Settled> {
+        self.of(target).settle(target).await
     }
 
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {

@@ -76,17 +76,6 @@ pub(crate) struct Copy {
     pub(crate) unfinished: bool,
 }
 
-/// What a comparison with the item at the target found.
-pub(crate) fn compared(id: String, differences: &[String]) -> Existing {
-    if differences.is_empty() {
-        return Existing::Identical { id };
-    }
-    Existing::Differs {
-        id,
-        difference: differences.join(", "),
-    }
-}
-
 /// The item that is to go once its replacement is there.
 pub(crate) fn replaced(action: &RecoverAction) -> Option<&str> {
     match action {

@@ -14,7 +14,9 @@ use nakivo_core::progress::{Event, Reporter};
 use nakivo_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{LIBRARY, READ_PERMISSION, ids, rows, schema};
+use super::lists::rows::RowReader;
+use super::lists::{feed as rows, schema};
+use super::{LIBRARY, READ_PERMISSION, ids};
 use crate::drives::Memory;
 use crate::drives::list::{feed, usable};
 use crate::fault::Fault;
@@ -229,6 +231,7 @@ pub(crate) fn changes<'a>(
             .await
             .map_err(|fault| fault.into_error("listing the lists of the site", Some(READ_PERMISSION)))?;
         let all = libraries.len() + lists.len();
+        let reader = RowReader::new(graph, site);
         for (number, list) in lists.iter().enumerate() {
             let prefix = list.prefix();
             yield Change::Container(list.container());
@@ -237,7 +240,7 @@ pub(crate) fn changes<'a>(
             for item in &mut again {
                 *item = ids::outward(&prefix, item);
             }
-            let mut feed = rows::feed(graph, site, list, cursor.clone(), again, reporter);
+            let mut feed = rows::feed(&reader, list, cursor.clone(), again, reporter);
             loop {
                 match feed.next().await {
                     Some(Ok(Change::Cursor(cursor))) => {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use nakivo_core::connector::{ItemRef, Presence};
 use nakivo_core::{Error, ErrorKind, Result};
 
-use super::{ids, rows};
+use super::ids;
+use super::lists::rows::RowReader;
 use crate::drives::{self, Memory};
 use crate::graph::Graph;
 
@@ -31,7 +32,7 @@ pub(crate) async fn look_up(
     for (drive, places) in by_drive {
         if ids::list_of(&drive).is_some() {
             let rows: Vec<ItemRef> = places.iter().map(|(index, _)| items[*index].clone()).collect();
-            let found = rows::look_up(graph, site, &rows).await?;
+            let found = RowReader::new(graph, site).look_up(&rows).await?;
             for ((index, _), answer) in places.into_iter().zip(found) {
                 answers[index] = answer;
             }

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use nakivo_core::Error;
 use nakivo_core::Result;
 use nakivo_core::connector::{
-    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
+    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget, Settled,
 };
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
 use serde_json::json;
 
 use super::list::{libraries, named};
-use super::restore::{self, ListTarget};
+use super::lists::target::{self as lists, ListTarget};
 use super::{LIBRARY, WRITE_PERMISSION, ids};
 use crate::drives::target::DriveTarget;
 use crate::drives::upload::id_of;
@@ -141,7 +141,7 @@ impl RecoveryTarget for SiteTarget {
         item: &RecoverItem,
         content: &dyn ContentSource,
     ) -> Result<Existing> {
-        if restore::is_list(&item.path) {
+        if lists::is_list(&item.path) {
             let what = "looking for the row at the target";
             return self
                 .lists
@@ -164,11 +164,15 @@ impl RecoveryTarget for SiteTarget {
     }
 
     fn stage(&self, record: &ItemRecord) -> u8 {
-        restore::stage(record)
+        lists::stage(record)
+    }
+
+    async fn settle(&self, target: &ObjectRecord) -> Vec<Settled> {
+        self.lists.settled(target).await
     }
 
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        if let Some(first) = path.first().filter(|_| restore::is_list(path)) {
+        if let Some(first) = path.first().filter(|_| lists::is_list(path)) {
             // Made with its schema, which comes before its rows.
             return Ok(first.id.clone());
         }
@@ -193,7 +197,7 @@ impl RecoveryTarget for SiteTarget {
         content: &dyn ContentSource,
         action: RecoverAction,
     ) -> Result<Recovered> {
-        if restore::is_list(&item.path) {
+        if lists::is_list(&item.path) {
             let what = "recovering a row";
             return self
                 .lists

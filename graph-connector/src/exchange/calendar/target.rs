@@ -25,6 +25,7 @@ use crate::graph::{Graph, PREFER};
 use crate::json::{Fields, parse_time};
 use crate::pages;
 use crate::request::Operation;
+use crate::target::compared;
 
 /// Occurrences around one day are never more than this.
 const MAX_INSTANCES: usize = 1000;
@@ -83,7 +84,7 @@ impl ServiceTarget for EventTarget {
             let id = item.record.id.clone();
             if Some(&calendar) == container.as_ref() {
                 let differences = writing.differences(&draft, &id, &raw).await?;
-                return Ok(access::compared(id, &differences));
+                return Ok(compared(id, &differences));
             }
             if writing.is_calendar(&calendar).await? {
                 return Ok(access::elsewhere(&id));
@@ -108,7 +109,7 @@ impl ServiceTarget for EventTarget {
                         return Ok(Existing::Absent);
                     }
                     let differences = writing.reread_differences(draft, &id).await?;
-                    Ok(access::compared(id, &differences))
+                    Ok(compared(id, &differences))
                 }
             })
             .await

@@ -20,6 +20,7 @@ use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::Fields;
 use crate::request::Operation;
+use crate::target::compared;
 
 /// Largest photo that is sent in one request. Exchange takes 4 MB.
 const MAX_PHOTO_BYTES: usize = 32 << 20;
@@ -71,7 +72,7 @@ impl ContactTarget {
         raw: &str,
     ) -> Result<Existing, Fault> {
         let differences = self.differences(items, draft, &id, raw).await?;
-        Ok(access::compared(id, &differences))
+        Ok(compared(id, &differences))
     }
 
     /// Makes a copy and reads it back; what is not equal is removed again.

@@ -16,6 +16,7 @@ use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::Fields;
 use crate::request::Operation;
+use crate::target::compared;
 
 /// Largest message that is taken: what 150 MB, Exchange's highest limit, become in base64.
 const MAX_MIME_BYTES: usize = 220 << 20;
@@ -100,7 +101,7 @@ impl Writing<'_> {
     /// Compares what is there with what would be written.
     pub(crate) async fn compared(&self, draft: &Draft, id: String, raw: &str) -> Result<Existing, Fault> {
         let differences = self.differences(draft, &id, raw).await?;
-        Ok(access::compared(id, &differences))
+        Ok(compared(id, &differences))
     }
 
     async fn differences(&self, draft: &Draft, id: &str, raw: &str) -> Result<Vec<String>, Fault> {
