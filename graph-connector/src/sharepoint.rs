@@ -15,5 +15,7 @@ pub(crate) mod target;
 pub(crate) const READ_PERMISSION: &str = "Sites.Read.All";
 /// What it needs to be written to.
 pub(crate) const WRITE_PERMISSION: &str = "Sites.ReadWrite.All";
+/// What making lists and columns needs (contract 6.4).
+pub(crate) const MANAGE_PERMISSION: &str = "Sites.Manage.All";
 /// Type name of the container that a library is.
 pub(crate) const LIBRARY: &str = "library";

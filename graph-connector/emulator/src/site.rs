@@ -2,16 +2,19 @@
 
 pub(crate) mod list;
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use list::List;
+use list::{List, USERS_TEMPLATE};
 
 use crate::drive::tree::{Drive, Home};
 use crate::http::path;
 use crate::random::{guid, key, text_key};
 use crate::world::{DriveSlot, World};
 
+/// Name of the list of users that every site has.
+pub(crate) const USERS_LIST: &str = "User Information List";
 /// Name of the library that every site has.
 pub(crate) const DEFAULT_LIBRARY: &str = "Documents";
 
@@ -77,6 +80,15 @@ impl Site {
             lists: Mutex::default(),
         };
         site.add_library(world, DEFAULT_LIBRARY);
+        site.add_list(world, USERS_LIST, USERS_TEMPLATE);
+        // Everywhere other numbers.
+        for n in 0..2 + site.key % 5 {
+            site.add_user("", &format!("c:0t.c|tenant|{n}"), "System Account");
+        }
+        for user in world.all_users().iter().take(50) {
+            let account = format!("i:0#.f|membership|{}", user.person.address);
+            site.add_user(&user.person.address, &account, &user.person.display);
+        }
         site
     }
 
@@ -155,6 +167,27 @@ impl Site {
         let (salt, _) = world.next_request();
         let list = List::new(self.key, salt, name, template, world.clock.clone());
         self.lists().push(list);
+    }
+
+    /// Adds somebody to the users of the site.
+    pub(crate) fn add_user(&self, email: &str, account: &str, name: &str) -> u32 {
+        let fields = serde_json::json!({"Title": name, "Name": account, "EMail": email});
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        self.with_list(USERS_LIST, |list| list.add_row(fields))
+            .unwrap_or_default()
+    }
+
+    /// The numbers of the living rows of each list, by its id in lower case; users are under an empty one.
+    pub(crate) fn row_numbers(&self) -> HashMap<String, BTreeSet<u32>> {
+        let numbers = |list: &List| {
+            let key = if list.system {
+                String::new()
+            } else {
+                list.id.to_lowercase()
+            };
+            (key, list.living().map(|row| row.id).collect())
+        };
+        self.all_lists(numbers).into_iter().collect()
     }
 
     pub(crate) fn remove_list(&self, name: &str) {

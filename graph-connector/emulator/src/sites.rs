@@ -166,10 +166,19 @@ impl Site {
         }
     }
 
-    /// Names of its lists, libraries excluded.
+    /// Names of its lists, without libraries and those of the system.
     #[must_use]
     pub fn lists(&self) -> Vec<String> {
-        self.site.all_lists(|list| list.name.clone())
+        let names = self
+            .site
+            .all_lists(|list| (!list.system).then(|| list.name.clone()));
+        names.into_iter().flatten().collect()
+    }
+
+    /// Adds somebody to the users of the site; returns the number by which columns of persons name them.
+    pub fn add_user(&self, email: &str, name: &str) -> u32 {
+        let account = format!("i:0#.f|membership|{email}");
+        self.site.add_user(email, &account, name)
     }
 
     /// Deletes a list with all that is in it.

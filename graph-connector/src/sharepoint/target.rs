@@ -142,12 +142,8 @@ impl RecoveryTarget for SiteTarget {
         content: &dyn ContentSource,
     ) -> Result<Existing> {
         if lists::is_list(&item.path) {
-            let what = "looking for the row at the target";
-            return self
-                .lists
-                .existing(target, item, content)
-                .await
-                .map_err(failed(what));
+            let found = self.lists.existing(target, item, content).await;
+            return found.map_err(failed("looking for the row at the target"));
         }
         let (name, _) = parted(&item.path);
         let drive = self
@@ -198,12 +194,8 @@ impl RecoveryTarget for SiteTarget {
         action: RecoverAction,
     ) -> Result<Recovered> {
         if lists::is_list(&item.path) {
-            let what = "recovering a row";
-            return self
-                .lists
-                .recover(target, item, content, &action)
-                .await
-                .map_err(failed(what));
+            let written = self.lists.recover(target, item, content, &action).await;
+            return written.map_err(lists::failed(&item.record));
         }
         let (drive, folder) = ids::split(container);
         let result = self

@@ -4,5 +4,5 @@ mod backup;
 mod faults;
 mod histories;
 mod lab;
-mod lists;
+pub(crate) mod lists;
 mod recovery;

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::clock::{self, Clock};
 use crate::random::{guid, key, text_key};
 
+/// Template of the hidden list of a site's users.
+pub(crate) const USERS_TEMPLATE: &str = "userInformation";
 /// Content type of rows.
 pub(crate) const ITEM_TYPE: &str = "0x0100";
 
@@ -52,6 +54,8 @@ pub(crate) struct List {
     pub name: String,
     pub template: String,
     pub hidden: bool,
+    /// Belongs to the system: told only when its facet is asked for.
+    pub system: bool,
     pub created: i64,
     pub columns: Vec<Value>,
     pub content_types: Vec<Value>,
@@ -87,7 +91,8 @@ impl List {
             id: guid(&[list, 142]),
             name: name.to_owned(),
             template: template.to_owned(),
-            hidden: false,
+            hidden: template == USERS_TEMPLATE,
+            system: template == USERS_TEMPLATE,
             created: now,
             columns: vec![
                 column(list, "Title", false, "text", text),
@@ -238,12 +243,25 @@ impl List {
             "name": self.name,
             "displayName": self.name,
             "description": "",
-            "webUrl": format!("{site_url}/Lists/{}", crate::http::path::encode(&self.name)),
+            "webUrl": self.url(site_url),
             "list": {"contentTypesEnabled": false, "hidden": self.hidden, "template": self.template},
         });
         match value {
-            Value::Object(map) => map,
+            Value::Object(mut map) => {
+                if self.system {
+                    map.insert("system".into(), json!({}));
+                }
+                map
+            }
             _ => Map::new(),
+        }
+    }
+
+    /// Where people see it.
+    pub(crate) fn url(&self, site_url: &str) -> String {
+        match self.system {
+            true => format!("{site_url}/_catalogs/users"),
+            false => format!("{site_url}/Lists/{}", crate::http::path::encode(&self.name)),
         }
     }
 }

@@ -51,6 +51,11 @@ impl Index {
         at.ok().map(|at| self.rows[self.by_number[at] as usize].0)
     }
 
+    /// Takes a row that has these values and lacks what they point to.
+    pub(crate) fn take_lacking(&mut self, values: &Values) -> Option<u64> {
+        self.take(&values.lacking()?, true, 0)
+    }
+
     /// The row stands for a stored one.
     pub(crate) fn mark(&mut self, number: u64) {
         self.taken.insert(number);
@@ -80,6 +85,16 @@ pub(crate) struct Source {
     pub(crate) list: Option<String>,
     /// Its rows there, by their numbers in the point.
     pub(crate) rows: HashMap<u64, u64>,
+}
+
+impl Source {
+    /// It is this list at the target. In another one than before, its rows are others, too.
+    pub(crate) fn is_at(&mut self, list: &str) {
+        if self.list.as_deref() != Some(list) {
+            self.list = Some(list.to_owned());
+            self.rows.clear();
+        }
+    }
 }
 
 /// A row that points to something that was not there yet.

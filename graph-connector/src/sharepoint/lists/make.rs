@@ -58,7 +58,7 @@ impl ListTarget {
         }
         let list = self.list(state, site, name).await?.ok_or_else(|| absent(name))?;
         let (id, there) = (list.id.clone(), list.columns.clone());
-        state.source(site, stored.source).list = Some(id.clone());
+        state.source(site, stored.source).is_at(&id);
         let item = ids::join(&ids::of_list(&id), schema::SCHEMA_ID);
         let stored_columns: Vec<&Value> = raw["columns"].as_array().into_iter().flatten().collect();
         // Formulas name other columns.

@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::request::Operation;
-use crate::sharepoint::{WRITE_PERMISSION, ids};
+use crate::sharepoint::{MANAGE_PERMISSION, WRITE_PERMISSION, ids};
 use crate::target::compared;
 
 /// Tries to make something whose making may have failed.
@@ -57,8 +57,12 @@ pub(super) fn absent(what: &str) -> Fault {
     ))
 }
 
-pub(super) fn failed(what: &'static str) -> impl FnOnce(Fault) -> Error {
-    crate::target::failed(what, WRITE_PERMISSION)
+/// What a refusal of something that recovering this item does means.
+pub(crate) fn failed(record: &ItemRecord) -> impl FnOnce(Fault) -> Error {
+    match ids::split(&record.id).1 {
+        schema::SCHEMA_ID => crate::target::failed("recovering a list", MANAGE_PERMISSION),
+        _ => crate::target::failed("recovering a row", WRITE_PERMISSION),
+    }
 }
 
 /// A stored item of a list, and the site that it goes to.
@@ -233,7 +237,7 @@ impl ListTarget {
             Fault::Ready(Error::new(ErrorKind::Corrupt, text))
         })?;
         let differences = make::lacks(&raw, &list.columns);
-        state.source(stored.site, stored.source).list = Some(id.clone());
+        state.source(stored.site, stored.source).is_at(&id);
         Ok(compared(id, &differences))
     }
 
@@ -243,7 +247,7 @@ impl ListTarget {
             return Ok(Existing::Absent);
         };
         let (id, columns) = (list.id.clone(), list.columns.clone());
-        state.source(site, stored.source).list = Some(id.clone());
+        state.source(site, stored.source).is_at(&id);
         let fields = fields_of(&stored.raw);
         // A row of this list that is still there is the same row, whatever is in it now.
         if id == stored.source {
@@ -260,21 +264,32 @@ impl ListTarget {
                 .contains_key(&stored.number)
         };
         // Beside the rows that it came from, a copy cannot be told from a twin of it before all of them were looked at.
+        let mut lacking = None;
         while id != stored.source || known(state) {
             let Some(row) = self.recognised(state, stored, &values).await? else {
                 break;
             };
             let there = self.row(site, &id, row, &columns).await?;
-            if there.is_some_and(|there| values.not_kept(&there.values).is_empty()) {
+            let differences = there.as_ref().map(|there| values.not_kept(&there.values));
+            if differences.is_some_and(|differences| differences.is_empty()) {
                 let waiting = values.waiting.iter();
                 let differences: Vec<String> = waiting
                     .map(|name| format!("what '{name}' points to cannot be compared yet"))
                     .collect();
                 return Ok(compared(row.to_string(), &differences));
             }
+            lacking = there
+                .filter(|there| values.is_lacking(&there.values))
+                .map(|_| row);
             state.source(site, stored.source).rows.remove(&stored.number);
         }
-        Ok(Existing::Absent)
+        // What an interrupted recovery left is completed if that is asked for, and else left alone.
+        let index = state.known(site, name).and_then(|list| list.index.as_mut());
+        let lacking = lacking.or_else(|| index?.take_lacking(&values));
+        Ok(match lacking {
+            Some(row) => compared(row.to_string(), &["it points to nothing".to_owned()]),
+            None => Existing::Absent,
+        })
     }
 
     /// What has become of a stored row in its own list; none if it is gone.

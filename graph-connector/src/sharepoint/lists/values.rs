@@ -249,6 +249,19 @@ impl Values {
         self.points.is_empty()
     }
 
+    /// Whether `other` has the same values and points to nothing, and these point to something.
+    pub(crate) fn is_lacking(&self, other: &Self) -> bool {
+        !self.points_nowhere() && other.points_nowhere() && self.values == other.values
+    }
+
+    /// What a row with these values that points to nothing is recognised by; none if these point to nothing themselves.
+    pub(crate) fn lacking(&self) -> Option<Print> {
+        (!self.points_nowhere()).then(|| Print {
+            points: short(&json!({})),
+            ..self.print()
+        })
+    }
+
     /// Names of columns of which `other` has other values. Where these wait for something, they are not compared.
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         let mut names = Vec::new();

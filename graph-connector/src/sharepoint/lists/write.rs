@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::known::{Index, State, WaitingColumn, WaitingRow};
 use super::rows::{self, EXPAND};
-use super::target::{ListTarget, MAX_TRIES, Stored, absent, failed};
+use super::target::{ListTarget, MAX_TRIES, Stored, absent};
 use super::values::{Place, Print, Values, fields_of, number};
 use super::{columns, schema};
 use crate::fault::Fault;
@@ -13,7 +13,8 @@ use crate::governor::Scope;
 use crate::json::Fields;
 use crate::pages::PageReader;
 use crate::request::Operation;
-use crate::sharepoint::ids;
+use crate::sharepoint::{MANAGE_PERMISSION, WRITE_PERMISSION, ids};
+use crate::target::failed;
 
 /// All rows of a list.
 const ALL: [(&str, &str); 2] = [("$expand", "fields"), ("$top", "1000")];
@@ -128,7 +129,7 @@ impl ListTarget {
             return Err(absent(&text));
         };
         let (list, columns) = (list.id.clone(), list.columns.clone());
-        state.source(site, stored.source).list = Some(list.clone());
+        state.source(site, stored.source).is_at(&list);
         let fields = fields_of(&stored.raw);
         let mut values = self.values(state, stored, &fields, &columns, false).await?;
         let (row, there, written) = match action {
@@ -257,7 +258,9 @@ impl ListTarget {
                 .await;
             settled.push(Settled {
                 id: one.id,
-                lost: made.map(Vec::from_iter).map_err(failed("making a column")),
+                lost: made
+                    .map(Vec::from_iter)
+                    .map_err(failed("making a column", MANAGE_PERMISSION)),
             });
         }
         if !settled.is_empty() {
@@ -273,7 +276,7 @@ impl ListTarget {
             let lost = self.point(state, &one).await;
             settled.push(Settled {
                 id: one.id,
-                lost: lost.map_err(failed("setting what a row points to")),
+                lost: lost.map_err(failed("setting what a row points to", WRITE_PERMISSION)),
             });
         }
         settled

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{pages, rows, selected};
 use crate::clock;
 use crate::drive::tree::{Drive, Home};
+use crate::graph::odata::Select;
 use crate::graph::{Call, folders};
 use crate::http::reply::{GraphError, Reply};
 use crate::site::Site;
@@ -43,8 +44,8 @@ pub(crate) fn answer(call: &Call<'_>, site: &Site, words: &[&str], action: &[Str
     match (method, words) {
         ("GET", []) => list(call, site),
         ("POST", []) => create(call, site),
-        ("GET", [_]) => match site.with_list(&action[0], |list| list.json(&site.url())) {
-            Some(json) => Ok(Reply::json(200, Value::Object(selected(call, json)))),
+        ("GET", [_]) => match site.with_list(&action[0], |list| expanded(call, site, list)) {
+            Some(json) => Ok(Reply::json(200, Value::Object(json))),
             None => match site.library(Some(&action[0])) {
                 Some(slot) => Ok(Reply::json(
                     200,
@@ -53,8 +54,9 @@ pub(crate) fn answer(call: &Call<'_>, site: &Site, words: &[&str], action: &[Str
                 None => Err(not_found()),
             },
         },
-        (_, [_, rest @ ..]) => site
-            .with_list(&action[0], |list| match (method, rest) {
+        (_, [_, rest @ ..]) => {
+            let numbers = site.row_numbers();
+            site.with_list(&action[0], |list| match (method, rest) {
                 ("GET", ["columns"]) => {
                     pages::answer(call, "Collection(columnDefinition)", list.columns.clone())
                 }
@@ -63,10 +65,11 @@ pub(crate) fn answer(call: &Call<'_>, site: &Site, words: &[&str], action: &[Str
                     pages::answer(call, "Collection(contentType)", list.content_types.clone())
                 }
                 ("POST", ["contenttypes", "addcopy"]) => add_type(call, list),
-                (_, ["items", rest @ ..]) => rows::answer(call, site, list, rest, &action[2..]),
+                (_, ["items", rest @ ..]) => rows::answer(call, site, list, rest, &action[2..], &numbers),
                 _ => Err(invalid("Resource not found for the segment.")),
             })
-            .unwrap_or_else(|| Err(not_found())),
+            .unwrap_or_else(|| Err(not_found()))
+        }
         _ => Err(invalid("The method is not allowed.")),
     }
 }
@@ -78,8 +81,28 @@ fn list(call: &Call<'_>, site: &Site) -> Answer {
         .iter()
         .map(|slot| selected(call, library(&slot.lock())).into())
         .collect();
-    value.extend(site.all_lists(|list| Value::Object(selected(call, list.json(&site.url())))));
+    let system = Select::parse(call.request.option("$select")).names("system");
+    let told =
+        |list: &List| (system || !list.system).then(|| Value::Object(selected(call, list.json(&site.url()))));
+    value.extend(site.all_lists(told).into_iter().flatten());
     pages::answer(call, "lists", value)
+}
+
+/// One list, with what `$expand` asks for: columns and rows.
+fn expanded(call: &Call<'_>, site: &Site, list: &List) -> Map<String, Value> {
+    let mut map = selected(call, list.json(&site.url()));
+    let expand = call.request.option("$expand").unwrap_or_default().to_lowercase();
+    if expand.contains("columns") {
+        map.insert("columns".into(), json!(list.columns));
+    }
+    if expand.contains("contenttypes") {
+        map.insert("contentTypes".into(), json!(list.content_types));
+    }
+    if expand.contains("items") {
+        let rows = list.living().map(|row| rows::shape(call, site, list, row));
+        map.insert("items".into(), rows.map(Value::Object).collect());
+    }
+    map
 }
 
 fn library(drive: &Drive) -> Map<String, Value> {

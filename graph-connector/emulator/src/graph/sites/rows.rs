@@ -1,5 +1,7 @@
 //! Rows of a list over HTTP: listed, told by delta, made, changed, deleted; fields only when they are asked for.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde_json::{Map, Value, json};
 
 use super::pages;
@@ -16,6 +18,9 @@ type Answer = Result<Reply, GraphError>;
 /// Rows on one page.
 const PAGE: usize = 200;
 
+/// The numbers of the rows of each list, as [`Site::row_numbers`] has them.
+type Numbers = HashMap<String, BTreeSet<u32>>;
+
 fn invalid(why: &str) -> GraphError {
     GraphError::new(400, "invalidRequest", why.to_owned())
 }
@@ -31,6 +36,7 @@ pub(crate) fn answer(
     list: &mut List,
     words: &[&str],
     action: &[String],
+    numbers: &Numbers,
 ) -> Answer {
     match (call.request.method.as_str(), words) {
         ("GET", []) => {
@@ -48,19 +54,33 @@ pub(crate) fn answer(
                 size.min(call.world.settings().max_delta_page),
             )
         }
-        ("POST", []) => create(call, site, list),
+        ("POST", []) => create(call, site, list, numbers),
         ("GET", ["delta"]) => delta(call, site, list, None),
         ("GET", ["delta", _]) => delta(call, site, list, action.get(1).map(String::as_str)),
         ("GET", [_]) => {
             let row = list.row(&action[0]).ok_or_else(missing)?;
             Ok(Reply::json(200, Value::Object(shape(call, site, list, row))))
         }
-        ("PATCH", [_, "fields"]) => update(call, list, &action[0]),
+        ("GET", [_, "fields"]) => {
+            let row = list.row(&action[0]).ok_or_else(missing)?;
+            let select = Select::parse(call.request.option("$select"));
+            let map = fields(list, row, row.fields(), row.modified(), &select);
+            Ok(Reply::json(200, Value::Object(map)))
+        }
+        ("PATCH", [_, "fields"]) => update(call, list, &action[0], numbers),
         ("DELETE", [_]) => match list.delete_row(&action[0]) {
             true => Ok(Reply::empty(204)),
             false => Err(missing()),
         },
-        ("GET", [_, "versions"]) => versions(call, list, &action[0]),
+        ("GET", [_, "versions"]) => {
+            let all = versions(call, list, &action[0])?;
+            pages::answer(call, "Collection(listItemVersion)", all)
+        }
+        ("GET", [_, "versions", wanted]) => {
+            let all = versions(call, list, &action[0])?;
+            let found = all.into_iter().find(|version| version["id"] == **wanted);
+            found.map(|version| Reply::json(200, version)).ok_or_else(missing)
+        }
         _ => Err(invalid("Resource not found for the segment.")),
     }
 }
@@ -112,7 +132,7 @@ fn fields(
 }
 
 /// A row as JSON.
-fn shape(call: &Call<'_>, site: &Site, list: &List, row: &Row) -> Map<String, Value> {
+pub(super) fn shape(call: &Call<'_>, site: &Site, list: &List, row: &Row) -> Map<String, Value> {
     let mut map = told(site, list, row);
     if let Some(select) = wanted(call.request.option("$expand")) {
         map.insert(
@@ -142,12 +162,7 @@ fn told(site: &Site, list: &List, row: &Row) -> Map<String, Value> {
         value["eTag"] = json!(etag(list, row));
         value["createdBy"] = json!({"user": {"displayName": "System Account"}});
         value["lastModifiedBy"] = json!({"user": {"displayName": "System Account"}});
-        value["webUrl"] = json!(format!(
-            "{}/Lists/{}/{}_.000",
-            site.url(),
-            path::encode(&list.name),
-            row.id
-        ));
+        value["webUrl"] = json!(format!("{}/{}_.000", list.url(&site.url()), row.id));
     }
     match value {
         Value::Object(map) => map,
@@ -156,7 +171,11 @@ fn told(site: &Site, list: &List, row: &Row) -> Map<String, Value> {
 }
 
 /// Checks what is to be written: names that exist, no read-only ones, hints where values are several.
-fn check(list: &List, fields: &Map<String, Value>) -> Result<Map<String, Value>, GraphError> {
+fn check(
+    list: &List,
+    fields: &Map<String, Value>,
+    numbers: &Numbers,
+) -> Result<Map<String, Value>, GraphError> {
     const FORBIDDEN: [&str; 9] = [
         "Attachments",
         "AuthorLookupId",
@@ -191,6 +210,12 @@ fn check(list: &List, fields: &Map<String, Value>) -> Result<Map<String, Value>,
         if value.is_object() {
             return Err(invalid(&format!("The value of '{name}' cannot be an object")));
         }
+        if !fits(column, value) {
+            return Err(invalid(&format!("The value of '{name}' does not fit the column")));
+        }
+        if lookup {
+            point_to_what_is_there(column, value, numbers)?;
+        }
         match value {
             // Several are read as objects under the column's own name.
             Value::Array(ids) if lookup => {
@@ -200,16 +225,73 @@ fn check(list: &List, fields: &Map<String, Value>) -> Result<Map<String, Value>,
                 out.insert(bare.to_owned(), all.collect());
             }
             Value::Number(id) if lookup => drop(out.insert(name.clone(), json!(id.to_string()))),
-            value => drop(out.insert(name.clone(), value.clone())),
+            value => drop(out.insert(name.clone(), wrapped(list, column, value))),
         }
     }
     Ok(out)
 }
 
-fn create(call: &Call<'_>, site: &Site, list: &mut List) -> Answer {
+/// Whether a value is of the type that its column has.
+fn fits(column: &Value, value: &Value) -> bool {
+    let is = |facet: &str| !column[facet].is_null();
+    match value {
+        Value::Null => true,
+        Value::Number(_) if is("number") || is("currency") => true,
+        Value::Bool(_) => is("boolean"),
+        _ if is("number") || is("currency") || is("boolean") => false,
+        Value::Array(_) => is("choice") || is("lookup") || is("personOrGroup"),
+        Value::Number(_) => is("lookup") || is("personOrGroup"),
+        _ => true,
+    }
+}
+
+/// A lookup names a row of the list that it looks into, a person one of the users of the site.
+fn point_to_what_is_there(column: &Value, value: &Value, numbers: &Numbers) -> Result<(), GraphError> {
+    let list = column["lookup"]["listId"]
+        .as_str()
+        .unwrap_or_default()
+        .to_lowercase();
+    let several = ["lookup", "personOrGroup"].iter().any(|facet| {
+        column[*facet]["allowMultipleValues"] == true || column[*facet]["allowMultipleSelection"] == true
+    });
+    let ids: Vec<&Value> = match value {
+        Value::Null => Vec::new(),
+        Value::Array(all) if several => all.iter().collect(),
+        value if !several && !value.is_array() => vec![value],
+        _ => return Err(invalid("The number of values does not fit the column")),
+    };
+    let known = numbers.get(&list);
+    let there = |id: &&Value| {
+        let number = id.as_u64().or_else(|| id.as_str()?.parse().ok());
+        number.is_some_and(|number| known.is_some_and(|known| known.contains(&(number as u32))))
+    };
+    match ids.iter().all(there) {
+        true => Ok(()),
+        false => Err(invalid("A value points to something that is not there")),
+    }
+}
+
+/// Formatted text gets an element around it.
+fn wrapped(list: &List, column: &Value, value: &Value) -> Value {
+    match value {
+        Value::String(text)
+            if column["text"]["textType"] == "richText"
+                && !text.is_empty()
+                && !text.starts_with("<div class=\"ExternalClass") =>
+        {
+            json!(format!(
+                "<div class=\"ExternalClass{:08X}\">{text}</div>",
+                list.key as u32
+            ))
+        }
+        value => value.clone(),
+    }
+}
+
+fn create(call: &Call<'_>, site: &Site, list: &mut List, numbers: &Numbers) -> Answer {
     let body = Value::Object(folders::body(call)?);
     let empty = Map::new();
-    let fields = check(list, body["fields"].as_object().unwrap_or(&empty))?;
+    let fields = check(list, body["fields"].as_object().unwrap_or(&empty), numbers)?;
     let id = list.add_row(fields);
     let row = list.row(&id.to_string()).ok_or_else(missing)?;
     let mut map = told(site, list, row);
@@ -222,9 +304,9 @@ fn create(call: &Call<'_>, site: &Site, list: &mut List) -> Answer {
 }
 
 /// `PATCH .../fields`: 200, as live answers are said to be, and 201, as the page says.
-fn update(call: &Call<'_>, list: &mut List, id: &str) -> Answer {
+fn update(call: &Call<'_>, list: &mut List, id: &str, numbers: &Numbers) -> Answer {
     let body = folders::body(call)?;
-    let changes = check(list, &body)?;
+    let changes = check(list, &body, numbers)?;
     let row = list.row(id).ok_or_else(missing)?;
     if call
         .request
@@ -247,10 +329,10 @@ fn update(call: &Call<'_>, list: &mut List, id: &str) -> Answer {
     ))
 }
 
-fn versions(call: &Call<'_>, list: &List, id: &str) -> Answer {
+fn versions(call: &Call<'_>, list: &List, id: &str) -> Result<Vec<Value>, GraphError> {
     let row = list.row(id).ok_or_else(missing)?;
     let select = wanted(call.request.option("$expand"));
-    let value = row
+    let value: Vec<Value> = row
         .versions
         .iter()
         .enumerate()
@@ -267,7 +349,7 @@ fn versions(call: &Call<'_>, list: &List, id: &str) -> Answer {
             map
         })
         .collect();
-    pages::answer(call, "Collection(listItemVersion)", value)
+    Ok(value)
 }
 
 /// `GET .../items/delta`. Fields of the token: starts a round, epoch, told up to, everything, expand.
