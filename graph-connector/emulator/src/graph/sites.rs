@@ -16,6 +16,7 @@ use crate::drive::tree::Refused;
 use crate::graph::Call;
 use crate::graph::drives::{refused, units};
 use crate::graph::odata::Select;
+use crate::graph::token;
 use crate::http::reply::{GraphError, Reply};
 use crate::site::Site;
 
@@ -123,6 +124,24 @@ fn dispatch(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> Answer {
             let site = found(call, site)?;
             lists::answer(call, &site, rest, address.action.get(1..).unwrap_or_default())
         }
+        ("GET", None, ["delta"]) => delta(call, call.request.option("token")),
+        ("GET", None, ["delta", keyed]) => {
+            let keyed = keyed.strip_prefix("token=").map(|text| text.trim_matches('\''));
+            delta(call, keyed)
+        }
+        ("GET", Some(site), ["columns"]) => {
+            let site = found(call, site)?;
+            let columns = site.all_lists(|list| list.columns.first().cloned());
+            pages::answer(
+                call,
+                "Collection(columnDefinition)",
+                columns.into_iter().flatten().take(1).collect(),
+            )
+        }
+        ("GET", Some(site), ["contenttypes"]) => {
+            found(call, site)?;
+            pages::answer(call, "Collection(contentType)", crate::site::list::base_types())
+        }
         ("GET", Some(site), ["permissions"]) => {
             found(call, site)?;
             pages::answer(call, "Collection(permission)", vec![])
@@ -136,6 +155,30 @@ fn dispatch(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> Answer {
             ),
         )),
     }
+}
+
+/// `GET /sites/delta`: all sites, then those that came since. Sites are never deleted here.
+fn delta(call: &Call<'_>, given: Option<&str>) -> Answer {
+    const OWNER: u64 = 0x5173;
+    let sites = call.world.all_sites();
+    let told = match given.filter(|text| !text.is_empty()) {
+        None => 0,
+        Some("latest") => sites.len(),
+        Some(text) => token::open(OWNER, 148, text)
+            .and_then(|fields| fields.first()?.parse().ok())
+            .ok_or_else(|| GraphError::new(400, "invalidRequest", "The token is malformed."))?,
+    };
+    let value: Vec<Value> = sites
+        .iter()
+        .skip(told)
+        .map(|site| selected(call, json(site, true)).into())
+        .collect();
+    let sealed = token::seal(OWNER, 148, &[sites.len().to_string()]);
+    let link = format!("{}/sites/delta?token={sealed}", call.world.graph_url());
+    Ok(Reply::json(
+        200,
+        json!({"value": value, "@odata.deltaLink": link}),
+    ))
 }
 
 /// Sites of the organisation: roots of collections, personal ones among them; subsites are asked for from above.
@@ -169,12 +212,16 @@ fn json(site: &Site, listed: bool) -> Map<String, Value> {
     put("id", json!(site.id));
     put("createdDateTime", json!(clock::iso(site.created)));
     put("lastModifiedDateTime", json!(clock::iso(site.created)));
+    put("description", json!(""));
     put("displayName", json!(site.display));
     put("name", json!(if listed { &site.display } else { &site.name }));
     put("webUrl", json!(site.url()));
     if site.parent.is_none() {
         put("root", json!({}));
-        put("siteCollection", json!({"hostname": site.host, "root": {}}));
+        put(
+            "siteCollection",
+            json!({"hostname": site.host, "dataLocationCode": "EUR", "root": {}}),
+        );
     }
     // Half of the personal sites say so; the address tells the others.
     if site.personal && site.key.is_multiple_of(2) {

@@ -81,6 +81,28 @@ fn column(list: u64, name: &str, read_only: bool, facet: &str, value: Value) -> 
     column
 }
 
+fn content_type(name: &str, base: &str, id: &str) -> Value {
+    let id = format!("0x{}", id[2..].replace('-', "").to_uppercase());
+    json!({
+        "id": id,
+        "name": name,
+        "description": format!("Create a new {}.", name.to_lowercase()),
+        "group": format!("{} Content Types", if name == "Item" { "List" } else { name }),
+        "hidden": false,
+        "readOnly": false,
+        "sealed": name == "Folder",
+        "base": {"id": base, "name": name},
+    })
+}
+
+/// The content types that lists take theirs from.
+pub(crate) fn base_types() -> Vec<Value> {
+    [("Item", "0x01"), ("Folder", "0x0120")]
+        .into_iter()
+        .map(|(name, id)| content_type(name, "0x", id))
+        .collect()
+}
+
 impl List {
     pub(crate) fn new(site: u64, salt: u64, name: &str, template: &str, clock: Clock) -> Self {
         let list = key(&[site, text_key(name), salt, 140]);
@@ -107,12 +129,8 @@ impl List {
                 column(list, "Attachments", false, "boolean", json!({})),
             ],
             content_types: vec![
-                json!({"id": format!("{ITEM_TYPE}{}", guid(&[list, 143]).replace('-', "").to_uppercase()), "name": "Item",
-                    "description": "Create a new list item.", "group": "List Content Types", "hidden": false,
-                    "readOnly": false, "sealed": false}),
-                json!({"id": format!("0x0120{}", guid(&[list, 144]).replace('-', "").to_uppercase()), "name": "Folder",
-                    "description": "Create a new folder.", "group": "Folder Content Types", "hidden": false,
-                    "readOnly": false, "sealed": true}),
+                content_type("Item", "0x01", &format!("{ITEM_TYPE}{}", guid(&[list, 143]))),
+                content_type("Folder", "0x0120", &format!("0x0120{}", guid(&[list, 144]))),
             ],
             rows: BTreeMap::new(),
             version: 1,
@@ -139,6 +157,16 @@ impl List {
         self.columns.push(made.clone());
         self.version += 1;
         Some(made)
+    }
+
+    /// Changes a column by its id; none if there is none.
+    pub(crate) fn update_column(&mut self, id: &str, changes: &Map<String, Value>) -> Option<Value> {
+        let column = self.columns.iter_mut().find(|column| column["id"] == *id)?;
+        for (key, value) in changes.iter().filter(|(key, _)| *key != "id" && *key != "name") {
+            column[key] = value.clone();
+        }
+        self.version += 1;
+        Some(column.clone())
     }
 
     pub(crate) fn column(&self, name: &str) -> Option<&Value> {
@@ -238,7 +266,9 @@ impl List {
         let value = json!({
             "id": self.id,
             "eTag": format!("\"{},{}\"", self.id, self.version),
+            "createdBy": {"user": {"displayName": "System Account"}},
             "createdDateTime": clock::iso(self.created),
+            "lastModifiedBy": {"user": {"displayName": "System Account"}},
             "lastModifiedDateTime": clock::iso(changed),
             "name": self.name,
             "displayName": self.name,

@@ -61,6 +61,13 @@ pub(crate) fn answer(call: &Call<'_>, site: &Site, words: &[&str], action: &[Str
                     pages::answer(call, "Collection(columnDefinition)", list.columns.clone())
                 }
                 ("POST", ["columns"]) => add_column(call, list),
+                ("PATCH", ["columns", id]) => {
+                    let changes = folders::body(call)?;
+                    check_column(&Value::Object(changes.clone()))?;
+                    list.update_column(id, &changes)
+                        .map(|column| Reply::json(200, column))
+                        .ok_or_else(not_found)
+                }
                 ("GET", ["contenttypes"]) => {
                     pages::answer(call, "Collection(contentType)", list.content_types.clone())
                 }
@@ -146,7 +153,7 @@ fn create(call: &Call<'_>, site: &Site) -> Answer {
         library(&site.add_library(call.world, &name).lock())
     } else {
         let columns = body["columns"].as_array().cloned().unwrap_or_default();
-        columns.iter().try_for_each(|column| check_column(column))?;
+        columns.iter().try_for_each(check_column)?;
         site.add_list(call.world, &name, template);
         site.with_list(&name, |list| {
             for column in &columns {

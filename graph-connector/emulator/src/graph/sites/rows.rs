@@ -76,9 +76,10 @@ pub(crate) fn answer(
             let all = versions(call, list, &action[0])?;
             pages::answer(call, "Collection(listItemVersion)", all)
         }
-        ("GET", [_, "versions", wanted]) => {
+        ("GET", [_, "versions", _]) => {
+            let wanted = action.get(2).map(String::as_str).unwrap_or_default();
             let all = versions(call, list, &action[0])?;
-            let found = all.into_iter().find(|version| version["id"] == **wanted);
+            let found = all.into_iter().find(|version| version["id"] == wanted);
             found.map(|version| Reply::json(200, version)).ok_or_else(missing)
         }
         _ => Err(invalid("Resource not found for the segment.")),
@@ -152,7 +153,7 @@ fn told(site: &Site, list: &List, row: &Row) -> Map<String, Value> {
     let mut value = json!({
         "id": row.id.to_string(),
         "contentType": {"id": kind, "name": "Item"},
-        "parentReference": {"siteId": site.id.split(',').nth(1), "id": list.id},
+        "parentReference": {"siteId": site.id.split(',').nth(1), "id": list.id, "path": list.name},
     });
     if row.deleted {
         value["deleted"] = json!({"state": "deleted"});
