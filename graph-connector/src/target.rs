@@ -11,6 +11,7 @@ use nakivo_core::{Error, ErrorKind, Result};
 use crate::drives::target::DriveTarget;
 use crate::exchange::target::MailboxTarget;
 use crate::fault::Fault;
+use crate::sharepoint::lists::target as lists;
 use crate::sharepoint::target::SiteTarget;
 
 /// Chooses by the kind of the target.
@@ -47,9 +48,14 @@ pub(crate) fn failed(what: &'static str, permission: &'static str) -> impl FnOnc
     move |fault| fault.into_error(what, Some(permission))
 }
 
-/// A message does not go to a drive, nor a file to a mailbox.
+/// A message does not go to a drive, nor a file to a mailbox, nor a row to anything but a site.
 fn check(target: &ObjectRecord, record: &ItemRecord) -> Result<()> {
-    if MailboxTarget::takes(record.kind) == (target.kind == ObjectKind::Mailbox) {
+    let fits = match target.kind {
+        ObjectKind::Mailbox => MailboxTarget::takes(record.kind),
+        ObjectKind::Site => !MailboxTarget::takes(record.kind),
+        _ => !MailboxTarget::takes(record.kind) && !lists::is_listed(record),
+    };
+    if fits {
         return Ok(());
     }
     Err(Error::new(

@@ -7,7 +7,7 @@ use crate::files::Drive;
 use crate::site;
 use crate::world::World;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// A site. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,6 +31,7 @@ fn put(world: &Arc<World>, site: site::Site) -> Site {
 pub(crate) struct Made {
     pub sites: u32,
     pub files: u32,
+    pub rows: u32,
 }
 
 impl Made {
@@ -46,6 +47,9 @@ impl Made {
             );
             if let Ok(library) = site.library(site::DEFAULT_LIBRARY) {
                 library.add_generated(self.files);
+            }
+            if self.rows > 0 {
+                site.add_made_lists(self.rows);
             }
             if n == 0 {
                 site.add_library("Contracts").add_generated(self.files / 2);
@@ -155,6 +159,32 @@ impl Site {
             }
         });
         self.list(name)
+    }
+
+    /// Adds a list `Inventory` with so many rows, and a list `Loans` whose rows point to every second one of them.
+    pub fn add_made_lists(&self, rows: u32) {
+        let inventory = self.add_list(
+            "Inventory",
+            &[
+                json!({"name": "Color", "choice": {"choices": ["red", "green", "blue"]}}),
+                json!({"name": "Count", "number": {"decimalPlaces": "none"}}),
+                json!({"name": "Bought", "dateTime": {"format": "dateOnly"}}),
+                json!({"name": "Keeper", "personOrGroup": {"allowMultipleSelection": false}}),
+            ],
+        );
+        let into = inventory.id().unwrap_or_default();
+        let item = json!({"name": "Item", "lookup": {"listId": into, "columnName": "Title"}});
+        let loans = self.add_list("Loans", &[item]);
+        for n in 1..=rows {
+            let color = ["red", "green", "blue"][n as usize % 3];
+            let day = format!("2025-{:02}-{:02}T00:00:00Z", 1 + n % 12, 1 + n % 28);
+            let row = json!({"Title": format!("Thing {n}"), "Color": color, "Count": n, "Bought": day, "KeeperLookupId": "1"});
+            let _ = inventory.add_row(row);
+            if n % 2 == 0 {
+                let row = json!({"Title": format!("Loan of thing {n}"), "ItemLookupId": n.to_string()});
+                let _ = loans.add_row(row);
+            }
+        }
     }
 
     /// A list by its name.

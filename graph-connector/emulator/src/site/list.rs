@@ -107,7 +107,12 @@ impl List {
     pub(crate) fn new(site: u64, salt: u64, name: &str, template: &str, clock: Clock) -> Self {
         let list = key(&[site, text_key(name), salt, 140]);
         let now = clock.now();
-        let text = json!({"allowMultipleLines": false, "maxLength": 255});
+        let text = json!({
+            "allowMultipleLines": false,
+            "appendChangesToExistingText": false,
+            "linesForEditing": 0,
+            "maxLength": 255,
+        });
         Self {
             key: list,
             id: guid(&[list, 142]),

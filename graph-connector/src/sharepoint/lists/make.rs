@@ -9,6 +9,8 @@ use crate::fault::Fault;
 use crate::request::Operation;
 use crate::sharepoint::ids;
 
+/// What is not among what is stored of a list.
+const NOT_STORED: &str = "permissions, views and forms: Graph does not hand them out; earlier versions of rows: they are not stored";
 /// The template of lists that any other can be recovered as.
 const GENERIC: &str = "genericList";
 /// Groups of the content types that every list may have.
@@ -74,7 +76,7 @@ impl ListTarget {
             }
         }
         lost.extend(other_types(&raw));
-        lost.push("permissions, views and forms: Graph does not hand them out".to_owned());
+        lost.push(NOT_STORED.to_owned());
         self.learn_columns(state, site, name, &id).await?;
         Ok((item, lost))
     }

@@ -39,6 +39,11 @@ pub(crate) fn is_list(path: &[ItemRecord]) -> bool {
         .is_some_and(|first| first.item_type.as_deref() == Some(schema::LIST))
 }
 
+/// Whether an item is the schema or a row of a list.
+pub(crate) fn is_listed(record: &ItemRecord) -> bool {
+    ids::list_of(ids::split(&record.id).0).is_some()
+}
+
 /// When an item is written: files, then schemas, then rows, those that point to rows of other lists last.
 pub(crate) fn stage(record: &ItemRecord) -> u8 {
     let (prefix, id) = ids::split(&record.id);

@@ -172,7 +172,7 @@ impl ListTarget {
         }
         values
             .lost
-            .push("who made it and when: SharePoint sets these".to_owned());
+            .push("its number, who made it and when: SharePoint sets these".to_owned());
         Ok((id, values.lost))
     }
 

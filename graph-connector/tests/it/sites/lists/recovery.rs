@@ -178,6 +178,19 @@ async fn lists_come_to_another_site() {
     let lookup = columns.iter().find(|column| column["name"] == "Book").unwrap();
     assert_eq!(lookup["lookup"]["listId"], books.id().unwrap().as_str());
     assert_eq!(loans.rows().unwrap().len(), 3);
+    // A drive has no place for rows.
+    let user = lab.bench.emulator.mailboxes()[0].address().to_owned();
+    let _ = lab.bench.emulator.add_drive(&user);
+    let drive = lab.connector.find_object(&format!("onedrive:{user}")).await;
+    let report = lab
+        .recover(Selection::All, Target::Object(drive.unwrap()), OnConflict::Rename)
+        .await;
+    assert_eq!(
+        (report.counts.failed, report.counts.recovered),
+        (2 + 4 + 3, 0),
+        "{:?}",
+        report.items
+    );
 }
 
 #[tokio::test]
