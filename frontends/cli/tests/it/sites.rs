@@ -78,7 +78,7 @@ fn a_site_is_backed_up_browsed_searched_exported_and_recovered() {
     );
     let (_, found) = place.json(&all(&["find", "Thing type:listitem", "--object", site]));
     assert!(of_type(&found, "entry").len() >= 15, "{found:?}");
-    let lists = [&recover[..], &["--to-site", &sites[2], "Inventory", "Loans"]].concat();
+    let lists = [&recover[..], &["--to-site", &sites[1], "Inventory", "Loans"]].concat();
     let (code, lines) = place.json(&lists);
     assert_eq!(code, 0, "{lines:?}");
     assert_eq!(of_type(&lines, "recovered").len(), 2 + 15 + 7, "{lines:?}");
