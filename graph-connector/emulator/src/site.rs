@@ -177,6 +177,12 @@ impl Site {
             .unwrap_or_default()
     }
 
+    /// Whether any list has a column that looks into one.
+    pub(crate) fn has_lookups(&self) -> bool {
+        let looks = |list: &List| list.columns.iter().any(|column| column["lookup"].is_object());
+        self.all_lists(looks).contains(&true)
+    }
+
     /// The numbers of the living rows of each list, by its id in lower case; users are under an empty one.
     pub(crate) fn row_numbers(&self) -> HashMap<String, BTreeSet<u32>> {
         let numbers = |list: &List| {

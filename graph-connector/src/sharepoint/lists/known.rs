@@ -168,11 +168,23 @@ impl State {
             .collect()
     }
 
-    /// Where the row is that a lookup into `list` pointed to. `same`: in the list that was stored, numbers are what they were.
-    pub(crate) fn row(&self, site: &str, list: Option<&str>, number: u64, same: bool) -> Place {
-        let source = list.and_then(|list| self.sources.get(&(site.to_owned(), list.to_owned())));
-        match source.and_then(|source| source.rows.get(&number)) {
-            Some(row) => Place::At(*row),
+    /// Where the row is that a lookup into `list` pointed to, for a lookup into `there`. `same`: in the list that was stored,
+    /// numbers are what they were.
+    pub(crate) fn row(
+        &self,
+        site: &str,
+        list: Option<&str>,
+        there: Option<&str>,
+        number: u64,
+        same: bool,
+    ) -> Place {
+        let source = list.and_then(|list| {
+            let source = self.sources.get(&(site.to_owned(), list.to_owned()))?;
+            Some((source.list.as_deref().unwrap_or(list), source.rows.get(&number)?))
+        });
+        match source {
+            Some((at, row)) if there == Some(at) => Place::At(*row),
+            Some(_) => Place::Nowhere("the column looks into another list there".to_owned()),
             None if same => Place::At(number),
             None => Place::Later,
         }
@@ -205,7 +217,10 @@ impl State {
     ) -> Values {
         Values::read(fields, columns, |column, number| match columns::kind(column) {
             "personOrGroup" => self.person(site, record, number, same),
-            _ => self.row(site, rows::list_of(record, columns::name(column)), number, same),
+            _ => {
+                let list = rows::list_of(record, columns::name(column));
+                self.row(site, list, columns::list_of(column), number, same)
+            }
         })
     }
 }

@@ -301,7 +301,7 @@ impl ListTarget {
             .collect();
         let mut values = Values::read(&waiting.fields, &columns, |column, number| {
             let looked_into = of(columns::name(column)).map(|(_, list)| list.as_str());
-            match state.row(site, looked_into, number, false) {
+            match state.row(site, looked_into, columns::list_of(column), number, false) {
                 Place::Later => Place::Nowhere(NOT_THERE.to_owned()),
                 known => known,
             }

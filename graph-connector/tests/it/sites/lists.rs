@@ -1,6 +1,7 @@
 //! Lists: every kind of column, and rows by delta.
 
 mod faults;
+mod histories;
 mod recovery;
 
 use nakivo_core::backup::Outcome;

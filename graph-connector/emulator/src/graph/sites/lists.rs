@@ -55,7 +55,11 @@ pub(crate) fn answer(call: &Call<'_>, site: &Site, words: &[&str], action: &[Str
             },
         },
         (_, [_, rest @ ..]) => {
-            let numbers = site.row_numbers();
+            // What values point to is looked at when they are written, and shown only while it is there.
+            let numbers = match method == "GET" && !site.has_lookups() {
+                true => rows::Numbers::new(),
+                false => site.row_numbers(),
+            };
             site.with_list(&action[0], |list| match (method, rest) {
                 ("GET", ["columns"]) => {
                     pages::answer(call, "Collection(columnDefinition)", list.columns.clone())
@@ -106,7 +110,10 @@ fn expanded(call: &Call<'_>, site: &Site, list: &List) -> Map<String, Value> {
         map.insert("contentTypes".into(), json!(list.content_types));
     }
     if expand.contains("items") {
-        let rows = list.living().map(|row| rows::shape(call, site, list, row));
+        let numbers = rows::Numbers::new();
+        let rows = list
+            .living()
+            .map(|row| rows::shape(call, site, list, row, &numbers));
         map.insert("items".into(), rows.map(Value::Object).collect());
     }
     map

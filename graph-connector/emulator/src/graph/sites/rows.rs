@@ -18,8 +18,8 @@ type Answer = Result<Reply, GraphError>;
 /// Rows on one page.
 const PAGE: usize = 200;
 
-/// The numbers of the rows of each list, as [`Site::row_numbers`] has them.
-type Numbers = HashMap<String, BTreeSet<u32>>;
+/// The numbers of the rows of each list, as [`Site::row_numbers`] has them; none if nothing points to any.
+pub(super) type Numbers = HashMap<String, BTreeSet<u32>>;
 
 fn invalid(why: &str) -> GraphError {
     GraphError::new(400, "invalidRequest", why.to_owned())
@@ -45,7 +45,7 @@ pub(crate) fn answer(
                 .clamp(1, 5000);
             let value = list
                 .living()
-                .map(|row| shape(call, site, list, row).into())
+                .map(|row| shape(call, site, list, row, numbers).into())
                 .collect();
             pages::sized(
                 call,
@@ -55,16 +55,19 @@ pub(crate) fn answer(
             )
         }
         ("POST", []) => create(call, site, list, numbers),
-        ("GET", ["delta"]) => delta(call, site, list, None),
-        ("GET", ["delta", _]) => delta(call, site, list, action.get(1).map(String::as_str)),
+        ("GET", ["delta"]) => delta(call, site, list, None, numbers),
+        ("GET", ["delta", _]) => delta(call, site, list, action.get(1).map(String::as_str), numbers),
         ("GET", [_]) => {
             let row = list.row(&action[0]).ok_or_else(missing)?;
-            Ok(Reply::json(200, Value::Object(shape(call, site, list, row))))
+            Ok(Reply::json(
+                200,
+                Value::Object(shape(call, site, list, row, numbers)),
+            ))
         }
         ("GET", [_, "fields"]) => {
             let row = list.row(&action[0]).ok_or_else(missing)?;
             let select = Select::parse(call.request.option("$select"));
-            let map = fields(list, row, row.fields(), row.modified(), &select);
+            let map = fields(list, row, row.fields(), row.modified(), &select, numbers);
             Ok(Reply::json(200, Value::Object(map)))
         }
         ("PATCH", [_, "fields"]) => update(call, list, &action[0], numbers),
@@ -73,12 +76,12 @@ pub(crate) fn answer(
             false => Err(missing()),
         },
         ("GET", [_, "versions"]) => {
-            let all = versions(call, list, &action[0])?;
+            let all = versions(call, list, &action[0], numbers)?;
             pages::answer(call, "Collection(listItemVersion)", all)
         }
         ("GET", [_, "versions", _]) => {
             let wanted = action.get(2).map(String::as_str).unwrap_or_default();
-            let all = versions(call, list, &action[0])?;
+            let all = versions(call, list, &action[0], numbers)?;
             let found = all.into_iter().find(|version| version["id"] == wanted);
             found.map(|version| Reply::json(200, version)).ok_or_else(missing)
         }
@@ -108,6 +111,7 @@ fn fields(
     fields: &Map<String, Value>,
     modified: i64,
     select: &Select,
+    numbers: &Numbers,
 ) -> Map<String, Value> {
     let mut out = Map::new();
     out.insert("@odata.etag".into(), json!(etag(list, row)));
@@ -127,18 +131,52 @@ fn fields(
     put("_UIVersionString", json!(format!("{}.0", row.versions.len())));
     put("LinkTitle", fields.get("Title").cloned().unwrap_or(Value::Null));
     for (name, value) in fields {
-        put(name, value.clone());
+        if let Some(value) = shown(list, name, value, numbers) {
+            put(name, value);
+        }
     }
     out
 }
 
+/// A value as it is shown: of a lookup only what is still there.
+fn shown(list: &List, name: &str, value: &Value, numbers: &Numbers) -> Option<Value> {
+    let bare = name.strip_suffix("LookupId").unwrap_or(name);
+    let into = list
+        .column(bare)
+        .and_then(|column| column["lookup"]["listId"].as_str())
+        .map(str::to_lowercase);
+    let Some(into) = into.filter(|_| !numbers.is_empty()) else {
+        return Some(value.clone());
+    };
+    let there = |id: &Value| {
+        let number = id.as_u64().or_else(|| id.as_str()?.parse().ok());
+        let known = numbers.get(&into);
+        number.is_some_and(|number| known.is_some_and(|known| known.contains(&(number as u32))))
+    };
+    match value {
+        Value::Array(all) => Some(
+            all.iter()
+                .filter(|one| there(&one["LookupId"]))
+                .cloned()
+                .collect(),
+        ),
+        value => there(value).then(|| value.clone()),
+    }
+}
+
 /// A row as JSON.
-pub(super) fn shape(call: &Call<'_>, site: &Site, list: &List, row: &Row) -> Map<String, Value> {
+pub(super) fn shape(
+    call: &Call<'_>,
+    site: &Site,
+    list: &List,
+    row: &Row,
+    numbers: &Numbers,
+) -> Map<String, Value> {
     let mut map = told(site, list, row);
     if let Some(select) = wanted(call.request.option("$expand")) {
         map.insert(
             "fields".into(),
-            fields(list, row, row.fields(), row.modified(), &select).into(),
+            fields(list, row, row.fields(), row.modified(), &select, numbers).into(),
         );
     }
     map
@@ -299,7 +337,7 @@ fn create(call: &Call<'_>, site: &Site, list: &mut List, numbers: &Numbers) -> A
     let all = Select::parse(None);
     map.insert(
         "fields".into(),
-        self::fields(list, row, row.fields(), row.modified(), &all).into(),
+        self::fields(list, row, row.fields(), row.modified(), &all, numbers).into(),
     );
     Ok(Reply::json(201, Value::Object(map)))
 }
@@ -326,11 +364,11 @@ fn update(call: &Call<'_>, list: &mut List, id: &str, numbers: &Numbers) -> Answ
     let all = Select::parse(None);
     Ok(Reply::json(
         status,
-        self::fields(list, row, row.fields(), row.modified(), &all).into(),
+        self::fields(list, row, row.fields(), row.modified(), &all, numbers).into(),
     ))
 }
 
-fn versions(call: &Call<'_>, list: &List, id: &str) -> Result<Vec<Value>, GraphError> {
+fn versions(call: &Call<'_>, list: &List, id: &str, numbers: &Numbers) -> Result<Vec<Value>, GraphError> {
     let row = list.row(id).ok_or_else(missing)?;
     let select = wanted(call.request.option("$expand"));
     let value: Vec<Value> = row
@@ -345,7 +383,7 @@ fn versions(call: &Call<'_>, list: &List, id: &str) -> Result<Vec<Value>, GraphE
                 "lastModifiedBy": {"user": {"displayName": "System Account"}},
             });
             if let Some(select) = &select {
-                map["fields"] = fields(list, row, &version.fields, version.modified, select).into();
+                map["fields"] = fields(list, row, &version.fields, version.modified, select, numbers).into();
             }
             map
         })
@@ -354,7 +392,7 @@ fn versions(call: &Call<'_>, list: &List, id: &str) -> Result<Vec<Value>, GraphE
 }
 
 /// `GET .../items/delta`. Fields of the token: starts a round, epoch, told up to, everything, expand.
-fn delta(call: &Call<'_>, site: &Site, list: &List, keyed: Option<&str>) -> Answer {
+fn delta(call: &Call<'_>, site: &Site, list: &List, keyed: Option<&str>, numbers: &Numbers) -> Answer {
     let world = call.world;
     let settings = world.settings();
     let keyed = keyed
@@ -405,7 +443,7 @@ fn delta(call: &Call<'_>, site: &Site, list: &List, keyed: Option<&str>) -> Answ
             if let Some(select) = select.as_ref().filter(|_| !row.deleted) {
                 map.insert(
                     "fields".into(),
-                    fields(list, row, row.fields(), row.modified(), select).into(),
+                    fields(list, row, row.fields(), row.modified(), select, numbers).into(),
                 );
             }
             Value::Object(map)

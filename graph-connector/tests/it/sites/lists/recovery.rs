@@ -357,6 +357,25 @@ async fn what_cannot_be_set_at_the_end_fails_its_row() {
     );
 }
 
+/// The list that a column looks into was made anew, and a column cannot be made to look elsewhere.
+#[tokio::test]
+async fn columns_that_look_into_a_list_that_is_gone_are_said() {
+    let lab = Lab::new(0).await;
+    lists(&lab.site, 3);
+    lab.back_up_and_compare().await;
+    lab.site.delete_list("Books");
+    let report = lab
+        .recover(Selection::All, Target::Original, OnConflict::Overwrite)
+        .await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.items);
+    assert_eq!(lab.site.list("Books").rows().unwrap().len(), 3);
+    let said = said(&report, "A Loan/Loan 2");
+    assert!(
+        said.contains("value of 'Book': the column looks into another list there"),
+        "{said}"
+    );
+}
+
 #[tokio::test]
 async fn overwriting_clears_what_was_empty_and_twins_stay_as_many_as_they_were() {
     let lab = Lab::new(0).await;
