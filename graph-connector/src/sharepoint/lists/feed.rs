@@ -154,7 +154,11 @@ pub(crate) fn feed<'a>(
             }
             match (page.next, page.delta) {
                 (Some(next), _) => link = Some(next),
-                (None, Some(delta)) => break delta,
+                (None, Some(delta)) => {
+                    // Found out here rather than in the next run.
+                    rows.graph().follow(&Scope::Files, &delta).map_err(failed)?;
+                    break delta;
+                }
                 (None, None) if round.plain => break String::new(),
                 (None, None) => Err(failed(protocol(
                     "round_without_end",
