@@ -483,7 +483,7 @@ pub(crate) enum Service {
     Calendar,
     /// The users' drives
     OneDrive,
-    /// Sites with their document libraries
+    /// Sites with their document libraries and lists
     SharePoint,
 }
 

@@ -95,7 +95,7 @@ fn normal(column: &Value, value: &Value) -> Value {
             parse_time(text).map_or_else(|| value.clone(), |time| json!(time.timestamp_millis()))
         }
         ("text", Value::String(text)) if formatted => json!(without_tags(text)),
-        ("text", Value::String(text)) => json!(collapsed(text)),
+        ("text", Value::String(text)) => json!(text.replace("\r\n", "\n").trim()),
         (_, Value::Number(number)) => json!(number.as_f64()),
         (_, Value::Array(values)) => {
             let mut texts: Vec<String> = values.iter().map(Value::to_string).collect();
@@ -381,6 +381,8 @@ mod tests {
         assert!(!same(&formatted, "<p>a</p>", "<p>b</p>"));
         assert!(same(&time, "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00Z"));
         assert!(!same(&json!({"text": {}}), "a <b", "a <c"));
+        assert!(same(&json!({"text": {}}), "a\r\nb ", "a\nb"));
+        assert!(!same(&json!({"text": {}}), "a  b", "a b"));
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
         let raw = format!(r#"{{"id":"1","fields":{{"a":"x\ud800","b":{deep},"c":1}}}}"#);
         let fields = fields_of(&raw);
