@@ -378,6 +378,15 @@ pub struct Recovered {
     pub not_carried: Vec<String>,
 }
 
+/// What became of an item that was not complete when it was written.
+#[derive(Debug)]
+pub struct Settled {
+    /// [`Recovered::id`] of the item.
+    pub id: String,
+    /// What the target could not take, as in [`Recovered::not_carried`]; an error fails the item.
+    pub lost: Result<Vec<String>>,
+}
+
 /// The writing side of a connector.
 #[async_trait]
 pub trait RecoveryTarget: Send + Sync + fmt::Debug {
@@ -391,6 +400,18 @@ pub trait RecoveryTarget: Send + Sync + fmt::Debug {
         item: &RecoverItem,
         content: &dyn ContentSource,
     ) -> Result<Existing>;
+
+    /// When an item is planned and written: everything of a lower stage comes before anything of a higher one. Default: all
+    /// in one stage.
+    fn stage(&self, _record: &ItemRecord) -> u8 {
+        0
+    }
+
+    /// Does what had to wait until the other items of a stage were written, such as setting what points from one to another.
+    /// Called after each stage. Default: nothing.
+    async fn settle(&self, _target: &ObjectRecord) -> Vec<Settled> {
+        Vec::new()
+    }
 
     /// Makes sure the chain of containers of `item` exists and returns the innermost one's id at the target. Idempotent.
     ///

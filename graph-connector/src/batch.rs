@@ -96,11 +96,7 @@ pub(crate) async fn get_all(
             if let Some(wait) = pause {
                 graph.executor.silence(scope, wait);
             }
-            graph
-                .executor
-                .pause(&mut backoff, pause)
-                .await
-                .map_err(Fault::Ready)?;
+            graph.executor.pause(&mut backoff, pause).await?;
         }
     }
     Ok(results

@@ -152,7 +152,7 @@ impl Connector for M365Connector {
             return drives::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
         }
         if object.kind == ObjectKind::Site {
-            return sharepoint::lookup::look_up(&self.graph, &self.memory, items).await;
+            return sharepoint::lookup::look_up(&self.graph, &self.memory, &object.native_id, items).await;
         }
         let scope = scope_of(object);
         exchange::lookup::look_up(&self.graph, &scope, &object.native_id, items).await

@@ -173,8 +173,11 @@ impl Executor {
     }
 
     /// Waits, for callers that retry on a level above.
-    pub(crate) async fn pause(&self, backoff: &mut Backoff, wait: Option<Duration>) -> Result<()> {
-        backoff.pause(&*self.clock, &*self.rng, wait).await
+    pub(crate) async fn pause(&self, backoff: &mut Backoff, wait: Option<Duration>) -> Result<(), Fault> {
+        backoff
+            .pause(&*self.clock, &*self.rng, wait)
+            .await
+            .map_err(Fault::Ready)
     }
 
     /// Tells the governor about a pause that came inside a batch.
@@ -233,11 +236,7 @@ impl Executor {
 
     async fn retrying(&self, patience: &mut Patience, wait: Option<Duration>) -> Result<(), Fault> {
         self.counters.retried.fetch_add(1, Ordering::Relaxed);
-        patience
-            .backoff
-            .pause(&*self.clock, &*self.rng, wait)
-            .await
-            .map_err(Fault::Ready)
+        self.pause(&mut patience.backoff, wait).await
     }
 
     /// Sends until an answer with a good status comes, or until there is no sense in trying again.

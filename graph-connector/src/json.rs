@@ -28,6 +28,11 @@ impl<'a> Fields<'a> {
         self.0.get(key).map(|raw| raw.get()).filter(|raw| *raw != "null")
     }
 
+    /// All of them, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.0.iter().map(|(name, raw)| (name.as_str(), raw.get()))
+    }
+
     pub(crate) fn has(&self, key: &str) -> bool {
         self.raw(key).is_some()
     }

@@ -49,7 +49,7 @@ const fn permission(
 const FAILS: &str = "recovering it fails, backups go on";
 
 /// Every permission that is used, by phase.
-pub const PERMISSIONS: [Permission; 12] = [
+pub const PERMISSIONS: [Permission; 13] = [
     permission(
         USERS,
         Phase::Discovery,
@@ -121,6 +121,12 @@ pub const PERMISSIONS: [Permission; 12] = [
         Phase::Recovery,
         "recovery of SharePoint sites",
         FAILS,
+    ),
+    permission(
+        sharepoint::MANAGE_PERMISSION,
+        Phase::Recovery,
+        "making the columns of SharePoint lists",
+        "columns and lists that are missing cannot be made; rows of lists that are there come back",
     ),
 ];
 

@@ -95,6 +95,15 @@ pub(crate) enum Operation {
     SiteDrives,
     CreateList,
     ListDrive,
+    Lists,
+    Columns,
+    CreateColumn,
+    ContentTypes,
+    Rows,
+    RowDelta,
+    Row,
+    CreateRow,
+    UpdateRow,
 }
 
 impl Operation {
@@ -109,7 +118,8 @@ impl Operation {
             | Self::DriveChild
             | Self::Site
             | Self::SiteByPath
-            | Self::ListDrive => 1,
+            | Self::ListDrive
+            | Self::Row => 1,
             Self::DriveDelta
             | Self::CreateDriveFolder
             | Self::UpdateDriveItem
@@ -123,7 +133,15 @@ impl Operation {
             | Self::AllSites
             | Self::SubSites
             | Self::SiteDrives
-            | Self::CreateList => 2,
+            | Self::CreateList
+            | Self::Lists
+            | Self::Columns
+            | Self::CreateColumn
+            | Self::ContentTypes
+            | Self::Rows
+            | Self::RowDelta
+            | Self::CreateRow
+            | Self::UpdateRow => 2,
             Self::DrivePermissions | Self::DriveInvite | Self::DriveLink => 5,
             _ => 0,
         }
@@ -205,6 +223,15 @@ impl Operation {
             Self::SiteDrives => (Method::GET, "/sites/{1}/drives"),
             Self::CreateList => (Method::POST, "/sites/{1}/lists"),
             Self::ListDrive => (Method::GET, "/sites/{1}/lists/{2}/drive"),
+            Self::Lists => (Method::GET, "/sites/{1}/lists"),
+            Self::Columns => (Method::GET, "/sites/{1}/lists/{2}/columns"),
+            Self::CreateColumn => (Method::POST, "/sites/{1}/lists/{2}/columns"),
+            Self::ContentTypes => (Method::GET, "/sites/{1}/lists/{2}/contentTypes"),
+            Self::Rows => (Method::GET, "/sites/{1}/lists/{2}/items"),
+            Self::RowDelta => (Method::GET, "/sites/{1}/lists/{2}/items/delta"),
+            Self::Row => (Method::GET, "/sites/{1}/lists/{2}/items/{3}"),
+            Self::CreateRow => (Method::POST, "/sites/{1}/lists/{2}/items"),
+            Self::UpdateRow => (Method::PATCH, "/sites/{1}/lists/{2}/items/{3}/fields"),
             other => return other.of_contacts(),
         })
     }

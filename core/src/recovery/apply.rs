@@ -14,7 +14,7 @@ use super::browse::PointView;
 use super::containers::Containers;
 use super::plan::{PlannedAction, PlannedItem, RecoveryPlan, recover_item, writing_side};
 use super::{Outcome, StoredContent};
-use crate::connector::{Connector, RecoverAction, Recovered};
+use crate::connector::{Connector, RecoverAction, Recovered, Settled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Event, Reporter, Running};
 use crate::repository::{PointSelector, Repository};
@@ -150,9 +150,12 @@ async fn carry_out(
     };
     let mut items = Vec::with_capacity(plan.items.len());
     let mut counts = RecoveryCounts::default();
-    {
+    let mut rest = plan.items;
+    while let Some(stage) = rest.first().map(|item| item.stage) {
+        let later = rest.split_off(rest.partition_point(|item| item.stage <= stage));
+        let first = items.len();
         let job = &job;
-        let mut results = stream::iter(plan.items)
+        let mut results = stream::iter(std::mem::replace(&mut rest, later))
             .map(|item| async move {
                 let outcome = job.item(&item).await?;
                 Ok::<_, Error>((item, outcome))
@@ -185,6 +188,9 @@ async fn carry_out(
                 outcome,
             });
         }
+        drop(results);
+        let settled = writing_side(&*job.connector)?.settle(&job.target).await;
+        settle(&mut items[first..], settled, &mut counts, &reporter);
     }
     let outcome = if counts.failed == 0 {
         Outcome::Complete
@@ -198,6 +204,41 @@ async fn carry_out(
         counts,
         items,
     })
+}
+
+/// Takes over what became of items after all of their stage were written.
+fn settle(items: &mut [ItemResult], settled: Vec<Settled>, counts: &mut RecoveryCounts, reporter: &Reporter) {
+    let mut by_id: HashMap<String, Vec<Result<Vec<String>>>> = HashMap::new();
+    for one in settled {
+        by_id.entry(one.id).or_default().push(one.lost);
+    }
+    for item in items {
+        let ItemOutcome::Recovered(recovered) = &mut item.outcome else {
+            continue;
+        };
+        for lost in by_id.remove(&recovered.id).unwrap_or_default() {
+            match lost {
+                Ok(lost) => {
+                    if let ItemOutcome::Recovered(recovered) = &mut item.outcome {
+                        recovered.not_carried.extend(lost);
+                    }
+                }
+                Err(error) => {
+                    if matches!(item.outcome, ItemOutcome::Recovered(_)) {
+                        counts.recovered -= 1;
+                        counts.failed += 1;
+                    }
+                    let (code, message) = (error.code().to_owned(), error.message().to_owned());
+                    reporter.event(Event::Issue {
+                        path: item.path.clone(),
+                        code: code.clone(),
+                        message: message.clone(),
+                    });
+                    item.outcome = ItemOutcome::Failed { code, message };
+                }
+            }
+        }
+    }
 }
 
 impl Job {

@@ -1,5 +1,6 @@
 //! What a recovery would do, before anything is written.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::stream::StreamExt;
@@ -75,6 +76,9 @@ pub struct PlannedItem {
     pub kind: ItemKind,
     /// Size in bytes.
     pub size: u64,
+    /// When it is written, as [`RecoveryTarget::stage`] has it; the plan is in this order.
+    #[serde(skip)]
+    pub stage: u8,
     /// What would happen.
     #[serde(flatten)]
     pub action: PlannedAction,
@@ -186,6 +190,95 @@ pub(super) fn recover_item(containers: &Containers, record: ItemRecord) -> Recov
     RecoverItem { record, path }
 }
 
+/// What came of one step of a walk.
+enum Planned {
+    Item(Box<PlannedItem>),
+    /// It belongs to this stage.
+    Later(u8),
+    Nothing,
+}
+
+impl Planned {
+    fn item(item: PlannedItem) -> Self {
+        Self::Item(Box::new(item))
+    }
+}
+
+struct Planner {
+    view: PointView,
+    selection: Selection,
+    connector: Arc<dyn Connector>,
+    target: ObjectRecord,
+    on_conflict: OnConflict,
+    reporter: Reporter,
+}
+
+impl Planner {
+    /// Plans the items of one stage; returns the later ones that there are.
+    async fn stage(&self, stage: u8, items: &mut Vec<PlannedItem>) -> Result<BTreeSet<u8>> {
+        let walk = ItemWalk::new(self.view.clone(), &self.selection).await?;
+        if walk.is_all() {
+            let total = self.view.manifest().counts.items;
+            self.reporter
+                .update(|progress| progress.items_total = Some(total));
+        }
+        let containers = Arc::clone(&walk.containers);
+        let mut planned = walk
+            .into_stream()
+            .map(|step| {
+                let containers = &containers;
+                async move { self.step(containers, stage, step?).await }
+            })
+            .buffered(self.connector.fetch_concurrency().max(1));
+        let mut later = BTreeSet::new();
+        while let Some(step) = planned.next().await {
+            let step: Result<Planned> = step;
+            match step? {
+                Planned::Item(item) => {
+                    self.reporter.update(|progress| {
+                        progress.items_done += 1;
+                        progress.failed += u64::from(matches!(item.action, PlannedAction::Cannot { .. }));
+                        progress.current = Some(item.path.clone());
+                    });
+                    items.push(*item);
+                }
+                Planned::Later(of) if of > stage => drop(later.insert(of)),
+                Planned::Later(_) | Planned::Nothing => {}
+            }
+        }
+        Ok(later)
+    }
+
+    async fn step(&self, containers: &Containers, stage: u8, step: Step) -> Result<Planned> {
+        let connector = &*self.connector;
+        match step {
+            Step::Item(record) => {
+                let of = writing_side(connector)?.stage(&record);
+                if of != stage {
+                    return Ok(Planned::Later(of));
+                }
+                plan_item(
+                    &self.view,
+                    containers,
+                    connector,
+                    &self.target,
+                    self.on_conflict,
+                    *record,
+                )
+                .await
+                .map(Planned::item)
+            }
+            // Once is enough.
+            _ if stage > 0 => Ok(Planned::Nothing),
+            Step::Container { .. } => Ok(Planned::Nothing),
+            Step::Damaged { container, error } => {
+                Ok(Planned::item(damaged_listing(containers, container, &error)))
+            }
+            Step::Spoiled(spoiled) => Ok(Planned::item(spoiled_item(containers, spoiled))),
+        }
+    }
+}
+
 async fn make(
     view: PointView,
     selection: Selection,
@@ -201,46 +294,22 @@ async fn make(
         Target::Object(target) => target,
     };
     reporter.phase("plan");
-    let walk = ItemWalk::new(view.clone(), &selection).await?;
-    if walk.is_all() {
-        let total = view.manifest().counts.items;
-        reporter.update(|progress| progress.items_total = Some(total));
-    }
-    let containers = Arc::clone(&walk.containers);
-    let concurrency = connector.fetch_concurrency().max(1);
-    let mut planned = walk
-        .into_stream()
-        .map(|step| {
-            let (view, containers, connector, target) = (&view, &containers, &connector, &target);
-            async move {
-                match step? {
-                    Step::Container { .. } => Ok(None),
-                    Step::Damaged { container, error } => {
-                        Ok(Some(damaged_listing(containers, container, &error)))
-                    }
-                    Step::Spoiled(spoiled) => Ok(Some(spoiled_item(containers, spoiled))),
-                    Step::Item(record) => {
-                        plan_item(view, containers, &**connector, target, on_conflict, *record)
-                            .await
-                            .map(Some)
-                    }
-                }
-            }
-        })
-        .buffered(concurrency);
     let mut items = Vec::new();
-    while let Some(item) = planned.next().await {
-        let item: Result<Option<PlannedItem>> = item;
-        if let Some(item) = item? {
-            reporter.update(|progress| {
-                progress.items_done += 1;
-                progress.failed += u64::from(matches!(item.action, PlannedAction::Cannot { .. }));
-                progress.current = Some(item.path.clone());
-            });
-            items.push(item);
-        }
+    // What stands in the place of an item may show only when the items of earlier stages were looked for. Most targets have
+    // one stage; for each further one the listing is walked again.
+    let mut stages = BTreeSet::from([0]);
+    let planner = Planner {
+        view,
+        selection,
+        connector,
+        target,
+        on_conflict,
+        reporter,
+    };
+    while let Some(stage) = stages.pop_first() {
+        stages.extend(planner.stage(stage, &mut items).await?);
     }
-    drop(planned);
+    let Planner { view, target, .. } = planner;
     Ok(RecoveryPlan {
         point: view.manifest().id,
         object,
@@ -270,6 +339,7 @@ fn damaged_listing(containers: &Containers, container: String, error: &Error) ->
         path,
         kind: ItemKind::Container,
         size: 0,
+        stage: 0,
         action: cannot(error),
     }
 }
@@ -280,6 +350,7 @@ fn spoiled_item(containers: &Containers, spoiled: Spoiled) -> PlannedItem {
         path: containers.path_of_spoiled(&spoiled),
         kind: spoiled.listed_as(),
         size: 0,
+        stage: 0,
         action: cannot(&spoiled.error),
         id: spoiled.id,
         container: spoiled.container,
@@ -306,6 +377,7 @@ async fn plan_item(
         record.size,
     );
     let item = recover_item(containers, record);
+    let stage = writing_side(connector)?.stage(&item.record);
     let existing = writing_side(connector)?
         .find_existing(target, &item, &content)
         .await;
@@ -333,6 +405,7 @@ async fn plan_item(
         path,
         kind,
         size,
+        stage,
         action,
     })
 }

@@ -227,7 +227,7 @@ pub(crate) struct Emulate {
     /// Put the files and folders below this folder into the OneDrive of the first user
     #[arg(long, value_name = "DIR")]
     pub(crate) files_from: Option<PathBuf>,
-    /// Number of SharePoint sites; each has as many files in its library as --files says
+    /// Number of SharePoint sites; each has as many files in its library and rows in a list as --files says
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) sites: u32,
 }
@@ -483,7 +483,7 @@ pub(crate) enum Service {
     Calendar,
     /// The users' drives
     OneDrive,
-    /// Sites with their document libraries
+    /// Sites with their document libraries and lists
     SharePoint,
 }
 

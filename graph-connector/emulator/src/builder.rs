@@ -246,7 +246,18 @@ impl EmulatorBuilder {
     /// Generated sites, each with a library of so many generated files and a subsite. Default none.
     #[must_use]
     pub fn sites(mut self, sites: u32, files: u32) -> Self {
-        self.sites = sites::Made { sites, files };
+        self.sites = sites::Made {
+            sites,
+            files,
+            ..self.sites
+        };
+        self
+    }
+
+    /// Rows in a list of each generated site; half as many in another one point to them. Default none.
+    #[must_use]
+    pub fn rows_per_site(mut self, rows: u32) -> Self {
+        self.sites.rows = rows;
         self
     }
 

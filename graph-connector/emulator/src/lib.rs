@@ -52,5 +52,5 @@ pub use files::{Drive, FileTruth, Lie};
 pub use generate::people::Purpose;
 pub use identity::{App, DEFAULT_ROLES};
 pub use log::{Counters, RequestRecord, Requests};
-pub use sites::Site;
+pub use sites::{List, Site};
 pub use world::Settings;

@@ -1,13 +1,20 @@
 //! The state of sites: where they are, their document libraries and lists.
 
+pub(crate) mod list;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use list::{List, USERS_TEMPLATE};
 
 use crate::drive::tree::{Drive, Home};
 use crate::http::path;
 use crate::random::{guid, key, text_key};
 use crate::world::{DriveSlot, World};
 
+/// Name of the list of users that every site has.
+pub(crate) const USERS_LIST: &str = "User Information List";
 /// Name of the library that every site has.
 pub(crate) const DEFAULT_LIBRARY: &str = "Documents";
 
@@ -30,6 +37,7 @@ pub(crate) struct Site {
     pub created: i64,
     locked: AtomicBool,
     libraries: RwLock<Vec<Arc<DriveSlot>>>,
+    lists: Mutex<Vec<List>>,
 }
 
 /// `fabrika.sharepoint.example`
@@ -69,8 +77,18 @@ impl Site {
             created: world.clock.now(),
             locked: AtomicBool::new(false),
             libraries: RwLock::default(),
+            lists: Mutex::default(),
         };
         site.add_library(world, DEFAULT_LIBRARY);
+        site.add_list(world, USERS_LIST, USERS_TEMPLATE);
+        // Everywhere other numbers.
+        for n in 0..2 + site.key % 5 {
+            site.add_user("", &format!("c:0t.c|tenant|{n}"), "System Account");
+        }
+        for user in world.all_users().iter().take(50) {
+            let account = format!("i:0#.f|membership|{}", user.person.address);
+            site.add_user(&user.person.address, &account, &user.person.display);
+        }
         site
     }
 
@@ -125,6 +143,61 @@ impl Site {
         )));
         libraries.push(Arc::clone(&slot));
         slot
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Vec<List>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the list of this id or name, if there is one.
+    pub(crate) fn with_list<T>(&self, wanted: &str, act: impl FnOnce(&mut List) -> T) -> Option<T> {
+        let mut lists = self.lists();
+        let found = lists
+            .iter_mut()
+            .find(|list| list.id.eq_ignore_ascii_case(wanted) || list.name.eq_ignore_ascii_case(wanted));
+        found.map(act)
+    }
+
+    pub(crate) fn all_lists<T>(&self, act: impl Fn(&List) -> T) -> Vec<T> {
+        self.lists().iter().map(act).collect()
+    }
+
+    /// Adds a list. Libraries are added with [`Site::add_library`].
+    pub(crate) fn add_list(&self, world: &World, name: &str, template: &str) {
+        let (salt, _) = world.next_request();
+        let list = List::new(self.key, salt, name, template, world.clock.clone());
+        self.lists().push(list);
+    }
+
+    /// Adds somebody to the users of the site.
+    pub(crate) fn add_user(&self, email: &str, account: &str, name: &str) -> u32 {
+        let fields = serde_json::json!({"Title": name, "Name": account, "EMail": email});
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        self.with_list(USERS_LIST, |list| list.add_row(fields))
+            .unwrap_or_default()
+    }
+
+    /// Whether any list has a column that looks into one.
+    pub(crate) fn has_lookups(&self) -> bool {
+        let looks = |list: &List| list.columns.iter().any(|column| column["lookup"].is_object());
+        self.all_lists(looks).contains(&true)
+    }
+
+    /// The numbers of the living rows of each list, by its id in lower case; users are under an empty one.
+    pub(crate) fn row_numbers(&self) -> HashMap<String, BTreeSet<u32>> {
+        let numbers = |list: &List| {
+            let key = if list.system {
+                String::new()
+            } else {
+                list.id.to_lowercase()
+            };
+            (key, list.living().map(|row| row.id).collect())
+        };
+        self.all_lists(numbers).into_iter().collect()
+    }
+
+    pub(crate) fn remove_list(&self, name: &str) {
+        self.lists().retain(|list| !list.name.eq_ignore_ascii_case(name));
     }
 
     /// Takes a library away; says whether there was one.

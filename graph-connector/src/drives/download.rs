@@ -126,7 +126,7 @@ impl Download {
                     if breaks >= MAX_BREAKS {
                         Err(Fault::Transport { error: broken.clone(), ambiguous: true })?;
                     }
-                    self.graph.executor.pause(&mut backoff, None).await.map_err(Fault::Ready)?;
+                    self.graph.executor.pause(&mut backoff, None).await?;
                     match self.open(at).await {
                         Ok(again) => {
                             total = again.total.or(total);

@@ -41,7 +41,7 @@ pub(crate) struct Writing<'a> {
 }
 
 /// The JSON that was stored with an item.
-async fn stored_json(content: &dyn ContentSource) -> Result<String, Fault> {
+pub(crate) async fn stored_json(content: &dyn ContentSource) -> Result<String, Fault> {
     let mut stream = match content.open("json").await {
         Ok(stream) => stream,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok("{}".to_owned()),
@@ -318,11 +318,7 @@ impl Writing<'_> {
             let agreed = match agreed {
                 // The hash may take the service a while.
                 None if backoff.tries() < MAX_LOOKS => {
-                    self.graph
-                        .executor
-                        .pause(&mut backoff, None)
-                        .await
-                        .map_err(Fault::Ready)?;
+                    self.graph.executor.pause(&mut backoff, None).await?;
                     continue;
                 }
                 None => self.hash_of(id).await? == written.hash,

@@ -133,11 +133,7 @@ impl Upload<'_> {
             if sessions >= MAX_SESSIONS || fault.refused_as(|refusal| refusal.status == 409) {
                 return Err(fault);
             }
-            self.graph
-                .executor
-                .pause(&mut backoff, None)
-                .await
-                .map_err(Fault::Ready)?;
+            self.graph.executor.pause(&mut backoff, None).await?;
         }
     }
 

@@ -76,17 +76,6 @@ pub(crate) struct Copy {
     pub(crate) unfinished: bool,
 }
 
-/// What a comparison with the item at the target found.
-pub(crate) fn compared(id: String, differences: &[String]) -> Existing {
-    if differences.is_empty() {
-        return Existing::Identical { id };
-    }
-    Existing::Differs {
-        id,
-        difference: differences.join(", "),
-    }
-}
-
 /// The item that is to go once its replacement is there.
 pub(crate) fn replaced(action: &RecoverAction) -> Option<&str> {
     match action {
@@ -366,11 +355,7 @@ impl Items<'_> {
                     if let Some(copy) = found.into_iter().find(|copy| !known.contains(&copy.id)) {
                         return Ok(copy.id);
                     }
-                    self.graph
-                        .executor
-                        .pause(&mut backoff, None)
-                        .await
-                        .map_err(Fault::Ready)?;
+                    self.graph.executor.pause(&mut backoff, None).await?;
                 }
                 if backoff.tries() >= MAX_TRIES * LOOKS {
                     return Err(fault);
@@ -406,10 +391,14 @@ impl Items<'_> {
         }
     }
 
-    /// What cannot be removed now says that it is unfinished, and goes when it is met again.
-    pub(crate) async fn remove_quietly(&self, id: &str) {
-        if let Err(fault) = self.remove(id).await {
+    /// The result of what followed after the copy `id` was made. If that failed, the copy goes: what it was to replace is
+    /// still in its place. One that cannot be removed now says that it is unfinished, and goes when it is met again.
+    pub(crate) async fn kept<T>(&self, id: &str, followed: Result<T, Fault>) -> Result<T, Fault> {
+        if followed.is_err()
+            && let Err(fault) = self.remove(id).await
+        {
             tracing::warn!(error = %fault, "an incomplete copy could not be removed");
         }
+        followed
     }
 }

@@ -169,11 +169,7 @@ impl Items<'_> {
             if !fault.ambiguous() || backoff.tries() >= MAX_TRIES {
                 return Err(fault);
             }
-            self.graph
-                .executor
-                .pause(&mut backoff, None)
-                .await
-                .map_err(Fault::Ready)?;
+            self.graph.executor.pause(&mut backoff, None).await?;
             if self.count_attachments(id).await? > present {
                 return Ok(());
             }
@@ -205,11 +201,7 @@ impl Items<'_> {
                     }
                 }
             }
-            self.graph
-                .executor
-                .pause(&mut backoff, None)
-                .await
-                .map_err(Fault::Ready)?;
+            self.graph.executor.pause(&mut backoff, None).await?;
         }
     }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nakivo_core::Result;
 use nakivo_core::connector::{
     ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
 };
@@ -13,8 +12,35 @@ use nakivo_core::format::record::{ItemKind, ItemRecord};
 use super::calendar::target::EventTarget;
 use super::contacts::target::ContactTarget;
 use super::mail::target::MailTarget;
+use super::places::Places;
 use super::service::MailboxService;
+use crate::fault::Fault;
 use crate::graph::Graph;
+
+/// One service of mailboxes as the target of a recovery.
+#[async_trait]
+pub(super) trait ServiceTarget: Send + Sync + std::fmt::Debug {
+    /// Its containers.
+    fn places(&self) -> &Places;
+
+    /// What is in the place of `item`.
+    async fn existing(
+        &self,
+        target: &ObjectRecord,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+    ) -> Result<Existing, Fault>;
+
+    /// Writes `item` into `container` and reads it back. What it replaces goes last of all.
+    async fn write(
+        &self,
+        target: &ObjectRecord,
+        container: &str,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+        action: RecoverAction,
+    ) -> Result<Recovered, Fault>;
+}
 
 /// Chooses by the kind of the item, or by the id of its container.
 #[derive(Debug)]
@@ -38,12 +64,20 @@ impl MailboxTarget {
         matches!(kind, ItemKind::Message | ItemKind::Contact | ItemKind::Event)
     }
 
-    fn of(&self, item: &ItemRecord) -> &dyn RecoveryTarget {
-        match item.kind {
-            ItemKind::Contact => &self.contacts,
-            ItemKind::Event => &self.calendar,
-            _ => &self.mail,
+    fn service(&self, service: MailboxService) -> &dyn ServiceTarget {
+        match service {
+            MailboxService::Mail => &self.mail,
+            MailboxService::Contacts => &self.contacts,
+            MailboxService::Calendar => &self.calendar,
         }
+    }
+
+    fn of(&self, item: &ItemRecord) -> &dyn ServiceTarget {
+        self.service(match item.kind {
+            ItemKind::Contact => MailboxService::Contacts,
+            ItemKind::Event => MailboxService::Calendar,
+            _ => MailboxService::Mail,
+        })
     }
 }
 
@@ -54,18 +88,20 @@ impl RecoveryTarget for MailboxTarget {
         target: &ObjectRecord,
         item: &RecoverItem,
         content: &dyn ContentSource,
-    ) -> Result<Existing> {
-        self.of(&item.record).find_existing(target, item, content).await
+    ) -> nakivo_core::Result<Existing> {
+        let service = self.of(&item.record);
+        let search = || service.existing(target, item, content);
+        service.places().searched(&target.native_id, search).await
     }
 
-    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        let service = path.last().map(|folder| MailboxService::of(&folder.id).0);
-        let chosen: &dyn RecoveryTarget = match service {
-            Some(MailboxService::Contacts) => &self.contacts,
-            Some(MailboxService::Calendar) => &self.calendar,
-            _ => &self.mail,
-        };
-        chosen.ensure_container(target, path).await
+    async fn ensure_container(
+        &self,
+        target: &ObjectRecord,
+        path: &[ItemRecord],
+    ) -> nakivo_core::Result<String> {
+        let innermost = path.last().map_or("", |folder| &folder.id);
+        let (service, _) = MailboxService::of(innermost);
+        self.service(service).places().ensure(target, path).await
     }
 
     async fn recover(
@@ -75,9 +111,9 @@ impl RecoveryTarget for MailboxTarget {
         item: &RecoverItem,
         content: &dyn ContentSource,
         action: RecoverAction,
-    ) -> Result<Recovered> {
-        self.of(&item.record)
-            .recover(target, container, item, content, action)
-            .await
+    ) -> nakivo_core::Result<Recovered> {
+        let service = self.of(&item.record);
+        let written = service.write(target, container, item, content, action).await;
+        service.places().recovered(container, written)
     }
 }

@@ -18,6 +18,19 @@ pub(crate) fn join(drive: &str, id: &str) -> String {
     }
 }
 
+/// Before the id of a list. No drive's id begins so.
+const LIST: &str = "list:";
+
+/// What stands for a list where otherwise a drive's id stands.
+pub(crate) fn of_list(list: &str) -> String {
+    format!("{LIST}{list}")
+}
+
+/// The id of the list that this stands for; none if it is a drive's id.
+pub(crate) fn list_of(prefix: &str) -> Option<&str> {
+    prefix.strip_prefix(LIST)
+}
+
 /// An item of the site as its drive knows it.
 pub(crate) fn inward(item: &ItemRef) -> (String, ItemRef) {
     let (drive, id) = split(&item.id);

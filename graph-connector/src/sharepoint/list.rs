@@ -1,4 +1,4 @@
-//! Changes of a site: its libraries, and each one's feed.
+//! Changes of a site: its libraries and lists, and each one's feed.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,6 +14,8 @@ use nakivo_core::progress::{Event, Reporter};
 use nakivo_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use super::lists::rows::RowReader;
+use super::lists::{feed as rows, schema};
 use super::{LIBRARY, READ_PERMISSION, ids};
 use crate::drives::Memory;
 use crate::drives::list::{feed, usable};
@@ -45,7 +47,7 @@ pub(crate) struct Library {
 struct Stored {
     version: u32,
     site: String,
-    /// In base64.
+    /// In base64. Those of lists are under what stands for them.
     drives: BTreeMap<String, String>,
 }
 
@@ -225,15 +227,52 @@ pub(crate) fn changes<'a>(
             }
             done.push(at);
         }
-        if failed.len() == libraries.len()
+        let lists = schema::lists(graph, site)
+            .await
+            .map_err(|fault| fault.into_error("listing the lists of the site", Some(READ_PERMISSION)))?;
+        let all = libraries.len() + lists.len();
+        let reader = RowReader::new(graph, site);
+        for (number, list) in lists.iter().enumerate() {
+            let prefix = list.prefix();
+            yield Change::Container(list.container());
+            let cursor = base.get(&prefix).cloned();
+            let mut again = retry.remove(&prefix).unwrap_or_default();
+            for item in &mut again {
+                *item = ids::outward(&prefix, item);
+            }
+            let mut feed = rows::feed(&reader, list, cursor.clone(), again, reporter);
+            loop {
+                match feed.next().await {
+                    Some(Ok(Change::Cursor(cursor))) => {
+                        cursors.insert(prefix, cursor);
+                        break;
+                    }
+                    Some(Ok(change)) => yield change,
+                    Some(Err(error)) if concerns_one(&error) => {
+                        if let Some(cursor) = cursor {
+                            cursors.insert(prefix, cursor);
+                        }
+                        failed.insert(libraries.len() + number, error);
+                        break;
+                    }
+                    Some(Err(error)) => Err(error)?,
+                    None => Err(Error::internal("the feed of a list ended without a cursor"))?,
+                }
+            }
+        }
+        if failed.len() == all
             && let Some((_, error)) = failed.pop_first()
         {
             Err(error)?;
         }
         yield Change::ContainersComplete;
         for (at, error) in failed {
+            let name = match at.checked_sub(libraries.len()) {
+                Some(number) => &lists[number].name,
+                None => &libraries[at].name,
+            };
             yield Change::Failed {
-                path: format!("{}/", libraries[at].name),
+                path: format!("{name}/"),
                 item: None,
                 error,
             };

@@ -6,6 +6,7 @@ use nakivo_core::connector::{ItemRef, Presence};
 use nakivo_core::{Error, ErrorKind, Result};
 
 use super::ids;
+use super::lists::rows::RowReader;
 use crate::drives::{self, Memory};
 use crate::graph::Graph;
 
@@ -13,7 +14,12 @@ use crate::graph::Graph;
 ///
 /// # Errors
 /// What fails every look-up: no token, no permission, a pause that is too long.
-pub(crate) async fn look_up(graph: &Graph, memory: &Memory, items: &[ItemRef]) -> Result<Vec<Presence>> {
+pub(crate) async fn look_up(
+    graph: &Graph,
+    memory: &Memory,
+    site: &str,
+    items: &[ItemRef],
+) -> Result<Vec<Presence>> {
     let mut answers: Vec<Presence> = items
         .iter()
         .map(|_| Presence::Unknown(Error::new(ErrorKind::Unavailable, "not looked up")))
@@ -24,6 +30,14 @@ pub(crate) async fn look_up(graph: &Graph, memory: &Memory, items: &[ItemRef]) -
         by_drive.entry(drive).or_default().push((index, local));
     }
     for (drive, places) in by_drive {
+        if ids::list_of(&drive).is_some() {
+            let rows: Vec<ItemRef> = places.iter().map(|(index, _)| items[*index].clone()).collect();
+            let found = RowReader::new(graph, site).look_up(&rows).await?;
+            for ((index, _), answer) in places.into_iter().zip(found) {
+                answers[index] = answer;
+            }
+            continue;
+        }
         let local: Vec<ItemRef> = places.iter().map(|(_, item)| item.clone()).collect();
         let found = match drives::lookup::look_up(graph, memory, &drive, &local).await {
             Ok(found) => found,

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use nakivo_core::Error;
 use nakivo_core::Result;
 use nakivo_core::connector::{
-    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
+    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget, Settled,
 };
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
 use serde_json::json;
 
 use super::list::{libraries, named};
+use super::lists::target::{self as lists, ListTarget};
 use super::{LIBRARY, WRITE_PERMISSION, ids};
 use crate::drives::target::DriveTarget;
 use crate::drives::upload::id_of;
@@ -27,6 +28,7 @@ use crate::request::Operation;
 pub(crate) struct SiteTarget {
     graph: Arc<Graph>,
     drives: DriveTarget,
+    lists: ListTarget,
     /// Drives of libraries by site and name in lower case; the default library has no name.
     libraries: Mutex<HashMap<(String, String), String>>,
 }
@@ -50,6 +52,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl SiteTarget {
     pub(crate) fn new(graph: Arc<Graph>, drives: DriveTarget) -> Self {
         Self {
+            lists: ListTarget::new(Arc::clone(&graph)),
             graph,
             drives,
             libraries: Mutex::default(),
@@ -138,6 +141,10 @@ impl RecoveryTarget for SiteTarget {
         item: &RecoverItem,
         content: &dyn ContentSource,
     ) -> Result<Existing> {
+        if lists::is_list(&item.path) {
+            let found = self.lists.existing(target, item, content).await;
+            return found.map_err(failed("looking for the row at the target"));
+        }
         let (name, _) = parted(&item.path);
         let drive = self
             .library(&target.native_id, name, false)
@@ -152,7 +159,19 @@ impl RecoveryTarget for SiteTarget {
         }
     }
 
+    fn stage(&self, record: &ItemRecord) -> u8 {
+        lists::stage(record)
+    }
+
+    async fn settle(&self, target: &ObjectRecord) -> Vec<Settled> {
+        self.lists.settled(target).await
+    }
+
     async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
+        if let Some(first) = path.first().filter(|_| lists::is_list(path)) {
+            // Made with its schema, which comes before its rows.
+            return Ok(first.id.clone());
+        }
         let (name, folders) = parted(path);
         let drive = self
             .library(&target.native_id, name, true)
@@ -174,6 +193,10 @@ impl RecoveryTarget for SiteTarget {
         content: &dyn ContentSource,
         action: RecoverAction,
     ) -> Result<Recovered> {
+        if lists::is_list(&item.path) {
+            let written = self.lists.recover(target, item, content, &action).await;
+            return written.map_err(lists::failed(&item.record));
+        }
         let (drive, folder) = ids::split(container);
         let result = self
             .drives

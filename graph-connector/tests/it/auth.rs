@@ -14,6 +14,7 @@ use nakivo_graph_emulator::{Action, App, DEFAULT_ROLES, Emulator, Fault, FaultBo
 use futures::TryStreamExt;
 
 use crate::bench::{Bench, Model, config, environment, seed};
+use crate::lab::status;
 
 #[tokio::test]
 async fn a_certificate_signs_in() {
@@ -111,21 +112,9 @@ async fn one_token_is_shared_renewed_early_and_once_after_a_refusal() {
 #[tokio::test]
 async fn the_token_service_may_stumble() {
     for action in [
-        Action::Status {
-            status: 429,
-            body: FaultBody::Empty,
-            retry_after: Some("5".into()),
-        },
-        Action::Status {
-            status: 500,
-            body: FaultBody::Html,
-            retry_after: None,
-        },
-        Action::Status {
-            status: 200,
-            body: FaultBody::Html,
-            retry_after: None,
-        },
+        status(429, FaultBody::Empty, Some("5")),
+        status(500, FaultBody::Html, None),
+        status(200, FaultBody::Html, None),
         Action::Reset,
     ] {
         let bench = Bench::small().await;

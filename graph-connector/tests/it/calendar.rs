@@ -12,7 +12,7 @@ use nakivo_graph_emulator::{Action, Calendars, Damage, Emulator, FaultBody};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, TestRng, seed};
-use crate::lab::{self, Truth, account, is_a_lab, part, walk};
+use crate::lab::{self, Truth, account, is_a_lab, part, status, walk};
 
 struct Held {
     record: ItemRecord,
@@ -274,18 +274,13 @@ async fn every_passing_fault_at_every_request() {
         .unwrap();
     calendars.attach(&master, "agenda.txt", vec![7u8; 3000]).unwrap();
     lab.reads(&[MailboxService::Calendar]);
-    let status = |status, body| Action::Status {
-        status,
-        body,
-        retry_after: None,
-    };
     let kinds = [
-        status(429, FaultBody::Envelope),
-        status(500, FaultBody::Envelope),
-        status(502, FaultBody::Html),
-        status(504, FaultBody::Empty),
-        status(200, FaultBody::Html),
-        status(401, FaultBody::Envelope),
+        status(429, FaultBody::Envelope, None),
+        status(500, FaultBody::Envelope, None),
+        status(502, FaultBody::Html, None),
+        status(504, FaultBody::Empty, None),
+        status(200, FaultBody::Html, None),
+        status(401, FaultBody::Envelope, None),
         Action::Reset,
         Action::Damage(Damage::CutAt(60)),
     ];

@@ -91,11 +91,12 @@ async fn all_permissions_are_seen() {
         "Calendars.ReadWrite",
         "Files.ReadWrite.All",
         "Sites.ReadWrite.All",
+        "Sites.Manage.All",
     ];
     for check in &checks {
         let expected = (!written.contains(&check.permission)).then_some(true);
         assert_eq!(check.granted, expected, "{check:?}");
     }
-    assert_eq!(checks.len(), 12);
+    assert_eq!(checks.len(), 13);
     assert!(bench.emulator.requests().writes().is_empty());
 }

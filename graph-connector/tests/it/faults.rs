@@ -7,6 +7,7 @@ use nakivo_core::connector::Connector;
 use nakivo_graph_emulator::{Action, Damage, Emulator, Fault, FaultBody, LinkFault};
 
 use crate::bench::{Bench, Model, seed};
+use crate::lab::{places, status, stride};
 
 /// Runs a first backup under these faults and expects that nobody notices.
 async fn survives(faults: impl IntoIterator<Item = Fault>) -> Bench {
@@ -32,46 +33,14 @@ async fn every_passing_fault_at_every_request_is_survived() {
     Model::default().run(&bench.connector, &object).await.unwrap();
     let requests = bench.emulator.requests().count();
     let kinds = [
-        Action::Status {
-            status: 429,
-            body: FaultBody::Envelope,
-            retry_after: Some("3".into()),
-        },
-        Action::Status {
-            status: 429,
-            body: FaultBody::Empty,
-            retry_after: None,
-        },
-        Action::Status {
-            status: 503,
-            body: FaultBody::Empty,
-            retry_after: Some("junk".into()),
-        },
-        Action::Status {
-            status: 500,
-            body: FaultBody::Envelope,
-            retry_after: None,
-        },
-        Action::Status {
-            status: 502,
-            body: FaultBody::Html,
-            retry_after: None,
-        },
-        Action::Status {
-            status: 504,
-            body: FaultBody::Empty,
-            retry_after: None,
-        },
-        Action::Status {
-            status: 200,
-            body: FaultBody::Html,
-            retry_after: None,
-        },
-        Action::Status {
-            status: 401,
-            body: FaultBody::Envelope,
-            retry_after: None,
-        },
+        status(429, FaultBody::Envelope, Some("3")),
+        status(429, FaultBody::Empty, None),
+        status(503, FaultBody::Empty, Some("junk")),
+        status(500, FaultBody::Envelope, None),
+        status(502, FaultBody::Html, None),
+        status(504, FaultBody::Empty, None),
+        status(200, FaultBody::Html, None),
+        status(401, FaultBody::Envelope, None),
         Action::Reset,
         Action::Damage(Damage::CutAt(0)),
         Action::Damage(Damage::CutAt(100)),
@@ -79,13 +48,9 @@ async fn every_passing_fault_at_every_request_is_survived() {
     ];
     let mut runs = 0;
     // Each request meets at least two kinds; with NAKIVO_FULL set, all of them.
-    let stride = if std::env::var_os("NAKIVO_FULL").is_some() {
-        1
-    } else {
-        6
-    };
+    let stride = stride(6);
     for (number, kind) in kinds.iter().enumerate() {
-        for k in (1..=requests).filter(|k| (*k as usize + number).is_multiple_of(stride)) {
+        for k in places(requests, number, stride) {
             bench.emulator.faults().clear();
             bench
                 .emulator

@@ -14,7 +14,7 @@ use nakivo_core::object_store::memory::InMemory;
 use nakivo_core::recovery::{self, PageRequest, PointView, RecoveryPlan, RecoveryReport, Selection, Target};
 use nakivo_core::repository::{CreateOptions, PointSelector, Repository};
 use nakivo_graph_connector::{AccountConfig, MailboxService};
-use nakivo_graph_emulator::Action;
+use nakivo_graph_emulator::{Action, FaultBody};
 
 use crate::bench::{Bench, config, environment};
 
@@ -134,6 +134,15 @@ impl Lab {
 /// An account that reads these services of mailboxes.
 pub(crate) fn account(bench: &Bench, services: &[MailboxService]) -> AccountConfig {
     config(&bench.emulator).with_mailbox_services(services.iter().copied())
+}
+
+/// A fault that answers with this status, body and `Retry-After`.
+pub(crate) fn status(status: u16, body: FaultBody, retry_after: Option<&str>) -> Action {
+    Action::Status {
+        status,
+        body,
+        retry_after: retry_after.map(str::to_owned),
+    }
 }
 
 /// Every n-th place is tried, or with `NAKIVO_FULL` set all of them.

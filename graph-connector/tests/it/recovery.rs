@@ -12,9 +12,10 @@ use nakivo_core::connector::{
 use nakivo_core::format::manifest::ObjectRecord;
 use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{Error, ErrorKind, Result};
-use nakivo_graph_emulator::{Action, Change as Edit, Emulator, Fault, Mailbox};
+use nakivo_graph_emulator::{Action, Change as Edit, Emulator, Fault, FaultBody, Mailbox};
 
 use crate::bench::{Bench, Model, Stored, seed};
+use crate::lab::status;
 
 /// The stored parts of one item.
 struct Parts(HashMap<&'static str, Bytes>);
@@ -376,16 +377,8 @@ async fn answers_that_are_lost_make_no_second_copy() {
         Action::AfterSuccess { status: 503 },
         Action::ResetAfterSuccess,
         Action::Reset,
-        Action::Status {
-            status: 500,
-            body: Default::default(),
-            retry_after: None,
-        },
-        Action::Status {
-            status: 429,
-            body: Default::default(),
-            retry_after: Some("2".into()),
-        },
+        status(500, FaultBody::Envelope, None),
+        status(429, FaultBody::Envelope, Some("2")),
     ] {
         let case = Case::new(40).await;
         let attached = case

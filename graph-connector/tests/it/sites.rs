@@ -4,4 +4,5 @@ mod backup;
 mod faults;
 mod histories;
 mod lab;
+pub(crate) mod lists;
 mod recovery;

@@ -46,7 +46,9 @@ pub(super) async fn run(session: &Session, arguments: &Emulate) -> Result<Exit> 
     };
     let builder = match arguments.sites {
         0 => builder,
-        sites => builder.sites(sites, arguments.files),
+        sites => builder
+            .sites(sites, arguments.files)
+            .rows_per_site(arguments.files),
     };
     let emulator = session.unless_cancelled(start(builder)).await?;
     let info = emulator.describe();

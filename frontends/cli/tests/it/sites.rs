@@ -69,6 +69,22 @@ fn a_site_is_backed_up_browsed_searched_exported_and_recovered() {
     let (code, lines) = place.json(&to_other);
     assert_eq!(code, 0, "{lines:?}");
     assert_eq!(of_type(&lines, "skipped").len(), recovered, "{lines:?}");
+    // A list: browsed, searched, recovered elsewhere with its columns, and known there.
+    let (_, listed) = place.json(&all(&["browse", "--object", site, "Inventory"]));
+    assert_eq!(
+        listed.iter().filter(|line| line["kind"] == "list-item").count(),
+        15,
+        "{listed:?}"
+    );
+    let (_, found) = place.json(&all(&["find", "Thing type:listitem", "--object", site]));
+    assert!(of_type(&found, "entry").len() >= 15, "{found:?}");
+    let lists = [&recover[..], &["--to-site", &sites[1], "Inventory", "Loans"]].concat();
+    let (code, lines) = place.json(&lists);
+    assert_eq!(code, 0, "{lines:?}");
+    assert_eq!(of_type(&lines, "recovered").len(), 2 + 15 + 7, "{lines:?}");
+    let (code, lines) = place.json(&lists);
+    assert_eq!(code, 0, "{lines:?}");
+    assert_eq!(of_type(&lines, "skipped").len(), 2 + 15 + 7, "{lines:?}");
     // Files may go from a site to a drive, and not to a mailbox.
     let user = emulator.record["drives"][0].as_str().unwrap();
     let (code, lines) = place.json(&[&recover[..], &["--to-drive", user, "Contracts"]].concat());

@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod lists;
 pub(crate) mod pages;
+pub(crate) mod rows;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::drive::tree::Refused;
 use crate::graph::Call;
 use crate::graph::drives::{refused, units};
 use crate::graph::odata::Select;
+use crate::graph::token;
 use crate::http::reply::{GraphError, Reply};
 use crate::site::Site;
 
@@ -56,9 +58,20 @@ pub(crate) fn answer(call: &Call<'_>, address: &SiteAddress) -> Answer {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let write = !matches!(call.request.method.as_str(), "GET" | "HEAD");
     permitted(call, &words, write)?;
-    let single = matches!(words.as_slice(), []) && address.site.is_some();
-    let charged = units::charge_units(call, if single { 1 } else { 2 })?;
+    let charged = units::charge_units(call, cost(call, address, &words))?;
     charged.finish(dispatch(call, address, &words))
+}
+
+/// Units of a call (contract 5.3): a single element or a delta with a token 1, permissions 5, everything else 2.
+fn cost(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> u32 {
+    let with_token = call.request.option("token").is_some();
+    match (call.request.method.as_str(), words) {
+        (_, ["permissions", ..]) => 5,
+        ("GET", []) if address.site.is_some() => 1,
+        ("GET", ["lists", _] | ["lists", _, "items", _, ..]) if !words.ends_with(&["delta"]) => 1,
+        ("GET", [.., "delta"]) if with_token => 1,
+        _ => 2,
+    }
 }
 
 /// Refuses without one of the permissions that the call needs (permission data of August 2026).
@@ -107,7 +120,28 @@ fn dispatch(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> Answer {
                 .collect();
             pages::answer(call, "sites", value)
         }
-        ("POST", Some(site), ["lists"]) => lists::create(call, &*found(call, site)?),
+        (_, Some(site), ["lists", rest @ ..]) => {
+            let site = found(call, site)?;
+            lists::answer(call, &site, rest, address.action.get(1..).unwrap_or_default())
+        }
+        ("GET", None, ["delta"]) => delta(call, call.request.option("token")),
+        ("GET", None, ["delta", keyed]) => {
+            let keyed = keyed.strip_prefix("token=").map(|text| text.trim_matches('\''));
+            delta(call, keyed)
+        }
+        ("GET", Some(site), ["columns"]) => {
+            let site = found(call, site)?;
+            let columns = site.all_lists(|list| list.columns.first().cloned());
+            pages::answer(
+                call,
+                "Collection(columnDefinition)",
+                columns.into_iter().flatten().take(1).collect(),
+            )
+        }
+        ("GET", Some(site), ["contenttypes"]) => {
+            found(call, site)?;
+            pages::answer(call, "Collection(contentType)", crate::site::list::base_types())
+        }
         ("GET", Some(site), ["permissions"]) => {
             found(call, site)?;
             pages::answer(call, "Collection(permission)", vec![])
@@ -121,6 +155,30 @@ fn dispatch(call: &Call<'_>, address: &SiteAddress, words: &[&str]) -> Answer {
             ),
         )),
     }
+}
+
+/// `GET /sites/delta`: all sites, then those that came since. Sites are never deleted here.
+fn delta(call: &Call<'_>, given: Option<&str>) -> Answer {
+    const OWNER: u64 = 0x5173;
+    let sites = call.world.all_sites();
+    let told = match given.filter(|text| !text.is_empty()) {
+        None => 0,
+        Some("latest") => sites.len(),
+        Some(text) => token::open(OWNER, 148, text)
+            .and_then(|fields| fields.first()?.parse().ok())
+            .ok_or_else(|| GraphError::new(400, "invalidRequest", "The token is malformed."))?,
+    };
+    let value: Vec<Value> = sites
+        .iter()
+        .skip(told)
+        .map(|site| selected(call, json(site, true)).into())
+        .collect();
+    let sealed = token::seal(OWNER, 148, &[sites.len().to_string()]);
+    let link = format!("{}/sites/delta?token={sealed}", call.world.graph_url());
+    Ok(Reply::json(
+        200,
+        json!({"value": value, "@odata.deltaLink": link}),
+    ))
 }
 
 /// Sites of the organisation: roots of collections, personal ones among them; subsites are asked for from above.
@@ -154,12 +212,16 @@ fn json(site: &Site, listed: bool) -> Map<String, Value> {
     put("id", json!(site.id));
     put("createdDateTime", json!(clock::iso(site.created)));
     put("lastModifiedDateTime", json!(clock::iso(site.created)));
+    put("description", json!(""));
     put("displayName", json!(site.display));
     put("name", json!(if listed { &site.display } else { &site.name }));
     put("webUrl", json!(site.url()));
     if site.parent.is_none() {
         put("root", json!({}));
-        put("siteCollection", json!({"hostname": site.host, "root": {}}));
+        put(
+            "siteCollection",
+            json!({"hostname": site.host, "dataLocationCode": "EUR", "root": {}}),
+        );
     }
     // Half of the personal sites say so; the address tells the others.
     if site.personal && site.key.is_multiple_of(2) {

@@ -355,7 +355,7 @@ fn property<'m>(metadata: &'m Value, kind: &str, name: &str) -> Option<&'m str> 
     t["base"].as_str().and_then(|base| property(metadata, base, name))
 }
 
-fn check(metadata: &Value, kind: &str, value: &Value, at: &str, wrong: &mut Vec<String>) {
+pub(crate) fn check(metadata: &Value, kind: &str, value: &Value, at: &str, wrong: &mut Vec<String>) {
     let Some(map) = value.as_object() else {
         wrong.push(format!("{at}: not an object"));
         return;

@@ -26,4 +26,5 @@ mod identity;
 mod messages;
 mod permissions;
 mod scale;
+mod sites;
 mod upload;

@@ -5,12 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use nakivo_core::connector::{
-    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
-};
+use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
 use nakivo_core::format::manifest::ObjectRecord;
-use nakivo_core::format::record::ItemRecord;
-use nakivo_core::{Error, ErrorKind, Result};
+use nakivo_core::{Error, ErrorKind};
 use serde_json::Value;
 
 use super::draft::{Draft, File, is_essential, transaction};
@@ -21,12 +18,14 @@ use crate::exchange::mail::draft::print_of;
 use crate::exchange::places::Places;
 use crate::exchange::scope_of;
 use crate::exchange::service::MailboxService;
+use crate::exchange::target::ServiceTarget;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::{Graph, PREFER};
 use crate::json::{Fields, parse_time};
 use crate::pages;
 use crate::request::Operation;
+use crate::target::compared;
 
 /// Occurrences around one day are never more than this.
 const MAX_INSTANCES: usize = 1000;
@@ -57,6 +56,13 @@ impl EventTarget {
             content,
         }
     }
+}
+
+#[async_trait]
+impl ServiceTarget for EventTarget {
+    fn places(&self) -> &Places {
+        &self.calendars
+    }
 
     async fn existing(
         &self,
@@ -78,7 +84,7 @@ impl EventTarget {
             let id = item.record.id.clone();
             if Some(&calendar) == container.as_ref() {
                 let differences = writing.differences(&draft, &id, &raw).await?;
-                return Ok(access::compared(id, &differences));
+                return Ok(compared(id, &differences));
             }
             if writing.is_calendar(&calendar).await? {
                 return Ok(access::elsewhere(&id));
@@ -103,10 +109,23 @@ impl EventTarget {
                         return Ok(Existing::Absent);
                     }
                     let differences = writing.reread_differences(draft, &id).await?;
-                    Ok(access::compared(id, &differences))
+                    Ok(compared(id, &differences))
                 }
             })
             .await
+    }
+
+    async fn write(
+        &self,
+        target: &ObjectRecord,
+        container: &str,
+        item: &RecoverItem,
+        content: &dyn ContentSource,
+        action: RecoverAction,
+    ) -> Result<Recovered, Fault> {
+        let scope = scope_of(target);
+        let writing = self.writing(&scope, &target.native_id, content);
+        writing.write(container, item, action).await
     }
 }
 
@@ -236,12 +255,9 @@ impl Writing<'_> {
             Some(id) => (id, Vec::new()),
             None => self.create(container, &mut draft, &marker, &known).await?,
         };
-        if let Some(old) = replaced
-            && let Err(fault) = self.items.remove(old).await
-        {
-            // As before: the old one is still in its place, so the new one goes.
-            self.items.remove_quietly(&id).await;
-            return Err(fault);
+        if let Some(old) = replaced {
+            let removed = self.items.remove(old).await;
+            self.items.kept(&id, removed).await?;
         }
         let mut not_carried = draft.not_carried;
         not_carried.extend(minor);
@@ -279,13 +295,9 @@ impl Writing<'_> {
             .items
             .post(container, draft, body, marker, known, |_, _| false)
             .await?;
-        match self.finish(draft, &id).await {
-            Ok(minor) => Ok((id, minor)),
-            Err(fault) => {
-                self.items.remove_quietly(&id).await;
-                Err(fault)
-            }
-        }
+        let finished = self.finish(draft, &id).await;
+        let minor = self.items.kept(&id, finished).await?;
+        Ok((id, minor))
     }
 
     async fn finish(&self, draft: &Draft, id: &str) -> Result<Vec<String>, Fault> {
@@ -309,14 +321,15 @@ impl Writing<'_> {
             self.update(&day, &body).await?;
             // Some services show the files of the series on each day.
             let mut there = self.items.prints(&day, total).await?;
+            let mut present = there.len();
             for file in &exception.files {
                 let file = self.file(file).await?;
                 let print = print_of(&file);
                 match there.iter().position(|one| *one == print) {
                     Some(at) => drop(there.swap_remove(at)),
                     None => {
-                        let present = self.items.prints(&day, total).await?.len();
                         self.items.attach(&day, &file, present).await?;
+                        present += 1;
                     }
                 }
             }
@@ -440,36 +453,5 @@ fn differs(what: &str) -> Fault {
     Fault::Protocol {
         code: "read_back_differs",
         message: format!("the new event differs from the stored one: {what}"),
-    }
-}
-
-#[async_trait]
-impl RecoveryTarget for EventTarget {
-    async fn find_existing(
-        &self,
-        target: &ObjectRecord,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-    ) -> Result<Existing> {
-        let search = || self.existing(target, item, content);
-        self.calendars.searched(&target.native_id, search).await
-    }
-
-    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        self.calendars.ensure(target, path).await
-    }
-
-    async fn recover(
-        &self,
-        target: &ObjectRecord,
-        container: &str,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-        action: RecoverAction,
-    ) -> Result<Recovered> {
-        let scope = scope_of(target);
-        let writing = self.writing(&scope, &target.native_id, content);
-        let result = writing.write(container, item, action).await;
-        self.calendars.recovered(container, result)
     }
 }

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use nakivo_core::connector::{
-    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
-};
+use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
 use nakivo_core::format::manifest::ObjectRecord;
-use nakivo_core::format::record::ItemRecord;
 use nakivo_core::{ErrorKind, Result};
 
 use super::draft::Draft;
@@ -17,11 +14,13 @@ use crate::exchange::access::{self, Items, marker, read_part};
 use crate::exchange::places::Places;
 use crate::exchange::scope_of;
 use crate::exchange::service::MailboxService;
+use crate::exchange::target::ServiceTarget;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::Fields;
 use crate::request::Operation;
+use crate::target::compared;
 
 /// Largest photo that is sent in one request. Exchange takes 4 MB.
 const MAX_PHOTO_BYTES: usize = 32 << 20;
@@ -73,7 +72,80 @@ impl ContactTarget {
         raw: &str,
     ) -> Result<Existing, Fault> {
         let differences = self.differences(items, draft, &id, raw).await?;
-        Ok(access::compared(id, &differences))
+        Ok(compared(id, &differences))
+    }
+
+    /// Makes a copy and reads it back; what is not equal is removed again.
+    async fn create(
+        &self,
+        items: Items<'_>,
+        container: &str,
+        draft: &mut Draft,
+        marker: &str,
+        known: &[String],
+    ) -> Result<String, Fault> {
+        let id = items
+            .post(
+                container,
+                draft,
+                |draft| draft.body(marker),
+                marker,
+                known,
+                |_, _| false,
+            )
+            .await?;
+        let finished = self.finish(items, draft, &id).await;
+        items.kept(&id, finished).await?;
+        Ok(id)
+    }
+
+    async fn finish(&self, items: Items<'_>, draft: &Draft, id: &str) -> Result<(), Fault> {
+        if let Some(photo) = &draft.photo {
+            let ids = [items.user, id];
+            let mut call = self
+                .graph
+                .outlook(items.scope, Operation::PutContactPhoto, &ids, &[])?
+                .bytes()
+                .repeatable();
+            call.body = Some(("image/jpeg", photo.clone()));
+            self.graph.executor.stream(&call).await?;
+        }
+        let raw = items.get(id).await?.ok_or(Fault::Protocol {
+            code: "not_there",
+            message: "the new contact cannot be read back".into(),
+        })?;
+        let differences = self.differences(items, draft, id, &raw).await?;
+        if !differences.is_empty() {
+            return Err(Fault::Protocol {
+                code: "read_back_differs",
+                message: format!(
+                    "the new contact differs from the stored one: {}",
+                    differences.join(", ")
+                ),
+            });
+        }
+        if draft.photo.is_some() {
+            items.mark_finished(id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The stored contact.
+async fn load(content: &dyn ContentSource) -> Result<Draft> {
+    let json = read_part(content, "json", 64 << 20).await?;
+    let photo: Option<Bytes> = match read_part(content, "photo", MAX_PHOTO_BYTES).await {
+        Ok(photo) => Some(photo),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Draft::new(&String::from_utf8_lossy(&json), photo)
+}
+
+#[async_trait]
+impl ServiceTarget for ContactTarget {
+    fn places(&self) -> &Places {
+        &self.folders
     }
 
     async fn existing(
@@ -121,12 +193,14 @@ impl ContactTarget {
 
     async fn write(
         &self,
-        items: Items<'_>,
+        target: &ObjectRecord,
         container: &str,
         item: &RecoverItem,
         content: &dyn ContentSource,
         action: RecoverAction,
     ) -> Result<Recovered, Fault> {
+        let scope = scope_of(target);
+        let items = self.items(&scope, &target.native_id);
         let mut draft = load(content).await.map_err(Fault::Ready)?;
         if action == RecoverAction::CreateRenamed {
             draft.rename(&items.suffix());
@@ -143,114 +217,10 @@ impl ContactTarget {
             Some(id) => id,
             None => self.create(items, container, &mut draft, &marker, &known).await?,
         };
-        if let Some(old) = replaced
-            && let Err(fault) = items.remove(old).await
-        {
-            // As before: the old one is still in its place, so the new one goes.
-            items.remove_quietly(&id).await;
-            return Err(fault);
+        if let Some(old) = replaced {
+            let removed = items.remove(old).await;
+            items.kept(&id, removed).await?;
         }
         Ok(access::recovered(id, item, draft.not_carried))
-    }
-
-    /// Makes a copy and reads it back; what is not equal is removed again.
-    async fn create(
-        &self,
-        items: Items<'_>,
-        container: &str,
-        draft: &mut Draft,
-        marker: &str,
-        known: &[String],
-    ) -> Result<String, Fault> {
-        let id = items
-            .post(
-                container,
-                draft,
-                |draft| draft.body(marker),
-                marker,
-                known,
-                |_, _| false,
-            )
-            .await?;
-        match self.finish(items, draft, &id).await {
-            Ok(()) => Ok(id),
-            Err(fault) => {
-                items.remove_quietly(&id).await;
-                Err(fault)
-            }
-        }
-    }
-
-    async fn finish(&self, items: Items<'_>, draft: &Draft, id: &str) -> Result<(), Fault> {
-        if let Some(photo) = &draft.photo {
-            let ids = [items.user, id];
-            let mut call = self
-                .graph
-                .outlook(items.scope, Operation::PutContactPhoto, &ids, &[])?
-                .bytes()
-                .repeatable();
-            call.body = Some(("image/jpeg", photo.clone()));
-            self.graph.executor.stream(&call).await?;
-        }
-        let raw = items.get(id).await?.ok_or(Fault::Protocol {
-            code: "not_there",
-            message: "the new contact cannot be read back".into(),
-        })?;
-        let differences = self.differences(items, draft, id, &raw).await?;
-        if !differences.is_empty() {
-            return Err(Fault::Protocol {
-                code: "read_back_differs",
-                message: format!(
-                    "the new contact differs from the stored one: {}",
-                    differences.join(", ")
-                ),
-            });
-        }
-        if draft.photo.is_some() {
-            items.mark_finished(id).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The stored contact.
-async fn load(content: &dyn ContentSource) -> Result<Draft> {
-    let json = read_part(content, "json", 64 << 20).await?;
-    let photo: Option<Bytes> = match read_part(content, "photo", MAX_PHOTO_BYTES).await {
-        Ok(photo) => Some(photo),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    Draft::new(&String::from_utf8_lossy(&json), photo)
-}
-
-#[async_trait]
-impl RecoveryTarget for ContactTarget {
-    async fn find_existing(
-        &self,
-        target: &ObjectRecord,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-    ) -> Result<Existing> {
-        let search = || self.existing(target, item, content);
-        self.folders.searched(&target.native_id, search).await
-    }
-
-    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        self.folders.ensure(target, path).await
-    }
-
-    async fn recover(
-        &self,
-        target: &ObjectRecord,
-        container: &str,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-        action: RecoverAction,
-    ) -> Result<Recovered> {
-        let scope = scope_of(target);
-        let items = self.items(&scope, &target.native_id);
-        let result = self.write(items, container, item, content, action).await;
-        self.folders.recovered(container, result)
     }
 }

@@ -134,11 +134,7 @@ impl Reader<'_> {
                         });
                     }
                     doubtful = mime.whole;
-                    self.graph
-                        .executor
-                        .pause(&mut backoff, None)
-                        .await
-                        .map_err(Fault::Ready)?;
+                    self.graph.executor.pause(&mut backoff, None).await?;
                 }
                 Ok(mime) => return Ok(mime),
                 Err(error) => {
@@ -148,11 +144,7 @@ impl Reader<'_> {
                             ambiguous: true,
                         });
                     }
-                    self.graph
-                        .executor
-                        .pause(&mut backoff, None)
-                        .await
-                        .map_err(Fault::Ready)?;
+                    self.graph.executor.pause(&mut backoff, None).await?;
                 }
             }
         }

@@ -16,6 +16,7 @@ use crate::governor::Scope;
 use crate::graph::Graph;
 use crate::json::Fields;
 use crate::request::Operation;
+use crate::target::compared;
 
 /// Largest message that is taken: what 150 MB, Exchange's highest limit, become in base64.
 const MAX_MIME_BYTES: usize = 220 << 20;
@@ -100,7 +101,7 @@ impl Writing<'_> {
     /// Compares what is there with what would be written.
     pub(crate) async fn compared(&self, draft: &Draft, id: String, raw: &str) -> Result<Existing, Fault> {
         let differences = self.differences(draft, &id, raw).await?;
-        Ok(access::compared(id, &differences))
+        Ok(compared(id, &differences))
     }
 
     async fn differences(&self, draft: &Draft, id: &str, raw: &str) -> Result<Vec<String>, Fault> {
@@ -150,12 +151,9 @@ impl Writing<'_> {
             Some(id) => (id, Vec::new()),
             None => self.create(container, &mut draft, &marker, &known).await?,
         };
-        if let Some(old) = replaced
-            && let Err(fault) = self.soft_delete(old, deleted_items).await
-        {
-            // As before: the old one is still in its place, so the new one goes.
-            self.items().remove_quietly(&id).await;
-            return Err(fault);
+        if let Some(old) = replaced {
+            let removed = self.soft_delete(old, deleted_items).await;
+            self.items().kept(&id, removed).await?;
         }
         let mut not_carried = draft.not_carried;
         not_carried.extend(
@@ -175,13 +173,9 @@ impl Writing<'_> {
         known: &[String],
     ) -> Result<(String, Vec<String>), Fault> {
         let id = self.post(container, draft, marker, known).await?;
-        match self.finish(draft, &id).await {
-            Ok(minor) => Ok((id, minor)),
-            Err(fault) => {
-                self.items().remove_quietly(&id).await;
-                Err(fault)
-            }
-        }
+        let finished = self.finish(draft, &id).await;
+        let minor = self.items().kept(&id, finished).await?;
+        Ok((id, minor))
     }
 
     /// Posts the message.
@@ -266,11 +260,7 @@ impl Writing<'_> {
             if parent.is_some() && parent.as_deref() == deleted_items {
                 return Ok(());
             }
-            self.graph
-                .executor
-                .pause(&mut backoff, None)
-                .await
-                .map_err(Fault::Ready)?;
+            self.graph.executor.pause(&mut backoff, None).await?;
         }
     }
 }

@@ -4,12 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use nakivo_core::Result;
-use nakivo_core::connector::{
-    ContentSource, Existing, RecoverAction, RecoverItem, Recovered, RecoveryTarget,
-};
+use nakivo_core::connector::{ContentSource, Existing, RecoverAction, RecoverItem, Recovered};
 use nakivo_core::format::manifest::ObjectRecord;
-use nakivo_core::format::record::ItemRecord;
 
 use super::draft::Draft;
 use super::recover::{self, Writing};
@@ -17,6 +13,7 @@ use crate::exchange::access::{self, marker};
 use crate::exchange::places::Places;
 use crate::exchange::scope_of;
 use crate::exchange::service::MailboxService;
+use crate::exchange::target::ServiceTarget;
 use crate::fault::Fault;
 use crate::governor::Scope;
 use crate::graph::Graph;
@@ -102,6 +99,13 @@ impl MailTarget {
         }
         Ok(place)
     }
+}
+
+#[async_trait]
+impl ServiceTarget for MailTarget {
+    fn places(&self) -> &Places {
+        &self.folders
+    }
 
     async fn existing(
         &self,
@@ -152,32 +156,15 @@ impl MailTarget {
             })
             .await
     }
-}
 
-#[async_trait]
-impl RecoveryTarget for MailTarget {
-    async fn find_existing(
-        &self,
-        target: &ObjectRecord,
-        item: &RecoverItem,
-        content: &dyn ContentSource,
-    ) -> Result<Existing> {
-        let search = || self.existing(target, item, content);
-        self.folders.searched(&target.native_id, search).await
-    }
-
-    async fn ensure_container(&self, target: &ObjectRecord, path: &[ItemRecord]) -> Result<String> {
-        self.folders.ensure(target, path).await
-    }
-
-    async fn recover(
+    async fn write(
         &self,
         target: &ObjectRecord,
         container: &str,
         item: &RecoverItem,
         content: &dyn ContentSource,
         action: RecoverAction,
-    ) -> Result<Recovered> {
+    ) -> Result<Recovered, Fault> {
         let scope = scope_of(target);
         let user = target.native_id.as_str();
         let writing = Writing {
@@ -185,18 +172,12 @@ impl RecoveryTarget for MailTarget {
             scope: &scope,
             user,
         };
-        let result = match &action {
-            RecoverAction::Replace { .. } => self.well_known(&scope, user, "deleteditems").await,
-            _ => Ok(None),
+        let deleted = match &action {
+            RecoverAction::Replace { .. } => self.well_known(&scope, user, "deleteditems").await?,
+            _ => None,
         };
-        let result = match result {
-            Ok(deleted) => {
-                writing
-                    .recover(container, item, content, action, deleted.as_deref())
-                    .await
-            }
-            Err(fault) => Err(fault),
-        };
-        self.folders.recovered(container, result)
+        writing
+            .recover(container, item, content, action, deleted.as_deref())
+            .await
     }
 }

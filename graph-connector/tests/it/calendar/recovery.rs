@@ -7,7 +7,7 @@ use nakivo_graph_emulator::{Action, Calendars, EventTruth, FaultBody};
 use serde_json::{Value, json};
 
 use super::{Lab, day, lab, series, single};
-use crate::lab::{Truth, places, stride};
+use crate::lab::{Truth, places, status, stride};
 
 fn all() -> Selection {
     Selection::Paths(vec!["Calendar".to_owned()])
@@ -255,15 +255,10 @@ async fn every_fault_at_every_request() {
     lab.bench.emulator.requests().clear();
     lab.recover(all(), Target::Original, OnConflict::Rename).await;
     let requests = lab.bench.emulator.requests().count();
-    let status = |status, body| Action::Status {
-        status,
-        body,
-        retry_after: None,
-    };
     let kinds = [
-        status(429, FaultBody::Envelope),
-        status(500, FaultBody::Envelope),
-        status(504, FaultBody::Empty),
+        status(429, FaultBody::Envelope, None),
+        status(500, FaultBody::Envelope, None),
+        status(504, FaultBody::Empty, None),
         Action::AfterSuccess { status: 500 },
         Action::ResetAfterSuccess,
         Action::Reset,

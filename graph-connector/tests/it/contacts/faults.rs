@@ -7,14 +7,9 @@ use nakivo_graph_emulator::{Action, Damage, Emulator, FaultBody};
 
 use super::lab::Lab;
 use crate::bench::seed;
-use crate::lab::{Truth, places, stride};
+use crate::lab::{Truth, places, status, stride};
 
 fn kinds() -> Vec<Action> {
-    let status = |status, body, retry_after: Option<&str>| Action::Status {
-        status,
-        body,
-        retry_after: retry_after.map(str::to_owned),
-    };
     vec![
         status(429, FaultBody::Envelope, Some("3")),
         status(503, FaultBody::Empty, Some("junk")),

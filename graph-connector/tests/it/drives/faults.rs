@@ -5,14 +5,9 @@ use nakivo_graph_emulator::{Action, Damage, Emulator, Fault, FaultBody, LinkFaul
 
 use super::lab::Lab;
 use crate::bench::seed;
-use crate::lab::Truth;
+use crate::lab::{Truth, status};
 
 pub(crate) fn kinds() -> Vec<Action> {
-    let status = |status, body, retry_after: Option<&str>| Action::Status {
-        status,
-        body,
-        retry_after: retry_after.map(str::to_owned),
-    };
     vec![
         status(429, FaultBody::Envelope, Some("3")),
         status(429, FaultBody::Empty, None),

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use nakivo_core::backup::Outcome;
 use nakivo_core::connector::OnConflict;
 use nakivo_core::recovery::{self, Destination, ExportOptions, ItemOutcome, Selection, Target};
-use nakivo_graph_emulator::{Action, Damage, Drive, Emulator};
+use nakivo_graph_emulator::{Action, Damage, Drive, Emulator, FaultBody};
 
 use super::lab::Lab;
 use crate::bench::seed;
-use crate::lab::{Truth, places, stride};
+use crate::lab::{Truth, places, status, stride};
 
 /// Content and times of the files of a drive, by path.
 fn files(drive: &Drive) -> BTreeMap<String, (bytes::Bytes, i64, i64)> {
@@ -267,27 +267,15 @@ async fn every_fault_at_every_request_of_a_recovery() {
     lab.back_up_and_compare().await;
     let expected = files(&lab.drive);
     let kinds = [
-        Action::Status {
-            status: 429,
-            body: nakivo_graph_emulator::FaultBody::Envelope,
-            retry_after: Some("2".into()),
-        },
-        Action::Status {
-            status: 503,
-            body: nakivo_graph_emulator::FaultBody::Empty,
-            retry_after: None,
-        },
+        status(429, FaultBody::Envelope, Some("2")),
+        status(503, FaultBody::Empty, None),
         Action::AfterSuccess { status: 500 },
         Action::AfterSuccess { status: 504 },
         Action::ResetAfterSuccess,
         Action::Reset,
         Action::Damage(Damage::CutAt(0)),
         Action::Damage(Damage::CutAt(40)),
-        Action::Status {
-            status: 401,
-            body: nakivo_graph_emulator::FaultBody::Envelope,
-            retry_after: None,
-        },
+        status(401, FaultBody::Envelope, None),
     ];
     let prepare = || {
         for item in lab.drive.items().iter().filter(|item| !item.path.contains('/')) {

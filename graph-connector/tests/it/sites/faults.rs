@@ -4,6 +4,7 @@ use nakivo_core::connector::OnConflict;
 use nakivo_graph_emulator::{Action, Emulator, Fault, LinkFault};
 
 use super::lab::{Lab, clear, files};
+use super::lists::lists;
 use crate::bench::seed;
 use crate::drives::faults::kinds;
 use crate::lab::{Truth, places, stride};
@@ -11,7 +12,9 @@ use crate::lab::{Truth, places, stride};
 #[tokio::test]
 async fn every_passing_fault_at_every_request_of_a_backup() {
     let mut lab = Lab::with(Emulator::builder().seed(seed()).users(1).sites(1, 6)).await;
-    lab.survive(&kinds(), 5).await;
+    lists(&lab.site, 5);
+    lab.bench.emulator.set(|settings| settings.max_delta_page = 3);
+    lab.survive(&kinds(), 7).await;
 }
 
 /// The same files, each once, whatever happens to one request; libraries, too.

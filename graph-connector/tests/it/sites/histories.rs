@@ -1,19 +1,50 @@
-//! Random histories of edits in several libraries between and during runs, compared with the emulator's truth.
+//! Random histories of edits in several libraries and lists between and during runs, compared with the emulator's truth.
 
 use std::sync::Arc;
 
 use nakivo_graph_emulator::{Emulator, Site};
+use serde_json::json;
 
 use super::lab::Lab;
 use crate::bench::{TestRng, seed};
 use crate::drives::histories::edit;
 use crate::lab::{Truth, histories};
 
-/// One random edit of a random library; now and then libraries come and go.
+/// One random edit of a random list.
+fn edit_list(site: &Site, rng: &TestRng) {
+    let names = site.lists();
+    if names.is_empty() {
+        return;
+    }
+    let list = site.list(&names[rng.below(names.len())]);
+    let rows = list.rows().unwrap_or_default();
+    let some = || rows.get(rng.below(rows.len().max(1))).map(|(id, _)| id.as_str());
+    let value = json!({"Title": format!("row {}", rng.below(1000)), "Text": "t".repeat(rng.below(9))});
+    match (rng.below(12), some()) {
+        (0..=4, _) | (5..=9, None) => drop(list.add_row(value)),
+        (5..=7, Some(id)) => drop(list.update_row(id, &value)),
+        (8 | 9, Some(id)) => drop(list.delete_row(id)),
+        (10, _) => {
+            let column = json!({"name": format!("C{}", rng.below(5)), "text": {}});
+            let _ = list.add_column(&column);
+        }
+        _ => drop(list.expire_delta()),
+    }
+}
+
+/// One random edit of a random library or list; now and then libraries and lists come and go.
 fn edit_site(site: &Site, rng: &TestRng) {
     match rng.below(60) {
         0 => drop(site.add_library(&format!("Library {}", rng.below(4)))),
         1 => drop(site.delete_library(&format!("Library {}", rng.below(4)))),
+        2 => {
+            let name = format!("List {}", rng.below(3));
+            if !site.lists().contains(&name) {
+                let _ = site.add_list(&name, &[]);
+            }
+        }
+        3 => site.delete_list(&format!("List {}", rng.below(3))),
+        4..=30 => edit_list(site, rng),
         _ => {
             let libraries = site.libraries();
             edit(&libraries[rng.below(libraries.len())].1, rng);
@@ -37,14 +68,15 @@ async fn history(seed: u64, runs: usize) {
         // Some edits come while the run reads.
         for _ in 0..rng.below(6) {
             let (site, rng, at) = (lab.site.clone(), Arc::clone(&rng), 1 + rng.below(40) as u64);
-            lab.bench
-                .emulator
-                .faults()
-                .on_request("/v1.0/drives", at, move || {
+            lab.bench.emulator.faults().on_request(
+                ["/v1.0/drives", "/v1.0/sites"][rng.below(2)],
+                at,
+                move || {
                     for _ in 0..1 + rng.below(5) {
                         edit_site(&site, &rng);
                     }
-                });
+                },
+            );
         }
         lab.settle(&format!("seed {seed}, run {run}")).await;
     }
