@@ -171,6 +171,8 @@ impl RunContext {
             let message = format!("another repository is at the place of '{name}'");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
+        // An occasion for what could not be written before: the medium may be there for this run only.
+        self.shared.journal_beside(&registration, &repository).await;
         *open = Some((repository.clone(), using));
         Ok(repository)
     }

@@ -13,6 +13,7 @@ pub(crate) mod backup;
 mod browse;
 mod care;
 mod copy;
+mod director;
 pub(crate) mod emulate;
 mod export;
 mod find;
@@ -60,7 +61,7 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Point(Point::Delete(delete)) => care::delete(session, delete).await,
         Command::Point(Point::Diff(diff)) => care::diff(session, diff).await,
         Command::Job(job) => self::jobs(session, job).await,
-        Command::Director(Director::Run) => run::serve(session, &run::director(session).await?).await,
+        Command::Director(command) => self::director(session, command).await,
         Command::Retention(retention) => care::retention(session, retention).await,
         Command::Browse(browse) => browse::run(session, browse).await,
         Command::Find(find) => find::run(session, find).await,
@@ -79,5 +80,14 @@ async fn jobs(session: &Arc<Session>, command: &Job) -> Result<Exit> {
         Job::Remove(remove) => job::remove(session, &director, remove).await,
         Job::Run(run) => run::job(session, &director, run).await,
         Job::History(history) => run::history(session, &director, history).await,
+    }
+}
+
+async fn director(session: &Arc<Session>, command: &Director) -> Result<Exit> {
+    let director = run::director(session).await?;
+    match command {
+        Director::Run => run::serve(session, &director).await,
+        Director::Journal(journal) => director::journal(session, &director, journal).await,
+        Director::Restore(restore) => director::restore(session, &director, restore).await,
     }
 }

@@ -97,7 +97,7 @@ pub(crate) enum Command {
     /// Jobs: what is backed up, where to and when; run them, see how they ran
     #[command(subcommand)]
     Job(Job),
-    /// Run jobs by their schedules
+    /// Run jobs by their schedules; bring them back after the state was lost
     #[command(subcommand)]
     Director(Director),
     /// Which points a policy keeps and why; remove the others
@@ -247,11 +247,13 @@ mod copy;
 
 pub(crate) use copy::RepoCopy;
 
+mod director;
 mod jobs;
 
+pub(crate) use director::{Director, DirectorJournal, DirectorRestore};
 pub(crate) use jobs::{
-    CatchUpChoice, Director, HowArgs, Job, JobAdd, JobEdit, JobHistory, JobNamed, JobRemove, JobRun,
-    KeepChoice, SourceArgs, WhenArgs,
+    CatchUpChoice, HowArgs, Job, JobAdd, JobEdit, JobHistory, JobNamed, JobRemove, JobRun, KeepChoice,
+    SourceArgs, WhenArgs,
 };
 
 mod locks;

@@ -5,12 +5,13 @@ use std::path::Path;
 use nakivo_core::director::scheduler::catch_up::CatchUp;
 use nakivo_core::director::scheduler::run::RetryPolicy;
 use nakivo_core::director::scheduler::schedule::{Repeat, Schedule, ScheduleForm, Timetable};
-use nakivo_core::director::{Director, JobEntry, JobForm, JobStatus, Source};
+use nakivo_core::director::{Director, JobEntry, JobForm, JobStatus, JournalStanding, Source};
 use nakivo_core::format::RepositoryId;
 use nakivo_core::registry::RepositoryName;
 use nakivo_core::{Error, ErrorKind, Result};
 use serde_json::json;
 
+use super::director::{journalled, standing_words};
 use super::registry::absolute;
 use crate::exit::Exit;
 use crate::grammar::{
@@ -35,7 +36,8 @@ pub(super) async fn add(session: &Session, director: &Director, arguments: &JobA
     let schedules = schedules(director, &arguments.when, None).await?;
     apply(&mut form, schedules, &arguments.when, &arguments.how)?;
     let entry = director.add(form).await?;
-    said(session, director, &entry, "added").await
+    said(session, director, &entry, "added").await?;
+    journalled(session, director).await
 }
 
 /// Changes a job.
@@ -69,7 +71,8 @@ pub(super) async fn edit(session: &Session, director: &Director, arguments: &Job
     } else {
         "changed"
     };
-    said(session, director, &entry, what).await
+    said(session, director, &entry, what).await?;
+    journalled(session, director).await
 }
 
 /// Removes a job, or shows what would go with it.
@@ -96,7 +99,10 @@ pub(super) async fn remove(session: &Session, director: &Director, arguments: &J
         },
         text::counted(history as u64, "line"),
     ));
-    Ok(Exit::Ok)
+    if arguments.preview {
+        return Ok(Exit::Ok);
+    }
+    journalled(session, director).await
 }
 
 /// Lists the jobs.
@@ -105,7 +111,7 @@ pub(super) async fn list(session: &Session, director: &Director) -> Result<Exit>
     for entry in director.jobs().await? {
         let status = director.status(&entry.id).await?;
         let repository = repository_name(director, entry.job.form().repository).await?;
-        record(session, &status, &repository);
+        record(session, &status, &repository, None);
         table.row([
             entry.job.name().to_owned(),
             state(&status).to_owned(),
@@ -132,7 +138,9 @@ pub(super) async fn show(session: &Session, director: &Director, arguments: &Job
     let status = director.status(&entry.id).await?;
     let form = entry.job.form();
     let repository = repository_name(director, form.repository).await?;
-    record(session, &status, &repository);
+    let journal = director.journal_status().await?.repositories.into_iter();
+    let journal = journal.into_iter().find(|one| one.repository == form.repository);
+    record(session, &status, &repository, journal.as_ref());
     let mut lines = vec![
         ("job", form.name.clone()),
         ("id", entry.id.to_string()),
@@ -171,6 +179,10 @@ pub(super) async fn show(session: &Session, director: &Director, arguments: &Job
                 .next
                 .map(|next| text::moment(next.start))
                 .unwrap_or_default(),
+        ),
+        (
+            "journal",
+            journal.as_ref().map(standing_words).unwrap_or_default(),
         ),
     ]);
     for (label, value) in lines {
@@ -214,9 +226,9 @@ fn state(status: &JobStatus) -> &'static str {
     }
 }
 
-fn record(session: &Session, status: &JobStatus, repository: &str) {
+fn record(session: &Session, status: &JobStatus, repository: &str, journal: Option<&JournalStanding>) {
     let entry = &status.entry;
-    let fields = json!({
+    let mut fields = json!({
         "id": entry.id,
         "name": entry.job.name(),
         "state": state(status),
@@ -228,13 +240,17 @@ fn record(session: &Session, status: &JobStatus, repository: &str) {
         "next": status.next.map(|next| next.start),
         "settings": entry.job.form(),
     });
+    if let Some(journal) = journal {
+        fields["journal"] = json!(journal);
+    }
     session.output.record("job", &fields);
 }
 
-async fn said(session: &Session, director: &Director, entry: &JobEntry, what: &str) -> Result<Exit> {
+/// Says what became of a job, and how it stands.
+pub(super) async fn said(session: &Session, director: &Director, entry: &JobEntry, what: &str) -> Result<()> {
     let status = director.status(&entry.id).await?;
     let repository = repository_name(director, entry.job.form().repository).await?;
-    record(session, &status, &repository);
+    record(session, &status, &repository, None);
     let next = match status.next {
         Some(next) => format!("due next at {}", text::moment(next.start)),
         None => "runs on demand".to_owned(),
@@ -246,7 +262,7 @@ async fn said(session: &Session, director: &Director, entry: &JobEntry, what: &s
     };
     let name = text::escape(entry.job.name());
     session.output.line(format!("Job {name}: {what}; {next}."));
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 /// What the repository is called now.

@@ -1,4 +1,4 @@
-//! The commands about jobs, and the director that runs them.
+//! The commands about jobs.
 
 use std::path::PathBuf;
 
@@ -38,14 +38,6 @@ Examples:
   nakivo job run Mail --object anna@contoso.com
   nakivo job run Mail --failed";
 
-const DIRECTOR_HELP: &str = "\
-Begins with runs that were interrupted. Jobs can be added, changed and removed meanwhile, from other terminals. On Ctrl-C the runs
-that go on save their progress, and continue at the next start.
-
-Examples:
-  nakivo director run
-  nakivo director run --json";
-
 /// Jobs: what is backed up, where to, when.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Job {
@@ -73,14 +65,6 @@ Examples:
     /// List the runs of a job and the times that were missed, newest first
     #[command(after_help = "Example:\n  nakivo job history Files --limit 5")]
     History(JobHistory),
-}
-
-/// Running jobs by their schedules.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Director {
-    /// Run every job as its schedules say, until stopped
-    #[command(after_help = DIRECTOR_HELP)]
-    Run,
 }
 
 /// The job that a command is about.

@@ -20,6 +20,7 @@ mod folder;
 mod heal;
 mod help;
 mod jobs;
+mod journal;
 mod keys;
 mod locks;
 mod mail;
