@@ -231,8 +231,13 @@ impl Engine {
     async fn look(&mut self) -> Result<()> {
         self.read_jobs().await?;
         let driven: Vec<JobId> = self.driven().map(|(id, _)| id.clone()).collect();
-        for id in driven {
-            self.look_at(&id).await?;
+        // First what has ended: what follows it may be on record already, and must not begin before that is noticed.
+        for id in &driven {
+            self.tick(id).await?;
+            self.settle(id).await?;
+        }
+        for id in &driven {
+            self.look_at(id).await?;
         }
         self.admit();
         self.journal().await
@@ -243,8 +248,6 @@ impl Engine {
     }
 
     async fn look_at(&mut self, id: &JobId) -> Result<()> {
-        self.tick(id).await?;
-        self.settle(id).await?;
         if self.forget_if_removed(id).await? {
             return Ok(());
         }
