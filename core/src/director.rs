@@ -22,10 +22,12 @@ use crate::error::{Error, Result};
 use crate::registry::Registry;
 use crate::seams::Environment;
 
+mod account;
 mod changes;
 mod engine;
 mod event;
 mod history;
+mod ids;
 mod job;
 mod journal;
 mod records;
@@ -35,9 +37,11 @@ mod settings;
 mod source;
 mod task;
 
+pub use account::{AccountEntry, AccountForm};
 pub use event::DirectorEvent;
 pub use history::{Cause, HistoryEntry, ObjectResult, Problem, RunRecord};
-pub use job::{Job, JobForm, JobId, Keep, MAX_SOURCES};
+pub use ids::{AccountId, JobId};
+pub use job::{Job, JobForm, Keep, MAX_SOURCES};
 pub use journal::{DirectorId, JournalHead, JournalStanding, JournalStatus, Origin, OriginKind};
 pub use nakivo_scheduler as scheduler;
 pub use records::JobEntry;

@@ -7,7 +7,9 @@ use nakivo_scheduler::chain::{ChainError, check_chains};
 use nakivo_scheduler::run::RunError;
 use nakivo_scheduler::schedule::Timetable;
 
-use super::job::{JobForm, JobId};
+use super::account::check_accounts;
+use super::ids::JobId;
+use super::job::JobForm;
 use super::records::JobEntry;
 use super::running::{RUNNING, refused};
 use super::{Director, unknown};
@@ -23,7 +25,7 @@ impl Director {
     ///
     /// # Errors
     /// `InvalidInput` for a field out of range, or jobs that run after each other in a circle; `AlreadyExists` for a name that is
-    /// taken; `NotFound` for a repository, or a job to run after, that does not exist; `Busy` while another process changes the
+    /// taken; `NotFound` for a repository, an account, or a job to run after, that does not exist; `Busy` while another process changes the
     /// jobs; those of [`Director::jobs`].
     pub async fn add(&self, form: JobForm) -> Result<JobEntry> {
         let job = form.check()?;
@@ -146,7 +148,7 @@ impl Director {
     }
 
     /// The change is made whatever comes of this; [`Director::journal_status`] says what did.
-    async fn journal_change(&self) {
+    pub(super) async fn journal_change(&self) {
         if let Err(error) = self.inner.shared.journal().await {
             tracing::warn!(%error, "the journal of the director is behind");
         }
@@ -170,6 +172,10 @@ impl Director {
                 return Err(Error::not_found(&what, repository)
                     .with_hint("Import it first: jobs use repositories that are known by a name."));
             }
+        }
+        let accounts = self.accounts().await?;
+        for entry in jobs.iter().filter(|entry| !before.contains(entry)) {
+            check_accounts(entry, &accounts)?;
         }
         let tables: BTreeMap<String, Timetable> = jobs
             .iter()

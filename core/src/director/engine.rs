@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::event::DirectorEvent;
 use super::history::{Cause, RunRecord};
-use super::job::JobId;
+use super::ids::JobId;
 use super::records::{JobEntry, JobState, Target};
 use super::running::{gone, refused};
 use super::task::{Attempt, RunContext};

@@ -7,7 +7,7 @@ use nakivo_scheduler::catch_up::Missed;
 use serde::Serialize;
 
 use super::history::{Cause, ObjectResult, Problem, RunRecord};
-use super::job::JobId;
+use super::ids::JobId;
 use super::journal::DirectorId;
 
 /// Something that happened and is on record, or is about to be.

@@ -171,6 +171,7 @@ impl Shared {
         }
         Ok(Configuration {
             jobs: self.records.jobs().await?,
+            accounts: self.records.accounts().await?,
             repositories,
         })
     }

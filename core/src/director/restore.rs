@@ -2,6 +2,7 @@
 
 use nakivo_repo_format::RepositoryId;
 
+use super::account::AccountEntry;
 use super::journal::{DirectorId, JournalHead, JournalStatus, Origin, OriginKind, entry};
 use super::records::JobEntry;
 use super::{Director, Shared};
@@ -76,7 +77,9 @@ impl Director {
         for entry in &mut configuration.jobs {
             entry.due_since = now;
         }
+        let accounts = merged(shared.records.accounts().await?, configuration.accounts)?;
         shared.registry.adopt(configuration.repositories).await?;
+        shared.records.put_accounts(accounts).await?;
         shared.begin_after(&from).await?;
         // Last: as long as they are not there, nothing is.
         shared.records.put_jobs(configuration.jobs.clone()).await?;
@@ -109,6 +112,25 @@ impl Shared {
         let known = self.registry.list().await?;
         Ok(known.into_iter().find(|entry| entry.id == id))
     }
+}
+
+/// Accounts that are known stay as they are.
+fn merged(mut known: Vec<AccountEntry>, others: Vec<AccountEntry>) -> Result<Vec<AccountEntry>> {
+    for other in others {
+        if known.iter().any(|one| one.id == other.id) {
+            continue;
+        }
+        if known.iter().any(|one| one.account.name == other.account.name) {
+            let message = format!(
+                "the name '{}' stands for another account here",
+                other.account.name
+            );
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .with_hint("Give the other account another name first."));
+        }
+        known.push(other);
+    }
+    Ok(known)
 }
 
 fn reached_by(entry: &mut Registration, access: &Access) {

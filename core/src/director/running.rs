@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::{Command, Engine};
 use super::history::RunRecord;
-use super::job::JobId;
+use super::ids::JobId;
 use super::{Director, Handle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Running;

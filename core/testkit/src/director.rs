@@ -398,6 +398,7 @@ impl World {
             Source {
                 connector: "scripted".to_owned(),
                 location: "here".to_owned(),
+                account: None,
                 objects: vec![(*object).to_owned()],
                 services: Vec::new(),
             }

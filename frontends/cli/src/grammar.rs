@@ -94,6 +94,9 @@ pub(crate) enum Command {
     /// Recovery points
     #[command(subcommand)]
     Point(Point),
+    /// Accounts: Microsoft 365 organisations that jobs name
+    #[command(subcommand)]
+    Account(Account),
     /// Jobs: what is backed up, where to and when; run them, see how they ran
     #[command(subcommand)]
     Job(Job),
@@ -247,9 +250,11 @@ mod copy;
 
 pub(crate) use copy::RepoCopy;
 
+mod account;
 mod director;
 mod jobs;
 
+pub(crate) use account::{Account, AccountAdd, AccountCheck, AccountEdit};
 pub(crate) use director::{Director, DirectorJournal, DirectorRestore};
 pub(crate) use jobs::{
     CatchUpChoice, HowArgs, Job, JobAdd, JobEdit, JobHistory, JobNamed, JobRemove, JobRun, KeepChoice,

@@ -13,8 +13,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(15 * 60);
 /// What the engine knows of the journal.
 #[derive(Debug, Default)]
 pub(super) struct Journalling {
-    /// The records that it was last compared with.
-    seen: Option<(Option<Bytes>, Option<Bytes>)>,
+    /// The records of jobs, accounts and repositories that it was last compared with.
+    seen: Option<[Option<Bytes>; 3]>,
     under_way: bool,
     /// When, on the monotonic clock, what failed is tried again.
     again_at: Option<Duration>,
@@ -26,7 +26,8 @@ impl Engine {
         if self.serving.is_none() || self.journalling.under_way {
             return Ok(());
         }
-        let seen = (self.known.clone(), self.shared.registry.stamp().await?);
+        let accounts = self.shared.records.accounts_stamp().await?;
+        let seen = [self.known.clone(), accounts, self.shared.registry.stamp().await?];
         let now = self.shared.env.clock.monotonic();
         let changed = self.journalling.seen.as_ref() != Some(&seen);
         let again = self.journalling.again_at.is_some_and(|at| at <= now);

@@ -12,6 +12,7 @@ use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{Blob, ObjectId, RunId};
 use serde::{Deserialize, Serialize};
 
+use crate::director::account::AccountEntry;
 use crate::director::records::JobEntry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::registry::Registration;
@@ -106,6 +107,9 @@ impl JournalHead {
 pub(crate) struct Configuration {
     /// In the order in which they were added.
     pub(crate) jobs: Vec<JobEntry>,
+    /// In the order in which they were added.
+    #[serde(default)]
+    pub(crate) accounts: Vec<AccountEntry>,
     /// By name, without figures.
     pub(crate) repositories: Vec<Registration>,
 }

@@ -18,6 +18,7 @@ use nakivo_testkit::oracle::all_points;
 use nakivo_testkit::scenario::fill;
 use nakivo_testkit::scripted::FetchTrouble;
 
+mod accounts;
 mod journal;
 mod killed;
 mod years;

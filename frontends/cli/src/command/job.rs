@@ -5,12 +5,14 @@ use std::path::Path;
 use nakivo_core::director::scheduler::catch_up::CatchUp;
 use nakivo_core::director::scheduler::run::RetryPolicy;
 use nakivo_core::director::scheduler::schedule::{Repeat, Schedule, ScheduleForm, Timetable};
-use nakivo_core::director::{Director, JobEntry, JobForm, JobStatus, JournalStanding, Source};
+use nakivo_core::director::{AccountEntry, Director, JobEntry, JobForm, JobStatus, JournalStanding, Source};
 use nakivo_core::format::RepositoryId;
 use nakivo_core::registry::RepositoryName;
 use nakivo_core::{Error, ErrorKind, Result};
+use nakivo_graph_connector::CONNECTOR_NAME;
 use serde_json::json;
 
+use super::accounts;
 use super::director::{journalled, standing_words};
 use super::registry::absolute;
 use crate::exit::Exit;
@@ -24,7 +26,7 @@ use crate::text;
 /// Adds a job.
 pub(super) async fn add(session: &Session, director: &Director, arguments: &JobAdd) -> Result<Exit> {
     let repository = director.registry().get(&arguments.repository).await?.id;
-    let sources = sources(&arguments.sources)?;
+    let sources = sources(director, &arguments.sources).await?;
     if sources.is_empty() {
         return Err(
             Error::new(ErrorKind::InvalidInput, "it is not said what is to be backed up")
@@ -50,7 +52,7 @@ pub(super) async fn edit(session: &Session, director: &Director, arguments: &Job
     if let Some(name) = &arguments.repository {
         form.repository = director.registry().get(name).await?.id;
     }
-    let sources = sources(&arguments.sources)?;
+    let sources = sources(director, &arguments.sources).await?;
     if !sources.is_empty() {
         form.sources = sources;
     }
@@ -147,7 +149,9 @@ pub(super) async fn show(session: &Session, director: &Director, arguments: &Job
         ("state", state(&status).to_owned()),
         ("repository", repository),
     ];
-    lines.extend(form.sources.iter().map(|source| ("source", source_words(source))));
+    let accounts = director.accounts().await?;
+    let sources = form.sources.iter();
+    lines.extend(sources.map(|source| ("source", source_words(source, &accounts))));
     let schedules = form.schedules.schedules().iter();
     lines.extend(schedules.map(|schedule| ("schedule", as_json(&schedule.form()))));
     if form.schedules.schedules().is_empty() {
@@ -197,7 +201,11 @@ fn as_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn source_words(source: &Source) -> String {
+fn source_words(source: &Source, accounts: &[AccountEntry]) -> String {
+    let account = accounts
+        .iter()
+        .find(|entry| source.account.as_ref() == Some(&entry.id));
+    let place = account.map_or(&source.location, |entry| &entry.account.name);
     let list = |words: &[String]| {
         if words.is_empty() {
             "all".to_owned()
@@ -211,9 +219,8 @@ fn source_words(source: &Source) -> String {
         format!(" ({})", source.services.join(", "))
     };
     format!(
-        "{} {}: {}{services}",
+        "{} {place}: {}{services}",
         source.connector,
-        source.location,
         list(&source.objects)
     )
 }
@@ -277,21 +284,27 @@ async fn repository_name(director: &Director, id: RepositoryId) -> Result<String
         .map_or_else(|| id.to_string(), RepositoryName::to_string))
 }
 
-/// Paths that mean the same from whatever directory the director is started.
-fn sources(arguments: &SourceArgs) -> Result<Vec<Source>> {
-    let path = |path: &Path| -> Result<String> {
-        let path = absolute(Some(path.to_owned()))?.unwrap_or_default();
-        let text = path.to_str().map(str::to_owned);
-        text.ok_or_else(|| Error::invalid("path", path.display(), "a path in UTF-8"))
-    };
+/// A path that means the same from whatever directory the director is started.
+pub(super) fn path_text(path: &Path) -> Result<String> {
+    let path = absolute(Some(path.to_owned()))?.unwrap_or_default();
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::invalid("path", path.display(), "a path in UTF-8"))
+}
+
+async fn sources(director: &Director, arguments: &SourceArgs) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     for (name, folder) in &arguments.folders {
-        sources.push(Source::folder(&path(folder)?, name));
+        sources.push(Source::folder(&path_text(folder)?, name));
     }
     if let Some(account) = &arguments.account {
+        let known = accounts::named(director, account).await?;
         sources.push(Source {
-            connector: "m365".to_owned(),
-            location: path(account)?,
+            connector: CONNECTOR_NAME.to_owned(),
+            location: match known {
+                Some(_) => String::new(),
+                None => path_text(account)?,
+            },
+            account: known.map(|entry| entry.id),
             objects: arguments.objects.clone(),
             services: arguments.services.iter().copied().map(Service::word).collect(),
         });

@@ -127,7 +127,8 @@ pub(crate) struct SourceArgs {
     /// A folder, and the name it is kept under; may be repeated
     #[arg(long = "folder", value_name = "NAME=PATH", value_parser = folder)]
     pub(crate) folders: Vec<(String, PathBuf)>,
-    /// TOML file that says which Microsoft 365 organisation and how to sign in; see: nakivo backup m365 --help
+    /// A Microsoft 365 organisation: the name of an account (see: nakivo account), or a TOML file that says which organisation and
+    /// how to sign in (see: nakivo backup m365 --help)
     #[arg(long, value_name = "FILE")]
     pub(crate) account: Option<PathBuf>,
     /// Only this mailbox, drive or site of the organisation, as for backup m365; may be repeated [default: all, those included

@@ -8,6 +8,7 @@
     reason = "tests and their helpers fail by panicking, and say what they skip"
 )]
 
+mod accounts;
 mod calendars;
 mod care;
 mod contacts;
