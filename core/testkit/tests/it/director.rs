@@ -21,6 +21,7 @@ use nakivo_testkit::scripted::FetchTrouble;
 mod accounts;
 mod journal;
 mod killed;
+mod lost;
 mod years;
 
 pub(crate) fn table(schedules: &[ScheduleForm]) -> Timetable {

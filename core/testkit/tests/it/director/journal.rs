@@ -1,7 +1,6 @@
-//! The journal: whatever becomes of the state, and wherever a process ends, the jobs come back from a repository.
+//! The journal: whatever becomes of the state, the jobs come back from a repository, and nothing is written over that is unknown.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -18,7 +17,6 @@ use nakivo_testkit::director::{Entries, World};
 use nakivo_testkit::fault::{Failure, Fault, FaultStore, Matcher, OperationKind, Rule, When};
 use nakivo_testkit::image::Image;
 use nakivo_testkit::oracle::assert_sound;
-use nakivo_testkit::random::announce;
 
 use super::{add, add_with, is, moment, open, table};
 
@@ -29,28 +27,28 @@ fn access() -> Access {
     }
 }
 
-async fn restore(world: &World, choice: Option<DirectorId>) -> Result<Restored> {
+pub(super) async fn restore(world: &World, choice: Option<DirectorId>) -> Result<Restored> {
     let director = open(world).await;
     let repository = world.lab.open().await.unwrap();
     director.restore(&repository, access(), choice).await
 }
 
-async fn journals(world: &World) -> Vec<JournalHead> {
+pub(super) async fn journals(world: &World) -> Vec<JournalHead> {
     let repository = world.lab.open().await.unwrap();
     Director::journals_in(&repository).await.unwrap()
 }
 
-fn forms(jobs: &[JobEntry]) -> Vec<(String, JobForm)> {
+pub(super) fn forms(jobs: &[JobEntry]) -> Vec<(String, JobForm)> {
     let form = |entry: &JobEntry| (entry.id.to_string(), entry.job.form().clone());
     jobs.iter().map(form).collect()
 }
 
-fn names(jobs: &[JobEntry]) -> Vec<&str> {
+pub(super) fn names(jobs: &[JobEntry]) -> Vec<&str> {
     jobs.iter().map(|entry| entry.job.name()).collect()
 }
 
 /// Everything that a job uses is journalled as it is now.
-async fn is_written(director: &Director) {
+pub(super) async fn is_written(director: &Director) {
     let status = director.journal_status().await.unwrap();
     assert!(
         !status.is_behind() && !status.repositories.is_empty(),
@@ -153,139 +151,6 @@ async fn a_state_with_jobs_or_a_repository_without_a_journal_is_refused() {
     director.remove(&entry.id).await.unwrap();
     let empty = world.elsewhere(37, Entries::new());
     assert!(restore(&empty, None).await.unwrap().jobs.is_empty());
-}
-
-/// Changes one after the other; says which were acknowledged.
-async fn change(world: &World, acknowledged: &AtomicU32) {
-    let director = open(world).await;
-    let first = add(world, &director, "First", &["a"]).await;
-    acknowledged.store(1, Ordering::SeqCst);
-    add(world, &director, "Second", &["b"]).await;
-    acknowledged.store(2, Ordering::SeqCst);
-    let renamed = |form: &mut JobForm| form.name = "Other".to_owned();
-    director.edit(&first.id, renamed).await.unwrap();
-    acknowledged.store(3, Ordering::SeqCst);
-    director.remove(&first.id).await.unwrap();
-    acknowledged.store(4, Ordering::SeqCst);
-}
-
-/// What there may be when so many changes were acknowledged: that, or one change more.
-const STAGES: [&[&str]; 5] = [
-    &[],
-    &["First"],
-    &["First", "Second"],
-    &["Other", "Second"],
-    &["Second"],
-];
-
-fn check_stage(jobs: &[JobEntry], acknowledged: u32, what: &str) {
-    let at = acknowledged as usize;
-    let allowed = &STAGES[at..STAGES.len().min(at + 2)];
-    assert!(
-        allowed.contains(&names(jobs).as_slice()),
-        "{what}: {:?}",
-        names(jobs)
-    );
-}
-
-#[test]
-fn what_was_acknowledged_survives_the_loss_of_the_state_wherever_the_process_ends() {
-    let mut last = 1;
-    loop {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let world = runtime.block_on(World::new(38));
-        let acknowledged = AtomicU32::new(0);
-        let whole = world.in_a_process(last, async || change(&world, &acknowledged).await);
-        let acknowledged = acknowledged.load(Ordering::SeqCst);
-        let what = format!("ended before step {last}, {acknowledged} acknowledged");
-        let lost = world.elsewhere(39, Entries::new());
-        let check = async || match restore(&lost, None).await {
-            Ok(restored) => check_stage(&restored.jobs, acknowledged, &what),
-            Err(error) => {
-                is(&error, ErrorKind::NotFound, "no journal");
-                assert_eq!(acknowledged, 0, "{what}");
-            }
-        };
-        world.in_a_process(0, check).unwrap();
-        if whole.is_some() {
-            break;
-        }
-        last += 1;
-    }
-    announce(&format!(
-        "journal: state lost before each of {last} steps of changes"
-    ));
-    assert!(last > 15, "{last}");
-}
-
-#[test]
-fn whoever_keeps_the_state_goes_on_with_one_journal_wherever_the_process_ends() {
-    let mut last = 1;
-    loop {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let world = runtime.block_on(World::new(40));
-        let acknowledged = AtomicU32::new(0);
-        let whole = world.in_a_process(last, async || change(&world, &acknowledged).await);
-        let acknowledged = acknowledged.load(Ordering::SeqCst);
-        let what = format!("ended before step {last}, {acknowledged} acknowledged");
-        let check = async || {
-            let director = open(&world).await;
-            check_stage(&director.jobs().await.unwrap(), acknowledged, &what);
-            // The next change brings with it what could not be written.
-            add(&world, &director, "Last", &["z"]).await;
-            is_written(&director).await;
-            let jobs = director.jobs().await.unwrap();
-            let lost = world.elsewhere(41, Entries::new());
-            let restored = restore(&lost, None).await.unwrap();
-            assert_eq!(forms(&restored.jobs), forms(&jobs), "{what}");
-            assert_eq!(
-                journals(&world).await.len(),
-                2,
-                "{what}: the old one and the restored one"
-            );
-        };
-        world.in_a_process(0, check).unwrap();
-        if whole.is_some() {
-            break;
-        }
-        last += 1;
-    }
-    announce(&format!("journal: ended before each of {last} steps of changes"));
-}
-
-#[test]
-fn a_restore_that_ends_anywhere_is_finished_by_the_next() {
-    let mut last = 1;
-    loop {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let world = runtime.block_on(World::new(42));
-        let acknowledged = AtomicU32::new(0);
-        runtime.block_on(change(&world, &acknowledged));
-        let other = world.elsewhere(43, Entries::new());
-        let whole = other.in_a_process(last, async || restore(&other, None).await.unwrap());
-        let what = format!("ended before step {last}");
-        let check = async || {
-            let director = open(&other).await;
-            if director.jobs().await.unwrap().is_empty() {
-                restore(&other, None).await.unwrap();
-            }
-            director.journal().await.unwrap();
-            is_written(&director).await;
-            assert_eq!(names(&director.jobs().await.unwrap()), ["Second"], "{what}");
-            // It is clear whose journal counts.
-            let third = world.elsewhere(44, Entries::new());
-            let again = restore(&third, None).await.unwrap();
-            let status = director.journal_status().await.unwrap();
-            assert_eq!(Some(again.from.director), status.director, "{what}");
-        };
-        other.in_a_process(0, check).unwrap();
-        if whole.is_some() {
-            break;
-        }
-        last += 1;
-    }
-    announce(&format!("journal: restore ended before each of {last} steps"));
-    assert!(last > 5, "{last}");
 }
 
 #[tokio::test]
@@ -482,4 +347,21 @@ async fn a_journal_is_sealed_and_no_object() {
     }
     let from = moment("2026-01-01T00:00:00Z");
     assert_eq!(journals(&world).await[0].written, from);
+}
+
+/// The configuration lies in each commit that changes it, so it has a limit: beyond, nothing else fails.
+#[tokio::test]
+async fn what_is_too_large_to_be_written_is_visible_and_the_job_is_kept() {
+    let world = World::new(58).await;
+    let director = open(&world).await;
+    let mut form = world.job("Large", &["a"]);
+    form.sources[0].objects = (0..90_000).map(|number| format!("{number:0>200}")).collect();
+    let large = director.add(form).await.unwrap();
+    let status = director.journal_status().await.unwrap();
+    let problem = status.repositories[0].problem.as_ref().unwrap();
+    assert!(problem.message.contains("at most 16 MiB"), "{problem:?}");
+    assert!(journals(&world).await.is_empty());
+    director.remove(&large.id).await.unwrap();
+    add(&world, &director, "Small", &["a"]).await;
+    is_written(&director).await;
 }
