@@ -37,6 +37,21 @@ impl Director {
         Ok(heads)
     }
 
+    /// Takes the journal of a director that is gone out of a repository. One that is alive writes it anew at its next occasion.
+    ///
+    /// # Errors
+    /// `NotFound`, with what there is; those of [`Repository::commit`].
+    pub async fn forget_journal(repository: &Repository, director: DirectorId) -> Result<()> {
+        repository.refresh().await?;
+        let hint = repository.look(|state| listed(&entry::all(state)));
+        let forgetting = repository.commit(|state| Ok(vec![entry::forgetting(state, director)?]));
+        let forgotten = forgetting.await.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.with_hint(hint),
+            _ => error,
+        });
+        forgotten.map(drop)
+    }
+
     /// Gives an empty state the jobs and repositories of a director that used `repository`. They keep their ids; schedules count
     /// from now on. What ran and when stays with the lost state: recovery points are in the repositories, history is not.
     ///

@@ -102,6 +102,7 @@ async fn director(session: &Arc<Session>, command: &Director) -> Result<Exit> {
     match command {
         Director::Run => run::serve(session, &director).await,
         Director::Journal(journal) => director::journal(session, &director, journal).await,
+        Director::Forget(forget) => director::forget(session, forget).await,
         Director::Restore(restore) => director::restore(session, &director, restore).await,
     }
 }

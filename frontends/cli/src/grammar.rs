@@ -255,7 +255,7 @@ mod director;
 mod jobs;
 
 pub(crate) use account::{Account, AccountAdd, AccountCheck, AccountEdit};
-pub(crate) use director::{Director, DirectorJournal, DirectorRestore};
+pub(crate) use director::{Director, DirectorForget, DirectorJournal, DirectorRestore};
 pub(crate) use jobs::{
     CatchUpChoice, HowArgs, Job, JobAdd, JobEdit, JobHistory, JobNamed, JobRemove, JobRun, KeepChoice,
     SourceArgs, WhenArgs,

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use nakivo_repo_format::log::Operation;
 use nakivo_repo_format::manifest::RunProgress;
 use nakivo_repo_format::state::RepositoryState;
 use nakivo_repo_format::{Blob, ObjectId, RunId};
@@ -204,14 +205,27 @@ pub(super) fn head_of(state: &RepositoryState, director: DirectorId) -> Option<R
     Some(lines(record).and_then(|(head, _)| parse_head(record, head)))
 }
 
+/// The journal of this director, and of nothing else that bears its id.
+fn record_of(state: &RepositoryState, director: DirectorId) -> Result<&RunProgress> {
+    let record = state.progress().get(&director.0);
+    let record = record.filter(|record| record.object.as_str() == OBJECT);
+    record
+        .map(|record| &**record)
+        .ok_or_else(|| Error::not_found("journal of director", director))
+}
+
+/// What takes the journal of this director out of the repository.
+pub(in crate::director) fn forgetting(state: &RepositoryState, director: DirectorId) -> Result<Operation> {
+    let run = record_of(state, director)?.run;
+    Ok(Operation::DropProgress { run })
+}
+
 /// The configuration in the journal of this director.
 pub(in crate::director) fn configuration_of(
     state: &RepositoryState,
     director: DirectorId,
 ) -> Result<(JournalHead, Configuration)> {
-    let record = state.progress().get(&director.0);
-    let record = record.filter(|record| record.object.as_str() == OBJECT);
-    let record = record.ok_or_else(|| Error::not_found("journal of director", director))?;
+    let record = record_of(state, director)?;
     let (head, configuration) = lines(record)?;
     let head = parse_head(record, head)?;
     if head.version > VERSION {

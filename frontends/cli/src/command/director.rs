@@ -1,13 +1,13 @@
-//! `nakivo director journal|restore`: what repositories hold of the jobs, and bringing them back from one.
+//! `nakivo director journal|forget|restore`: what repositories hold of the jobs, and bringing them back from one.
 
-use nakivo_core::Result;
 use nakivo_core::director::{Director, DirectorEvent, JournalHead, JournalStanding, OriginKind, Problem};
 use nakivo_core::registry::Access;
+use nakivo_core::{Error, Result};
 use serde_json::json;
 
 use super::{job, registry};
 use crate::exit::Exit;
-use crate::grammar::{DirectorJournal, DirectorRestore, RepositoryArgs};
+use crate::grammar::{DirectorForget, DirectorJournal, DirectorRestore, RepositoryArgs};
 use crate::session::Session;
 use crate::table::Table;
 use crate::text;
@@ -70,6 +70,34 @@ fn list(session: &Session, journals: &[JournalHead]) {
         ]);
     }
     table.print(&session.output);
+}
+
+/// Takes a journal out of a repository, or shows it.
+pub(super) async fn forget(session: &Session, arguments: &DirectorForget) -> Result<Exit> {
+    let repository = session.open(&arguments.repository).await?;
+    let journals = Director::journals_in(&repository).await?;
+    let head = journals
+        .into_iter()
+        .find(|head| head.director == arguments.director);
+    if !arguments.preview {
+        let forgetting = Director::forget_journal(&repository, arguments.director);
+        session.unless_cancelled(forgetting).await?;
+    }
+    let head = head.ok_or_else(|| Error::not_found("journal of director", arguments.director))?;
+    let fields = json!({ "journal": head, "forgotten": !arguments.preview });
+    session.output.record("journal_forgotten", &fields);
+    session.output.line(format!(
+        "The journal of director {}, written {}, with {}, {}.",
+        head.director,
+        text::moment(head.written),
+        text::counted(head.jobs, "job"),
+        if arguments.preview {
+            "would be taken out"
+        } else {
+            "is taken out"
+        },
+    ));
+    Ok(Exit::Ok)
 }
 
 /// How far one repository is.

@@ -33,6 +33,14 @@ Examples:
   nakivo director restore --repo file:/backup/vault --passphrase-file vault.pass
   nakivo director restore --repo s3:bucket/vault --store-config store.toml --passphrase-file vault.pass --director 7d0f...";
 
+const FORGET_HELP: &str = "\
+For journals that a restore would otherwise ask about, such as that of a rehearsal. Recovery points stay. A director that is alive
+writes its journal anew at its next occasion.
+
+Examples:
+  nakivo director journal --repo file:/backup/vault --passphrase-file vault.pass
+  nakivo director forget --repo file:/backup/vault --passphrase-file vault.pass --director 7d0f... --preview";
+
 /// The director: what runs jobs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Director {
@@ -42,6 +50,9 @@ pub(crate) enum Director {
     /// Show which repositories hold the jobs as they are now, so that losing the state loses none
     #[command(after_help = JOURNAL_HELP)]
     Journal(DirectorJournal),
+    /// Take the journal of a director that is gone out of a repository
+    #[command(after_help = FORGET_HELP)]
+    Forget(DirectorForget),
     /// Bring the jobs back from a repository after the state was lost
     #[command(after_help = RESTORE_HELP)]
     Restore(DirectorRestore),
@@ -68,4 +79,16 @@ pub(crate) struct DirectorRestore {
     /// Whose journal, where several directors used the repository; see: nakivo director journal --repo
     #[arg(long, value_name = "ID")]
     pub(crate) director: Option<DirectorId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DirectorForget {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryArgs,
+    /// Whose journal; see: nakivo director journal --repo
+    #[arg(long, value_name = "ID")]
+    pub(crate) director: DirectorId,
+    /// Show what would be taken out, change nothing
+    #[arg(long)]
+    pub(crate) preview: bool,
 }

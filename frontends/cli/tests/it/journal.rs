@@ -63,6 +63,16 @@ fn a_lost_state_directory_loses_neither_backups_nor_jobs() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[0]["origin"]["director"], found[1]["director"], "{found:?}");
 
+    // The old one is part of the new one, and can go.
+    let old = found[1]["director"].as_str().unwrap();
+    let forget = all(&["director", "forget", "--director", old]);
+    let preview = [&forget[..], &["--preview"]].concat();
+    assert!(place.run(&preview).ok().stdout.contains("would be taken out"));
+    place.run(&forget).ok();
+    fails(&place, &forget, 4, "not_found");
+    let (_, left) = place.json(&all(&["director", "journal"]));
+    assert_eq!(of_type(&left, "journal_found").len(), 1, "{left:?}");
+
     fails(&place, &restore(&[]), 1, "conflict");
     std::fs::remove_dir_all(place.path("state")).unwrap();
     place.run(&restore(&[])).ok();

@@ -226,10 +226,20 @@ async fn a_copy_of_a_state_and_a_second_director_keep_journals_of_their_own() {
         let restored = restore(&lost, id).await.unwrap();
         assert_eq!(forms(&restored.jobs), forms(&one.jobs().await.unwrap()));
     }
+    // What is forgotten of one that is alive is written anew, and of others nothing changes.
+    let repository = world.lab.open().await.unwrap();
+    let own = director.journal_status().await.unwrap().director.unwrap();
+    let before = journals(&world).await;
+    Director::forget_journal(&repository, own).await.unwrap();
+    let gone = Director::forget_journal(&repository, own).await.unwrap_err();
+    is(&gone, ErrorKind::NotFound, &own.to_string());
+    let others = before.iter().filter(|head| head.director != own).cloned();
+    assert_eq!(journals(&world).await, others.collect::<Vec<_>>());
     // Who was brought back elsewhere is told at the next occasion.
     add(&world, &director, "Last", &["a"]).await;
     let status = director.journal_status().await.unwrap();
     assert!(status.repositories[0].successor.is_some(), "{status:?}");
+    assert!(journals(&world).await.iter().any(|head| head.director == own));
 }
 
 #[tokio::test]
