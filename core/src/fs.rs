@@ -311,6 +311,21 @@ impl Root {
         })
     }
 
+    /// A directory below this one, as a root of its own.
+    pub(crate) fn directory(&self, relative: &Path) -> Result<Self> {
+        if relative.as_os_str().is_empty() {
+            return self.try_clone();
+        }
+        let dir = self
+            .dir
+            .open_dir(relative)
+            .map_err(self.fail("cannot open the directory", relative))?;
+        Ok(Self {
+            dir,
+            path: self.full(relative),
+        })
+    }
+
     fn full(&self, relative: &Path) -> PathBuf {
         if relative.as_os_str().is_empty() {
             self.path.clone()

@@ -19,6 +19,7 @@ mod apply;
 mod browse;
 pub(crate) mod containers;
 mod export;
+mod files;
 mod manifest;
 mod mbox;
 mod names;

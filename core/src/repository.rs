@@ -35,6 +35,7 @@ mod keys;
 mod load;
 mod lock;
 mod log;
+mod nodes;
 mod objects;
 mod points;
 mod probe;
@@ -67,6 +68,7 @@ pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummar
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
+use nodes::NodeCache;
 use objects::{Objects, Put, format_error};
 use retain::Promise;
 use shared::{CodecPool, Shared, View};
@@ -352,6 +354,7 @@ impl Repository {
                     last_removal: 0,
                 })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),
+                nodes: NodeCache::default(),
                 reads: Arc::new(tokio::sync::Semaphore::new(PARALLEL_READS)),
                 computing: tokio::sync::Semaphore::new(shared::parallelism()),
                 log: tokio::sync::Mutex::default(),

@@ -26,7 +26,7 @@ use nakivo_repo_format::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("checkpoint", checkpoint),
     ("commit", commit),
     ("config", config),
@@ -38,6 +38,7 @@ pub const TARGETS: [Target; 15] = [
     ("ledger", ledger),
     ("log", log),
     ("node", node),
+    ("payload", payload),
     ("sealed", sealed),
     ("segments", segments),
     ("split", split),
@@ -177,6 +178,23 @@ pub fn sealed(data: &[u8]) {
     assert!(Checkpoint::open(&keys, &mut codec, 1, data).is_err());
     let _ = IndexSegment::open(&keys, &mut codec, &IndexId::of(data), data);
     let _ = verify_pack(&keys, &mut codec, &PackId::of(data), data);
+}
+
+/// A payload behind a valid seal: the first byte says how much plaintext is allowed, the others are the method and the data.
+pub fn payload(data: &[u8]) {
+    let Some((limit, payload)) = data.split_first() else {
+        return;
+    };
+    let limit = usize::from(*limit) * 256;
+    let mut codec = Codec::new(Compression::Fast).expect("a codec");
+    let first = codec.unpack(payload, limit);
+    if let Ok(plain) = &first {
+        assert!(plain.len() <= limit, "{} bytes of at most {limit}", plain.len());
+        assert!(plain.capacity() <= limit + 64, "room for {}", plain.capacity());
+    }
+    // Whatever came before: nothing of it stays in the codec.
+    let again = codec.unpack(payload, limit);
+    assert_eq!(again.ok(), first.ok());
 }
 
 /// A segment list.

@@ -241,6 +241,13 @@ impl Codec {
         unpack(&mut self.decompressor, what, self.work.get(TAG_BYTES..), limit)
     }
 
+    /// The plaintext, of at most `limit` bytes, of a payload whose seal was checked. Public for the fuzz targets: whoever holds a
+    /// key can seal any payload.
+    #[doc(hidden)]
+    pub fn unpack(&mut self, payload: &[u8], limit: usize) -> Result<Vec<u8>> {
+        unpack(&mut self.decompressor, "payload", Some(payload), limit)
+    }
+
     /// Does what [`Codec::open`] does for several, authenticating up to [`LANES`] of them side by side.
     pub(crate) fn open_all(
         &mut self,

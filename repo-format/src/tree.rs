@@ -18,7 +18,7 @@ pub use diff::{DiffStep, LostSubtree, TreeChange, TreeDiff};
 pub use edit::{Edit, TreeEdit, decode_edits, encode_edits};
 pub use editor::{EditorStats, Step, TreeEditor};
 pub use key::{ItemKey, KeyKind, MAX_ID_BYTES, MAX_KEY_BYTES, container_prefix};
-pub use node::{Child, MAX_LEVEL, Node, TreeEntry};
+pub use node::{Child, Found, MAX_LEVEL, Node, TreeEntry};
 pub use scan::{RangeScan, ScanStep};
 
 use minicbor::{Decode, Encode};

@@ -10,30 +10,36 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::DateTime;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use nakivo_repo_format::ids::PointId;
 use nakivo_repo_format::manifest::Manifest;
 use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord, SegmentList, Value};
 use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Outcome;
 use super::browse::PointView;
 use super::containers::Containers;
+use super::files::{Files, NewFile, Written};
 use super::manifest;
 use super::mbox;
 use super::places::Places;
 use super::select::{ItemWalk, Selection, Step};
-use super::sink::{NewFile, Sink};
+use super::sink::Sink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Event, Reporter, Running};
 use crate::repository::{Repository, Spoiled};
 
 /// Name of the list of exported items, at the root of an export.
 pub const MANIFEST_NAME: &str = "manifest.jsonl";
-/// Parts up to this size are read ahead, several at a time.
+/// Parts up to this size are read ahead, in groups of about this size.
 const READ_AHEAD_BYTES: u64 = 1 << 20;
-/// Parts read ahead.
-const READ_AHEAD: usize = 8;
+/// Items of a group at most.
+const GROUP_ITEMS: usize = 32;
+/// Groups read and written side by side.
+const PARALLEL_GROUPS: usize = 3;
+/// Parts of a group read at once.
+const READ_AHEAD: usize = 4;
 /// Records held at once, to read their content in the order in which it is stored.
 const WINDOW_BYTES: usize = 8 << 20;
 
@@ -214,6 +220,8 @@ enum Content {
     Nothing,
     /// The whole part, verified, or why not.
     Small(Result<Bytes>),
+    /// A small file that has its place already.
+    Written(Written),
     /// Still to be read.
     Large(BoxStream<'static, Result<Bytes>>),
 }
@@ -256,6 +264,68 @@ async fn read_ahead(repository: &Repository, record: &ItemRecord) -> Result<Cont
             }
         }
         Some(part) => Ok(Content::Large(repository.read_part(part))),
+    }
+}
+
+/// Cuts a window into groups, without changing the order.
+fn groups(window: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut groups: Vec<Vec<Job>> = Vec::new();
+    let mut bytes = 0;
+    for job in window {
+        // A large part is read when its turn comes.
+        let small = main_part(&job.record).filter(|part| part.size <= READ_AHEAD_BYTES);
+        bytes += small.map_or(0, |part| part.size);
+        match groups.last_mut() {
+            Some(group) if bytes <= READ_AHEAD_BYTES && group.len() < GROUP_ITEMS => group.push(job),
+            _ => {
+                bytes = small.map_or(0, |part| part.size);
+                groups.push(vec![job]);
+            }
+        }
+    }
+    groups
+}
+
+/// Reads what is small of a group, and writes it at once where files may be written side by side.
+async fn prepare(
+    repository: Repository,
+    files: Option<Arc<Files>>,
+    group: Vec<Job>,
+) -> Result<Vec<(Job, Content)>> {
+    let mut ready: Vec<(Job, Content)> = futures::stream::iter(group)
+        .map(|job| async {
+            let content = read_ahead(&repository, &job.record).await?;
+            Ok::<_, Error>((job, content))
+        })
+        .buffered(READ_AHEAD)
+        .try_collect()
+        .await?;
+    let Some(files) = files else {
+        return Ok(ready);
+    };
+    let mut small = Vec::new();
+    for (job, content) in &ready {
+        if let (Place::File(path), Content::Small(Ok(bytes))) = (&job.place, content) {
+            small.push((new_file(&job.record, path), bytes.clone()));
+        }
+    }
+    let mut written = files.write(small).await?.into_iter();
+    for (job, content) in &mut ready {
+        if let (Place::File(_), Content::Small(Ok(_))) = (&job.place, &content)
+            && let Some(written) = written.next()
+        {
+            *content = Content::Written(written);
+        }
+    }
+    Ok(ready)
+}
+
+fn new_file(record: &ItemRecord, path: &str) -> NewFile {
+    NewFile {
+        compress: compressible(path),
+        path: path.to_owned(),
+        modified_ns: time_ns(record),
+        mode: mode(record),
     }
 }
 
@@ -340,20 +410,20 @@ impl Export {
 
     async fn write_window(&mut self, mut window: Vec<Job>) -> Result<()> {
         window.sort_by_key(|job| job.order);
-        let repository = self.repository.clone();
-        let mut jobs = futures::stream::iter(window)
-            .map(move |job| {
-                let repository = repository.clone();
-                async move {
-                    read_ahead(&repository, &job.record)
-                        .await
-                        .map(|content| (job, content))
-                }
+        let (repository, files) = (self.repository.clone(), self.sink.files());
+        let mut groups = futures::stream::iter(groups(window))
+            .map(move |group| {
+                // Tasks of their own: joining and hashing keeps a processor busy.
+                let prepared = prepare(repository.clone(), files.clone(), group);
+                AbortOnDropHandle::new(tokio::spawn(prepared))
             })
-            .buffered(READ_AHEAD);
-        while let Some(job) = jobs.next().await {
-            let (job, content) = job?;
-            self.item(job, content).await?;
+            .buffered(PARALLEL_GROUPS);
+        while let Some(group) = groups.next().await {
+            let group =
+                group.map_err(|error| Error::internal(format!("reading ended abnormally: {error}")))?;
+            for (job, content) in group? {
+                self.item(job, content).await?;
+            }
         }
         Ok(())
     }
@@ -372,7 +442,7 @@ impl Export {
             .await?;
         let mut line = manifest::line(&record, &self.containers.path_of(&record));
         line.insert("file".to_owned(), directory.into());
-        self.sink.line(line, false).await
+        self.sink.line(line).await
     }
 
     fn damaged_listing(&mut self, container: &str, error: &Error) {
@@ -396,7 +466,7 @@ impl Export {
         let record = ItemRecord::new(spoiled.listed_as(), spoiled.container, spoiled.id.as_str(), "");
         let mut line = manifest::line(&record, &path);
         manifest::add_error(&mut line, &spoiled.error);
-        self.sink.line(line, false).await?;
+        self.sink.line(line).await?;
         self.fail(spoiled.id, path, &spoiled.error);
         Ok(())
     }
@@ -424,7 +494,7 @@ impl Export {
         let line = manifest::line(record, &path);
         let Some(part) = main_part(record) else {
             self.report.listed_only += 1;
-            self.sink.line(line, false).await?;
+            self.sink.line(line).await?;
             self.reporter.update(|progress| progress.items_done += 1);
             return Ok(());
         };
@@ -447,7 +517,7 @@ impl Export {
             Err(error) => {
                 let mut line = line;
                 manifest::add_error(&mut line, &error);
-                self.sink.line(line, false).await?;
+                self.sink.line(line).await?;
                 self.fail(record.id.clone(), path, &error);
             }
         }
@@ -463,16 +533,16 @@ impl Export {
         path: String,
         mut line: serde_json::Map<String, serde_json::Value>,
     ) -> Result<Result<()>> {
+        if let Content::Written(written) = content {
+            manifest::add_file(&mut line, &path, part);
+            manifest::add_content(&mut line, written.size, written.hash);
+            return self.sink.line(line).await.map(Ok);
+        }
         // One file at a time: in an archive the mbox file would be cut in two.
         self.close_mbox().await?;
-        let file = NewFile {
-            compress: compressible(&path),
-            path: path.clone(),
-            modified_ns: time_ns(record),
-            mode: mode(record),
-        };
+        let file = new_file(record, &path);
         let mut content = match content {
-            Content::Nothing => return Ok(Ok(())),
+            Content::Nothing | Content::Written(_) => return Ok(Ok(())),
             Content::Small(Err(error)) => return Ok(Err(error)),
             Content::Small(Ok(bytes)) => {
                 manifest::add_file(&mut line, &path, part);
@@ -497,7 +567,7 @@ impl Export {
         }
         self.sink.end().await?;
         manifest::add_file(&mut line, &path, part);
-        self.sink.line(line, true).await?;
+        self.sink.counted_line(line).await?;
         Ok(Ok(()))
     }
 
@@ -510,7 +580,7 @@ impl Export {
         mut line: serde_json::Map<String, serde_json::Value>,
     ) -> Result<Result<()>> {
         let mut content = match content {
-            Content::Nothing => return Ok(Ok(())),
+            Content::Nothing | Content::Written(_) => return Ok(Ok(())),
             Content::Small(Err(error)) => return Ok(Err(error)),
             Content::Small(Ok(bytes)) => futures::stream::iter([Ok(bytes)]).boxed(),
             Content::Large(mut stream) => {

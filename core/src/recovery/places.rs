@@ -7,8 +7,9 @@ use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord};
 
 use super::containers::Containers;
 use super::export::MANIFEST_NAME;
+use super::files::TEMPORARY_NAMES;
 use super::names::{NameAllocator, split_extension};
-use super::sink::{TEMPORARY_MANIFEST, TEMPORARY_NAME};
+use super::sink::TEMPORARY_MANIFEST;
 
 /// Name of an mbox file in the directory of its folder.
 const MBOX_NAME: &str = "messages.mbox";
@@ -122,7 +123,9 @@ fn join(directory: &str, name: &str) -> String {
 /// The names of a directory in which nothing is yet but what the export itself puts there.
 fn new_directory(path: &str) -> NameAllocator {
     let mut names = NameAllocator::for_directory(path.len());
-    names.reserve(TEMPORARY_NAME);
+    for own in TEMPORARY_NAMES {
+        names.reserve(own);
+    }
     if path.is_empty() {
         for own in [MANIFEST_NAME, TEMPORARY_MANIFEST, STRAYS, DEEP] {
             names.reserve(own);

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::export::{Destination, MANIFEST_NAME};
+use super::files::{Files, NewFile, TEMPORARY_NAMES};
 use super::manifest;
 use super::zip::{Spill, ZipWriter};
 use crate::error::{Error, Result};
@@ -21,26 +23,10 @@ use crate::fs::{OpenFile, Root, io_error};
 
 /// Commands that may wait for the disk. Most hold at most one MiB, those of large items some MiB.
 const COMMANDS_AHEAD: usize = 16;
-/// The file being written in a directory export, in the directory it will stay in: file systems place a file near the
-/// directory that it is made in.
-pub(super) const TEMPORARY_NAME: &str = ".nakivo-export.part";
 /// The list of a directory export while it is being written.
 pub(super) const TEMPORARY_MANIFEST: &str = ".nakivo-manifest.part";
 /// List lines kept before they are written.
 const LINES_BYTES: usize = 64 << 10;
-
-/// One file of the export.
-#[derive(Debug)]
-pub(super) struct NewFile {
-    /// Relative, `/` between names, made safe.
-    pub path: String,
-    /// Nanoseconds since 1970.
-    pub modified_ns: Option<i64>,
-    /// Permission bits.
-    pub mode: Option<u32>,
-    /// Whether compressing may help.
-    pub compress: bool,
-}
 
 enum Command {
     Directory {
@@ -70,11 +56,10 @@ enum Command {
     Abort,
     /// An item begins: its size and hash are counted from here on.
     Item,
-    /// A line of the list. `counted`: with size and hash of what came since [`Command::Item`].
-    Line {
-        line: Map<String, Value>,
-        counted: bool,
-    },
+    /// A line of the list, with size and hash of what came since [`Command::Item`].
+    CountedLine(Map<String, Value>),
+    /// Lines of the list.
+    Lines(Vec<u8>),
     Finish,
 }
 
@@ -82,6 +67,20 @@ enum Command {
 pub(super) struct Sink {
     commands: mpsc::Sender<Command>,
     task: tokio::task::JoinHandle<Result<u64>>,
+    files: StopOnDrop,
+    /// Lines of the list that were not sent yet.
+    lines: Vec<u8>,
+}
+
+/// Small files that are written beside the commands, if this is a directory. None are begun once the export is over.
+struct StopOnDrop(Option<Arc<Files>>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(files) = &self.0 {
+            files.stop_soon();
+        }
+    }
 }
 
 impl Sink {
@@ -90,9 +89,20 @@ impl Sink {
         let target = tokio::task::spawn_blocking(move || Target::open(&destination))
             .await
             .map_err(|error| Error::internal(format!("opening the export ended abnormally: {error}")))??;
+        let files = StopOnDrop(target.files());
         let (commands, receiver) = mpsc::channel(COMMANDS_AHEAD);
         let task = tokio::task::spawn_blocking(move || Writer::new(target).run(receiver));
-        Ok(Self { commands, task })
+        Ok(Self {
+            commands,
+            task,
+            files,
+            lines: Vec::new(),
+        })
+    }
+
+    /// Where small files may be written beside the commands; `None` for an archive.
+    pub(super) fn files(&self) -> Option<Arc<Files>> {
+        self.files.0.clone()
     }
 
     async fn send(&mut self, command: Command) -> Result<()> {
@@ -136,6 +146,7 @@ impl Sink {
     }
 
     pub(super) async fn last_piece(&mut self, quoted: Vec<u8>, line: Map<String, Value>) -> Result<()> {
+        self.send_lines().await?;
         self.send(Command::LastPiece { quoted, line }).await
     }
 
@@ -145,6 +156,7 @@ impl Sink {
         content: Bytes,
         line: Map<String, Value>,
     ) -> Result<()> {
+        self.send_lines().await?;
         self.send(Command::Whole { file, content, line }).await
     }
 
@@ -160,13 +172,35 @@ impl Sink {
         self.send(Command::Item).await
     }
 
-    pub(super) async fn line(&mut self, line: Map<String, Value>, counted: bool) -> Result<()> {
-        self.send(Command::Line { line, counted }).await
+    /// A line of the list, with size and hash of what came since the item began.
+    pub(super) async fn counted_line(&mut self, line: Map<String, Value>) -> Result<()> {
+        self.send_lines().await?;
+        self.send(Command::CountedLine(line)).await
+    }
+
+    /// A line of the list.
+    pub(super) async fn line(&mut self, line: Map<String, Value>) -> Result<()> {
+        self.lines.extend(manifest::encode(line));
+        if self.lines.len() >= LINES_BYTES {
+            self.send_lines().await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn send_lines(&mut self) -> Result<()> {
+        match std::mem::take(&mut self.lines) {
+            lines if lines.is_empty() => Ok(()),
+            lines => self.send(Command::Lines(lines)).await,
+        }
     }
 
     /// Ends without completing; what must not stay is gone when this returns.
     pub(super) async fn discard(self) {
         drop(self.commands);
+        if let Some(files) = &self.files.0 {
+            files.stop().await;
+        }
         if let Err(error) = self.task.await {
             tracing::warn!(%error, "the export's writer ended abnormally");
         }
@@ -174,6 +208,7 @@ impl Sink {
 
     /// Completes the export; returns its size in bytes.
     pub(super) async fn finish(mut self) -> Result<u64> {
+        self.send_lines().await?;
         self.send(Command::Finish).await?;
         drop(self.commands);
         self.task
@@ -185,12 +220,14 @@ impl Sink {
 /// What is written to.
 enum Target {
     Directory {
-        root: Root,
+        files: Arc<Files>,
         manifest: OpenFile,
         file: Option<(OpenFile, NewFile)>,
         times: Vec<(PathBuf, i64)>,
     },
     Zip {
+        /// Directories that are in it.
+        directories: HashSet<String>,
         root: Root,
         names: ZipNames,
         zip: Box<ZipWriter<std::fs::File>>,
@@ -210,10 +247,10 @@ impl Target {
     fn open(destination: &Destination) -> Result<Self> {
         match destination {
             Destination::Directory(path) => {
-                let root = Root::open_empty(path)?;
-                let manifest = root.create_file(Path::new(TEMPORARY_MANIFEST))?;
+                let files = Files::open(path)?;
+                let manifest = files.root().create_file(Path::new(TEMPORARY_MANIFEST))?;
                 Ok(Self::Directory {
-                    root,
+                    files: Arc::new(files),
                     manifest,
                     file: None,
                     times: Vec::new(),
@@ -250,6 +287,7 @@ impl Target {
                     Ok(Box::new(file.into_std()) as Box<dyn Spill>)
                 });
                 Ok(Self::Zip {
+                    directories: HashSet::from([String::new()]),
                     root,
                     names,
                     zip: Box::new(ZipWriter::new(part.into_std(), open_spill)),
@@ -259,12 +297,22 @@ impl Target {
         }
     }
 
+    fn files(&self) -> Option<Arc<Files>> {
+        match self {
+            Self::Directory { files, .. } => Some(Arc::clone(files)),
+            Self::Zip { .. } => None,
+        }
+    }
+
     /// Removes what an export that did not end well must not leave behind.
     fn clean_up(&self) {
         let (root, leftovers) = match self {
-            Self::Directory { root, file, .. } => {
+            Self::Directory { files, file, .. } => {
                 let part = file.iter().map(|(_, new)| part_of(new));
-                (root, part.chain([PathBuf::from(TEMPORARY_MANIFEST)]).collect())
+                (
+                    files.root(),
+                    part.chain([PathBuf::from(TEMPORARY_MANIFEST)]).collect(),
+                )
             }
             Self::Zip { root, names, .. } => (
                 root,
@@ -281,24 +329,11 @@ impl Target {
 
 /// Where a file is until it is complete.
 fn part_of(file: &NewFile) -> PathBuf {
-    Path::new(&file.path).with_file_name(TEMPORARY_NAME)
-}
-
-/// Gives a written file its mode, time and name.
-fn complete(root: &Root, open: OpenFile, file: &NewFile) -> Result<()> {
-    if let Some(mode) = file.mode {
-        open.set_mode(mode)?;
-    }
-    if let Some(modified_ns) = file.modified_ns {
-        open.set_modified(modified_ns)?;
-    }
-    drop(open);
-    root.rename_new(&part_of(file), Path::new(&file.path))
+    Path::new(&file.path).with_file_name(TEMPORARY_NAMES[0])
 }
 
 struct Writer {
     target: Target,
-    directories: HashSet<String>,
     lines: Vec<u8>,
     size: u64,
     hasher: blake3::Hasher,
@@ -317,7 +352,6 @@ impl Writer {
     fn new(target: Target) -> Self {
         Self {
             target,
-            directories: HashSet::from([String::new()]),
             lines: Vec::new(),
             size: 0,
             hasher: blake3::Hasher::new(),
@@ -365,7 +399,7 @@ impl Writer {
             }
             Command::LastPiece { quoted, line } => {
                 self.write(&quoted)?;
-                self.line(line, true)?;
+                self.line(line)?;
             }
             Command::Whole { file, content, line } => {
                 self.begin(file)?;
@@ -373,12 +407,13 @@ impl Writer {
                 self.count(&content);
                 self.write(&content)?;
                 self.end()?;
-                self.line(line, true)?;
+                self.line(line)?;
             }
             Command::End => self.end()?,
             Command::Abort => self.abort()?,
             Command::Item => self.start_count(),
-            Command::Line { line, counted } => self.line(line, counted)?,
+            Command::CountedLine(line) => self.line(line)?,
+            Command::Lines(lines) => self.add_lines(&lines)?,
             // Taken by the loop.
             Command::Finish => {}
         }
@@ -390,11 +425,13 @@ impl Writer {
         self.hasher.reset();
     }
 
-    fn line(&mut self, mut line: Map<String, Value>, counted: bool) -> Result<()> {
-        if counted {
-            manifest::add_content(&mut line, self.size, self.hasher.finalize());
-        }
-        self.lines.extend(manifest::encode(line));
+    fn line(&mut self, mut line: Map<String, Value>) -> Result<()> {
+        manifest::add_content(&mut line, self.size, self.hasher.finalize());
+        self.add_lines(&manifest::encode(line))
+    }
+
+    fn add_lines(&mut self, lines: &[u8]) -> Result<()> {
+        self.lines.extend_from_slice(lines);
         if self.lines.len() >= LINES_BYTES {
             self.flush_lines()
         } else {
@@ -416,40 +453,32 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes a directory and those above it, once.
     fn directory(&mut self, path: &str, modified_ns: Option<i64>, mode: Option<u32>) -> Result<()> {
-        if self.directories.contains(path) {
-            return Ok(());
-        }
-        if let Some((parent, _)) = path.rsplit_once('/') {
-            self.directory(parent, None, None)?;
-        }
         match &mut self.target {
-            Target::Directory { root, times, .. } => {
+            Target::Directory { files, times, .. } => {
+                files.directory(path)?;
                 let relative = Path::new(path);
-                root.create_directory(relative)?;
                 if let Some(mode) = mode {
-                    root.set_directory_mode(relative, mode)?;
+                    files.root().set_directory_mode(relative, mode)?;
                 }
                 if let Some(modified_ns) = modified_ns {
                     times.push((relative.to_owned(), modified_ns));
                 }
+                Ok(())
             }
-            Target::Zip { zip, .. } => zip
-                .directory(&format!("{path}/"), time(modified_ns))
-                .map_err(zip_error)?,
+            Target::Zip { zip, directories, .. } => {
+                add_directory(zip, directories, path, modified_ns).map_err(zip_error)
+            }
         }
-        self.directories.insert(path.to_owned());
-        Ok(())
     }
 
     fn begin(&mut self, file: NewFile) -> Result<()> {
-        if let Some((parent, _)) = file.path.rsplit_once('/') {
-            self.directory(parent, None, None)?;
-        }
+        self.directory(file.directory(), None, None)?;
         match &mut self.target {
-            Target::Directory { root, file: slot, .. } => {
-                let open = root.create_file(&part_of(&file))?;
+            Target::Directory {
+                files, file: slot, ..
+            } => {
+                let open = files.root().create_file(&part_of(&file))?;
                 *slot = Some((open, file));
             }
             Target::Zip { zip, .. } => {
@@ -474,13 +503,14 @@ impl Writer {
 
     fn end(&mut self) -> Result<()> {
         match &mut self.target {
-            Target::Directory { root, file, .. } => {
+            Target::Directory { files, file, .. } => {
                 let Some((open, new)) = file.take() else {
                     return Err(Error::internal("no file of the export is open"));
                 };
-                complete(root, open, &new).inspect_err(|_| {
+                let directory = files.root().directory(Path::new(new.directory()))?;
+                Files::complete(&directory, open, TEMPORARY_NAMES[0], &new).inspect_err(|_| {
                     // The export fails for the first error.
-                    let _ = root.remove_file(&part_of(&new));
+                    let _ = files.root().remove_file(&part_of(&new));
                 })
             }
             Target::Zip { zip, .. } => zip.end().map_err(zip_error),
@@ -489,9 +519,9 @@ impl Writer {
 
     fn abort(&mut self) -> Result<()> {
         match &mut self.target {
-            Target::Directory { root, file, .. } => {
+            Target::Directory { files, file, .. } => {
                 if let Some((_, new)) = file.take() {
-                    root.remove_file(&part_of(&new))?;
+                    files.root().remove_file(&part_of(&new))?;
                 }
                 Ok(())
             }
@@ -507,11 +537,12 @@ impl Writer {
         }
         match self.target {
             Target::Directory {
-                root,
+                files,
                 manifest,
                 times,
                 ..
             } => {
+                let root = files.root();
                 // Children first: setting a child's time changes nothing above it, but making it did.
                 for (path, modified_ns) in times.iter().rev() {
                     root.set_directory_modified(path, *modified_ns)?;
@@ -527,6 +558,7 @@ impl Writer {
                 names,
                 zip,
                 manifest,
+                ..
             } => {
                 let finished = finish_zip(&root, &names, *zip, manifest);
                 for leftover in [&names.manifest, &names.index] {
@@ -539,6 +571,24 @@ impl Writer {
             }
         }
     }
+}
+
+/// Adds a directory and those above it, once.
+fn add_directory(
+    zip: &mut ZipWriter<std::fs::File>,
+    directories: &mut HashSet<String>,
+    path: &str,
+    modified_ns: Option<i64>,
+) -> io::Result<()> {
+    if directories.contains(path) {
+        return Ok(());
+    }
+    if let Some((parent, _)) = path.rsplit_once('/') {
+        add_directory(zip, directories, parent, None)?;
+    }
+    zip.directory(&format!("{path}/"), time(modified_ns))?;
+    directories.insert(path.to_owned());
+    Ok(())
 }
 
 /// Adds the list as the last entry, completes the archive and gives it its name.

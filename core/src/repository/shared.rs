@@ -1,7 +1,7 @@
 //! What every handle of one open repository shares.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock, Weak};
 
 use nakivo_repo_format::log::{Checkpoint, CommitRecord, Operation};
 use nakivo_repo_format::state::RepositoryState;
@@ -11,6 +11,7 @@ use nakivo_repo_format::{
 
 use super::cache::BlockCache;
 use super::index::Index;
+use super::nodes::NodeCache;
 use super::objects::{Objects, corrupt, format_error};
 use super::view::LogDamage;
 use super::write::Packer;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) index: RwLock<Index>,
     pub(crate) view: RwLock<Arc<View>>,
     pub(crate) cache: BlockCache,
+    pub(crate) nodes: NodeCache,
     /// Ranged reads under way at once, which bounds what reading takes of memory.
     pub(crate) reads: Arc<tokio::sync::Semaphore>,
     /// Computations under way at once: more than cores only take memory.
@@ -208,9 +210,11 @@ impl Shared {
     }
 }
 
-/// How many computations run at once.
+/// How many computations run at once. Asked once: the system reads files to answer.
 pub(crate) fn parallelism() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+    static CORES: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get));
+    *CORES
 }
 
 /// Codecs that rest: making one costs more than sealing a small chunk.

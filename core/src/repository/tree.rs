@@ -8,8 +8,8 @@ use futures::{Stream, StreamExt, future, stream};
 use nakivo_repo_format::record::ItemKind;
 use nakivo_repo_format::record::ItemRecord;
 use nakivo_repo_format::tree::{
-    DiffStep, EditorStats, LostSubtree, RangeScan, ScanStep, Step, TreeChange, TreeDiff, TreeEdit,
-    TreeEditor, TreeEntry, TreeRoot,
+    DiffStep, EditorStats, Found, LostSubtree, Node, RangeScan, ScanStep, Step, TreeChange, TreeDiff,
+    TreeEdit, TreeEditor, TreeEntry, TreeRoot,
 };
 use nakivo_repo_format::{ChunkRef, FormatError, ItemKey, KeyKind};
 
@@ -102,6 +102,25 @@ impl NodeSource {
             Self::Repository(shared) => shared.read_chunk(chunk, Pattern::Unknown).await,
             Self::Run(packer) => packer.read_chunk(chunk, Pattern::Unknown).await,
         }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        match self {
+            Self::Repository(shared) => shared,
+            Self::Run(packer) => packer.shared(),
+        }
+    }
+
+    /// The top node of a subtree, decoded; one that was looked at a moment ago is not decoded again.
+    async fn node(&self, subtree: &TreeRoot, last_key: Option<&[u8]>) -> Result<Arc<Node>> {
+        let nodes = &self.shared().nodes;
+        if let Some(node) = nodes.get(subtree, last_key) {
+            return Ok(node);
+        }
+        let bytes = self.read(&subtree.chunk).await?;
+        let node = Arc::new(Node::decode_child(&bytes, subtree, last_key).map_err(bad_tree)?);
+        nodes.insert(*subtree, Arc::clone(&node));
+        Ok(node)
     }
 
     /// Reads a node whose loss is about to be reported: what was wrong on the way once need not be wrong in the store.
@@ -257,13 +276,19 @@ pub(super) async fn get(
     root: Option<&TreeRoot>,
     key: &ItemKey,
 ) -> Result<Option<ItemRecord>> {
-    let from = key.to_bytes();
-    let mut to = from.clone();
-    to.push(0);
-    let mut found = std::pin::pin!(entries(source, RangeScan::new(root.copied(), from, Some(to))));
-    match found.next().await {
-        Some(entry) => Ok(Some(decode_entry(&entry?)?.1)),
-        None => Ok(None),
+    let Some(mut at) = root.copied() else {
+        return Ok(None);
+    };
+    let key = key.to_bytes();
+    let mut last_key: Option<Vec<u8>> = None;
+    loop {
+        let node = source.node(&at, last_key.as_deref()).await?;
+        match node.find(&key) {
+            Found::Entry(entry) => return Ok(Some(decode_entry(entry)?.1)),
+            Found::Nowhere => return Ok(None),
+            // One level below, so this ends.
+            Found::Below(child) => (at, last_key) = (child.as_root(), Some(child.last_key.clone())),
+        }
     }
 }
 

@@ -329,6 +329,7 @@ async fn a_file_written_to_all_the_time_is_read_or_reported() {
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let writer = std::thread::spawn({
         let stop = std::sync::Arc::clone(&stop);
+        let path = path.clone();
         move || {
             let file = fs::File::options().write(true).open(&path).unwrap();
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -341,6 +342,9 @@ async fn a_file_written_to_all_the_time_is_read_or_reported() {
     writer.join().unwrap();
     match fetched {
         Ok(Fetched::Content { head, .. }) => {
+            // At least one change comes after it, also where the writer was held up.
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            file.write_all_at(b"z", 0).unwrap();
             let now = connector
                 .look_up(connector.object(), std::slice::from_ref(&head.item))
                 .await

@@ -788,6 +788,50 @@ async fn an_unflushed_tree_can_be_edited_and_read_by_its_writer() {
     }
 }
 
+/// Nodes are kept decoded between look-ups: two versions of a tree, asked in turn, must not be taken for each other.
+#[tokio::test]
+async fn look_ups_find_what_a_scan_finds() {
+    let store = memory();
+    let repository = new_repository(&store).await;
+    let old_files = some_files(21, 900, 40);
+    let old = back_up(&repository, "a", 1, &old_files, None).await.unwrap();
+    let mut new_files: Files = some_files(22, 900, 40).into_iter().step_by(7).collect();
+    new_files.extend([
+        ("extra/one".to_owned(), vec![1; 30]),
+        ("extra/two".to_owned(), vec![2; 30]),
+    ]);
+    let new = back_up(&repository, "a", 2, &new_files, Some(&old))
+        .await
+        .unwrap();
+    let again = reopen(&store).await.unwrap();
+    let mut scanned = Vec::new();
+    for manifest in [&old, &new] {
+        let all: BTreeMap<_, _> = again
+            .scan(manifest.root, &ScanRange::all())
+            .try_collect()
+            .await
+            .unwrap();
+        scanned.push(all);
+    }
+    let keys: std::collections::BTreeSet<_> = scanned.iter().flat_map(|all| all.keys().cloned()).collect();
+    let (mut only_new, mut differ) = (0, 0);
+    for key in &keys {
+        for (manifest, all) in [&old, &new].into_iter().zip(&scanned) {
+            let found = again.get(manifest.root.as_ref(), key).await.unwrap();
+            assert_eq!(found.as_ref(), all.get(key), "{key:?}");
+        }
+        only_new += usize::from(!scanned[0].contains_key(key));
+        differ += usize::from(
+            scanned[0]
+                .get(key)
+                .is_some_and(|old| scanned[1].get(key) != Some(old)),
+        );
+        let absent = nakivo_core::format::ItemKey::item(key.container(), format!("{}!", key.id())).unwrap();
+        assert_eq!(again.get(new.root.as_ref(), &absent).await.unwrap(), None);
+    }
+    assert!(only_new > 1 && differ > 20, "{only_new} new, {differ} changed");
+}
+
 #[tokio::test]
 async fn the_newest_point_is_the_one_committed_last_whatever_the_clock_said() {
     let store = memory();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use nakivo_core::{Error, ErrorKind};
+use nakivo_core::Error;
 
 /// How the process ends. Codes 10 to 12 mean what they mean to users of restic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,17 +51,7 @@ impl Exit {
 
     /// The exit of a command that ended with this error.
     pub(crate) fn of(error: &Error) -> Self {
-        match error.kind() {
-            ErrorKind::InvalidInput => Self::Usage,
-            ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Unauthorized | ErrorKind::PermissionMissing => Self::Denied,
-            ErrorKind::Throttled { .. } | ErrorKind::Unavailable => Self::Temporary,
-            ErrorKind::RepositoryMissing => Self::RepositoryMissing,
-            ErrorKind::Busy => Self::Busy,
-            ErrorKind::WrongPassphrase => Self::WrongPassphrase,
-            ErrorKind::Cancelled => Self::Interrupted,
-            _ => Self::Failed,
-        }
+        Self::of_code(error.code())
     }
 
     /// As [`Exit::of`], by the stable code of the error's kind.
@@ -95,6 +85,8 @@ impl From<Exit> for ExitCode {
 mod tests {
     use std::time::Duration;
 
+    use nakivo_core::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -125,7 +117,6 @@ mod tests {
             (ErrorKind::Internal, 1),
         ] {
             assert_eq!(Exit::of(&Error::new(kind, "x")).code(), code, "{kind:?}");
-            assert_eq!(Exit::of_code(kind.code()).code(), code, "{kind:?}");
         }
         assert_eq!(Exit::partial(false).code(), 3);
         assert_eq!(Exit::partial(true).code(), 0);

@@ -50,7 +50,8 @@ pub struct Child {
 
 impl Child {
     /// This subtree as a tree of its own.
-    pub(super) fn as_root(&self) -> TreeRoot {
+    #[must_use]
+    pub const fn as_root(&self) -> TreeRoot {
         TreeRoot {
             chunk: self.chunk,
             level: self.level,
@@ -93,8 +94,11 @@ impl Node {
         Ok(node)
     }
 
-    /// Decodes the top node of a subtree and checks that it is what the reference to it says.
-    pub(super) fn decode_child(bytes: &Bytes, expected: &TreeRoot, last_key: Option<&[u8]>) -> Result<Self> {
+    /// Decodes the top node of a subtree and checks that it is what the reference to it says. `last_key`: of the subtree, if known.
+    ///
+    /// # Errors
+    /// As [`Node::decode`]; `Corrupt` if it is another node than it should be.
+    pub fn decode_child(bytes: &Bytes, expected: &TreeRoot, last_key: Option<&[u8]>) -> Result<Self> {
         let node = Self::decode(bytes)?;
         let (level, entries, size, last) = node.summary();
         if bytes.len() != expected.chunk.length as usize
@@ -108,6 +112,31 @@ impl Node {
         Ok(node)
     }
 
+    /// Where a key is: here, below a child, or nowhere in this subtree.
+    #[must_use]
+    pub fn find(&self, key: &[u8]) -> Found<'_> {
+        match self {
+            Self::Leaf(entries) => entries
+                .binary_search_by(|entry| entry.key.as_slice().cmp(key))
+                .ok()
+                .and_then(|at| entries.get(at))
+                .map_or(Found::Nowhere, Found::Entry),
+            Self::Inner(children) => {
+                let at = children.partition_point(|child| child.last_key.as_slice() < key);
+                children.get(at).map_or(Found::Nowhere, Found::Below)
+            }
+        }
+    }
+
+    /// The last key of the subtree.
+    #[must_use]
+    pub fn last_key(&self) -> &[u8] {
+        match self {
+            Self::Leaf(entries) => entries.last().map_or(&[], |entry| &entry.key),
+            Self::Inner(children) => children.last().map_or(&[], |child| &child.last_key),
+        }
+    }
+
     /// Level, entries, sum of sizes, last key.
     fn summary(&self) -> (u8, u64, u64, &[u8]) {
         match self {
@@ -115,16 +144,27 @@ impl Node {
                 0,
                 entries.len() as u64,
                 entries.iter().fold(0, |sum, e| sum.saturating_add(e.size)),
-                entries.last().map_or(&[], |e| &e.key),
+                self.last_key(),
             ),
             Self::Inner(children) => (
                 children.first().map_or(1, |c| c.level + 1),
                 children.iter().fold(0, |sum, c| sum.saturating_add(c.entries)),
                 children.iter().fold(0, |sum, c| sum.saturating_add(c.bytes)),
-                children.last().map_or(&[], |c| &c.last_key),
+                self.last_key(),
             ),
         }
     }
+}
+
+/// What [`Node::find`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// The entry.
+    Entry(&'a TreeEntry),
+    /// If it is anywhere, it is in this subtree.
+    Below(&'a Child),
+    /// It is not in this subtree.
+    Nowhere,
 }
 
 enum Failure {

@@ -129,6 +129,24 @@ fn the_corpus_is_seeded() {
     for how in [0u8, 2, 30] {
         add("split", &[&[how][..], &vector("mail.eml")].concat());
     }
+    let text = vector("mail.eml");
+    for level in [1, 3, 19] {
+        let frame = zstd::bulk::compress(&text, level).unwrap();
+        add("payload", &[&[255u8, 1][..], &frame].concat());
+        add("payload", &[&[0u8, 1][..], &frame].concat());
+    }
+    // No content size, a checksum, and two frames.
+    let mut streamed = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    streamed.include_checksum(true).unwrap();
+    std::io::Write::write_all(&mut streamed, &text).unwrap();
+    add(
+        "payload",
+        &[&[255u8, 1][..], &streamed.finish().unwrap()].concat(),
+    );
+    let small = zstd::bulk::compress(b"payload", 3).unwrap();
+    add("payload", &[&[9u8, 1][..], &small, &small].concat());
+    add("payload", b"\x01\x00stored");
+    add("payload", b"\x01\x07of a method to come");
     let mut g = Gen::new(7);
     for length in [30, 300, 900] {
         let script: Vec<u8> = (0..length).map(|_| g.next() as u8).collect();

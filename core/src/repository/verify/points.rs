@@ -7,11 +7,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use nakivo_repo_format::record::{ContentPart, ItemRecord};
 use nakivo_repo_format::tree::{Node, TreeEntry};
 use nakivo_repo_format::{Blob, ChunkId, ChunkRef, ItemKey, KeyKind, Manifest, PackId, paths};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Lost;
 use super::containers::Containers;
 use super::{AffectedItem, Verifier};
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Reporter;
 use crate::repository::content::{read_blob, read_part, segments};
 use crate::repository::objects::{corrupt, format_error};
 use crate::repository::reach::{Reach, short};
@@ -19,8 +21,9 @@ use crate::repository::read::Pattern;
 use crate::repository::shared::Shared;
 use crate::repository::tree::decode_entry;
 
-/// Items that are read at once.
-const PARALLEL_ITEMS: usize = 4;
+/// Items that one task reads one after the other, and tasks at once.
+const GROUP_ITEMS: usize = 16;
+const PARALLEL_GROUPS: usize = 4;
 /// Items put in the order of the store before they are read: the tree's order is that of ids, not of places.
 const BATCH_ITEMS: usize = 8192;
 /// Item records remembered as sound. Beyond, some are checked again.
@@ -277,33 +280,32 @@ impl Verifier {
                 record.and_then(|record| record.parts.last().map(|part| self.shared.placement(part)))
             });
         }
-        let (shared, sample, hashes) = (Arc::clone(&self.shared), self.sample, self.hashes);
-        let (bad_blocks, only_these) = (&self.bad_blocks, &self.only_these);
-        let results: Vec<_> = {
-            let reporter = self.reporter.clone();
-            stream::iter(fresh)
+        let bad_blocks = Arc::new(self.bad_blocks.clone());
+        let mut groups = Vec::new();
+        let mut fresh = fresh.into_iter().peekable();
+        while fresh.peek().is_some() {
+            let group = fresh.by_ref().take(GROUP_ITEMS);
+            let wanted: Vec<(Listed, bool)> = group
                 .map(|listed| {
-                    let shared = Arc::clone(&shared);
-                    let reporter = reporter.clone();
-                    let wanted = only_these
-                        .as_ref()
-                        .is_none_or(|these| these.contains(&fingerprint(&listed.entry)));
-                    let read = hashes && wanted && sample.takes(&listed.entry.value);
-                    async move {
-                        if let Err(cancelled) = reporter.check() {
-                            return (listed, Err((cancelled, Vec::new())));
-                        }
-                        let result = check_item(&shared, bad_blocks, &listed.entry, read).await;
-                        reporter.update(|progress| progress.items_done += 1);
-                        (listed, result)
-                    }
+                    let read = self.is_read(&listed.entry);
+                    (listed, read)
                 })
-                .buffer_unordered(PARALLEL_ITEMS)
-                .collect()
-                .await
-        };
-        let checked = results.len() as u64;
-        for (Listed { entry, leaf }, result) in results {
+                .collect();
+            groups.push(wanted);
+        }
+        let results: Vec<Vec<Checked>> = stream::iter(groups)
+            .map(|group| {
+                let (shared, bad_blocks) = (Arc::clone(&self.shared), Arc::clone(&bad_blocks));
+                let checking = check_items(shared, bad_blocks, group, self.reporter.clone());
+                // Tasks of their own: joining and hashing keeps a processor busy.
+                AbortOnDropHandle::new(tokio::spawn(checking))
+            })
+            .buffer_unordered(PARALLEL_GROUPS)
+            .try_collect()
+            .await
+            .map_err(|error| Error::internal(format!("checking items ended abnormally: {error}")))?;
+        let checked = results.iter().map(|group| group.len() as u64).sum::<u64>();
+        for (Listed { entry, leaf }, result) in results.into_iter().flatten() {
             self.reporter.check()?;
             self.report.items += 1;
             match result {
@@ -323,6 +325,14 @@ impl Verifier {
         self.reporter
             .update(|progress| progress.items_done += total - checked);
         Ok(())
+    }
+
+    /// Whether an item's parts are joined and hashed, and not only looked up.
+    fn is_read(&self, entry: &TreeEntry) -> bool {
+        let these = self.only_these.as_ref();
+        self.hashes
+            && these.is_none_or(|these| these.contains(&fingerprint(entry)))
+            && self.sample.takes(&entry.value)
     }
 
     /// Notes a loss with the objects that cause it: those that hold the chunks which cannot be read, else the one that holds
@@ -474,6 +484,28 @@ fn blobs(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &Blob)> {
             .iter()
             .map(|blob| ("(list of items not stored)", blob)),
     )
+}
+
+/// An item, and the bytes read of it, or why it cannot be read and the chunks of the part concerned.
+type Checked = (Listed, Result<u64, (Error, Vec<ChunkRef>)>);
+
+/// Checks items one after the other; those that are to be read in full say so.
+async fn check_items(
+    shared: Arc<Shared>,
+    bad_blocks: Arc<HashSet<u32>>,
+    items: Vec<(Listed, bool)>,
+    reporter: Reporter,
+) -> Vec<Checked> {
+    let mut checked = Vec::with_capacity(items.len());
+    for (listed, read) in items {
+        let result = match reporter.check() {
+            Ok(()) => check_item(&shared, &bad_blocks, &listed.entry, read).await,
+            Err(cancelled) => Err((cancelled, Vec::new())),
+        };
+        reporter.update(|progress| progress.items_done += 1);
+        checked.push((listed, result));
+    }
+    checked
 }
 
 /// Checks one item: with `read`, joins its parts and compares their hashes; else looks its chunks up. Returns the bytes

@@ -120,9 +120,16 @@ impl Service {
             .unwrap_or_default()
     }
 
-    /// The service that jobs remember by this word.
-    pub(super) fn of_word(word: &str) -> Option<Self> {
-        Self::from_str(word, true).ok()
+    /// The service that jobs remember by this word. One that this program does not know (a later one made the job, say) is an
+    /// error: without it less would be protected than was asked for.
+    pub(super) fn of_word(word: &str) -> Result<Self> {
+        Self::from_str(word, false).map_err(|_| {
+            let known: Vec<String> = Self::value_variants()
+                .iter()
+                .map(|service| service.word())
+                .collect();
+            Error::invalid("services", word, &known.join(", "))
+        })
     }
 
     /// What it is of a mailbox; none for what has objects of its own.
@@ -324,4 +331,20 @@ pub(crate) fn short(id: &str) -> &str {
 /// For programs.
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_may_not_name_a_service_that_is_not_known() {
+        for service in Service::value_variants() {
+            assert_eq!(Service::of_word(&service.word()).unwrap(), *service);
+        }
+        let error = Service::of_word("planner").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("services: 'planner'"), "{error}");
+        assert!(error.to_string().contains("calendar"), "{error}");
+    }
 }

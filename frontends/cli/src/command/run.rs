@@ -38,17 +38,17 @@ impl SourceProvider for Files {
     async fn connect(&self, source: &Source) -> Result<Arc<dyn Connector>> {
         match source.connector.as_str() {
             FOLDER => FolderSources.connect(source).await,
-            "m365" => account::connect_for(&self.session, source.location.as_ref(), &services(source)),
+            "m365" => account::connect_for(&self.session, source.location.as_ref(), &services(source)?),
             other => Err(Error::invalid("connector", other, "folder or m365")),
         }
     }
 }
 
-fn services(source: &Source) -> Vec<Service> {
+fn services(source: &Source) -> Result<Vec<Service>> {
     source
         .services
         .iter()
-        .filter_map(|word| Service::of_word(word))
+        .map(|word| Service::of_word(word))
         .collect()
 }
 
