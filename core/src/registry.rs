@@ -254,6 +254,33 @@ impl Registry {
         .await
     }
 
+    /// Enters repositories as another director knew them. Those that are known stay as they are.
+    ///
+    /// # Errors
+    /// `Conflict` if one of their names stands for another repository here; those of [`Registry::list`].
+    pub(crate) async fn adopt(&self, entries: Vec<Registration>) -> Result<()> {
+        self.change(|known| {
+            for entry in entries {
+                if known.iter().any(|one| one.id == entry.id) {
+                    continue;
+                }
+                if known.iter().any(|one| one.name == entry.name) {
+                    let message = format!("the name '{}' stands for another repository here", entry.name);
+                    return Err(Error::new(ErrorKind::Conflict, message)
+                        .with_hint("Give the other repository another name first."));
+                }
+                known.push(entry);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The record as it is stored: another one says that something was changed.
+    pub(crate) async fn stamp(&self) -> Result<Option<bytes::Bytes>> {
+        self.state.get(KEY).await
+    }
+
     /// Changes what is known of a repository. Its id, its attachment and its figures stay.
     ///
     /// # Errors

@@ -1018,6 +1018,33 @@ class Product(Case):
         lines = [line["file"] for line in manifest_of(b) if "file" in line and not line["file"].endswith("/")]
         self.assertEqual(sorted(lines + ["manifest.jsonl"]), files_below(b))
 
+    def test_journal(self):
+        """Jobs are in the repository, too: read by the document, and in the way of nothing."""
+        self.init("fast", True)
+        spew(self.path("data/file"), b"content")
+        nakivo(self, "repo", "import", self.url(), "--name", "main", *self.options)
+        for name in ("First", "Second"):
+            nakivo(self, "job", "add", name, "--repo", "main", "--folder", "%s=%s" % (name, self.path("data")))
+        nakivo(self, "job", "run", "First")
+        self.assertGreater(self.compare(), 0)
+        repo = reader.Repository(self.path("r"), lambda: reader.read_passphrase(self.path("pass")))
+        journal, = [one for one in repo.state.progress.values() if one.object == "nakivo/director"]
+        self.assertEqual((journal.base, list(journal.spills), journal.bytes_read), (None, [], 0))
+        head, configuration = repo.blob(journal.state).split(b"\n")
+        found = json.loads(head)
+        self.assertEqual((found["version"], found["director"], found["origin"]), (1, journal.run.hex(), None))
+        self.assertEqual((found["revision"], found["jobs"], found["repositories"]), (2, 2, 1))
+        self.assertEqual(found["digest"], blake3(configuration).hexdigest())
+        configuration = json.loads(configuration)
+        self.assertEqual([one["job"]["name"] for one in configuration["jobs"]], ["First", "Second"])
+        listed = [json.loads(line) for line in nakivo(self, "job", "list", "--json")]
+        for one, job in zip(configuration["jobs"], listed):
+            self.assertEqual((one["id"], one["job"]), (job["id"], job["settings"]))
+        only, = configuration["repositories"]
+        self.assertEqual((only["name"], only["id"], only["url"], only["figures"]),
+                         ("main", repo.id.hex(), self.url(), None))
+        self.assertEqual(only["passphrase_file"], self.path("pass"))
+
     def names(self, count):
         """File names, some of them nasty."""
         pieces = ["a", "B", "ä", "e\u0301", "漢", "😀", " ", ".", "..", "~", "%41", "%", "\n", "\\", ":", "*", "con", "-",

@@ -16,17 +16,21 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 use super::event::DirectorEvent;
 use super::history::{Cause, RunRecord};
-use super::job::JobId;
+use super::ids::JobId;
 use super::records::{JobEntry, JobState, Target};
+use super::running::{gone, refused};
 use super::task::{Attempt, RunContext};
-use super::{Shared, gone, refused};
 use crate::error::{Error, Result};
 use crate::state::Claim;
 
 mod due;
+mod journal;
 mod runs;
+
+use journal::Journalling;
 
 /// Who waits for the end of a run.
 type Reply = oneshot::Sender<Result<RunRecord>>;
@@ -65,6 +69,8 @@ enum Done {
         key: String,
         attempt: Attempt,
     },
+    /// A try to bring the journal up to date; whether it is still behind.
+    Journalled(Result<bool>),
 }
 
 /// A job while the engine lives.
@@ -92,6 +98,7 @@ pub(super) struct Engine {
     jobs: BTreeMap<JobId, Live>,
     /// The record of jobs that was read last.
     known: Option<Bytes>,
+    journalling: Journalling,
     work: JoinSet<Done>,
     /// Who waits for the end of schedules; `None` while only what was asked for is run.
     serving: Option<oneshot::Sender<Result<()>>>,
@@ -117,6 +124,7 @@ impl Engine {
             commands,
             jobs: BTreeMap::new(),
             known: None,
+            journalling: Journalling::default(),
             work: JoinSet::new(),
             serving: None,
             closing: CancellationToken::new(),
@@ -223,11 +231,16 @@ impl Engine {
     async fn look(&mut self) -> Result<()> {
         self.read_jobs().await?;
         let driven: Vec<JobId> = self.driven().map(|(id, _)| id.clone()).collect();
-        for id in driven {
-            self.look_at(&id).await?;
+        // First what has ended: what follows it may be on record already, and must not begin before that is noticed.
+        for id in &driven {
+            self.tick(id).await?;
+            self.settle(id).await?;
+        }
+        for id in &driven {
+            self.look_at(id).await?;
         }
         self.admit();
-        Ok(())
+        self.journal().await
     }
 
     fn driven(&self) -> impl Iterator<Item = (&JobId, &Live)> {
@@ -235,8 +248,6 @@ impl Engine {
     }
 
     async fn look_at(&mut self, id: &JobId) -> Result<()> {
-        self.tick(id).await?;
-        self.settle(id).await?;
         if self.forget_if_removed(id).await? {
             return Ok(());
         }
@@ -323,6 +334,10 @@ impl Engine {
         match done {
             Done::Found { job, targets } => self.found(&job, targets).await,
             Done::Tried { job, key, attempt } => self.tried(&job, key, attempt).await,
+            Done::Journalled(behind) => {
+                self.journalled(behind);
+                Ok(())
+            }
         }
     }
 
@@ -353,8 +368,7 @@ impl Engine {
     }
 
     fn tell(&self, event: DirectorEvent) {
-        // Nobody may be watching.
-        let _ = self.shared.events.send(event);
+        self.shared.tell(event);
     }
 }
 

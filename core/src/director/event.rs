@@ -1,11 +1,14 @@
 //! What happens in a director, for whoever watches.
 
+use chrono::{DateTime, Utc};
+use nakivo_repo_format::RepositoryId;
 use nakivo_repo_format::ids::RunId;
 use nakivo_scheduler::catch_up::Missed;
 use serde::Serialize;
 
-use super::history::{Cause, ObjectResult, RunRecord};
-use super::job::JobId;
+use super::history::{Cause, ObjectResult, Problem, RunRecord};
+use super::ids::JobId;
+use super::journal::DirectorId;
 
 /// Something that happened and is on record, or is about to be.
 #[derive(Debug, Clone, Serialize)]
@@ -65,5 +68,40 @@ pub enum DirectorEvent {
         job: JobId,
         /// What it is called.
         name: String,
+    },
+    /// The configuration is in the journal of a repository.
+    Journalled {
+        /// The repository.
+        repository: RepositoryId,
+        /// Number of the configuration.
+        revision: u64,
+    },
+    /// The configuration could not be written into a repository; on record, and tried again.
+    JournalBehind {
+        /// The repository.
+        repository: RepositoryId,
+        /// What it is called.
+        name: String,
+        /// Why.
+        problem: Problem,
+    },
+    /// The repository holds a configuration of this director that it never wrote: its state was set back, or a copy of it is in
+    /// use elsewhere. It goes on under a new id, and both configurations stay.
+    SetApart {
+        /// The repository.
+        repository: RepositoryId,
+        /// Id under which the other configuration stays.
+        before: DirectorId,
+        /// Id from now on.
+        now: DirectorId,
+        /// When the other configuration was written, if it is understood.
+        found: Option<DateTime<Utc>>,
+    },
+    /// Somebody brought a director back from this one's journal. If both run, objects are backed up twice.
+    BroughtBackElsewhere {
+        /// The repository in which that was seen.
+        repository: RepositoryId,
+        /// The other director.
+        director: DirectorId,
     },
 }

@@ -7,7 +7,7 @@ use nakivo_scheduler::chain::Outcome;
 use nakivo_scheduler::run::TaskEnd;
 use serde::{Deserialize, Serialize};
 
-use super::job::JobId;
+use super::ids::JobId;
 use crate::error::Error;
 
 /// Why a run was started.

@@ -1,8 +1,6 @@
 //! What a job is: what is backed up, where to, when, how long it is kept, and how hard it is tried.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use nakivo_repo_format::RepositoryId;
 use nakivo_scheduler::admission::{JOB_TASKS, TASK_RANGE};
@@ -17,69 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::source::Source;
 use crate::error::{Error, Result};
-use crate::seams::{Rng, random_bytes};
 
 /// Longest name of a job, in characters.
 const MAX_NAME_CHARS: usize = 64;
 /// Most sources of one job.
 pub const MAX_SOURCES: usize = 1_000;
-
-/// Names a job for ever, whatever it is called. 32 hexadecimal digits, random.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct JobId(String);
-
-impl JobId {
-    /// Digits of an id.
-    const DIGITS: usize = 32;
-
-    pub(super) fn random(rng: &dyn Rng) -> Result<Self> {
-        let bytes: [u8; Self::DIGITS / 2] = random_bytes(rng)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for JobId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() != Self::DIGITS || !text.bytes().all(digit) {
-            return Err(Error::invalid(
-                "id of a job",
-                text,
-                "32 hexadecimal digits in lower case",
-            ));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for JobId {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<JobId> for String {
-    fn from(id: JobId) -> Self {
-        id.0
-    }
-}
 
 /// How many recovery points a job keeps of each object; `None` turns a rule off. As [`RetentionPolicy`], as data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,7 +177,7 @@ impl JobForm {
     }
 }
 
-fn check_name(name: &str) -> Result<()> {
+pub(super) fn check_name(name: &str) -> Result<()> {
     let length = name.chars().count();
     let printable = !name.chars().any(char::is_control);
     if (1..=MAX_NAME_CHARS).contains(&length) && printable && name.trim() == name {
@@ -258,8 +198,8 @@ fn check_sources(sources: &[Source]) -> Result<()> {
         let objects = source.objects.iter().map(Some);
         let all = source.objects.is_empty().then_some(None);
         for object in objects.chain(all) {
-            if !seen.insert((&source.connector, &source.location, object)) {
-                let what = object.unwrap_or(&source.location);
+            if !seen.insert((&source.connector, source.place(), object)) {
+                let what = object.map_or(source.place(), String::as_str);
                 return Err(Error::invalid("sources", what, "each object once"));
             }
         }
@@ -366,15 +306,6 @@ mod tests {
             r#"{"name": "x", "repository": "01", "sources": []}"#,
         ] {
             assert!(serde_json::from_str::<Job>(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn ids_are_of_one_form() {
-        let id = JobId::random(&crate::seams::SystemRng).unwrap();
-        assert_eq!(id.as_str().parse::<JobId>().unwrap(), id);
-        for wrong in ["", "abc", &"A".repeat(32), &"g".repeat(32)] {
-            assert!(wrong.parse::<JobId>().is_err(), "{wrong}");
         }
     }
 }

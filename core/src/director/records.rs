@@ -1,6 +1,7 @@
 //! What the director keeps in its state store, and in which order it is written.
 //!
 //! * `director/jobs`: every job as it is configured. A job exists exactly when it is listed here.
+//! * `director/accounts`: the accounts that they use.
 //! * `director/state/<job>`: how far the job has come: what was decided about its schedules, the run that goes on.
 //! * `director/history/<job>/<page>`: what is on record of it.
 //!
@@ -18,13 +19,17 @@ use nakivo_scheduler::chain::ChainedStart;
 use nakivo_scheduler::run;
 use serde::{Deserialize, Serialize};
 
+use super::account::AccountEntry;
 use super::history::{Cause, HistoryEntry, ObjectResult};
-use super::job::{Job, JobId};
+use super::ids::JobId;
+use super::job::Job;
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{StateStore, parse_record, read_record, write_record};
 
 /// Where the jobs are.
 const JOBS: &str = "director/jobs";
+/// Where the accounts are.
+const ACCOUNTS: &str = "director/accounts";
 /// Version of every record.
 const VERSION: u32 = 1;
 /// A page of history that is larger is not added to.
@@ -52,6 +57,14 @@ pub struct JobEntry {
 struct Jobs {
     version: u32,
     jobs: Vec<JobEntry>,
+}
+
+/// The record of all accounts.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accounts {
+    version: u32,
+    accounts: Vec<AccountEntry>,
 }
 
 /// One object of a run, or what stands for objects that were not found when it started.
@@ -178,6 +191,24 @@ impl Records {
             jobs,
         };
         write_record(&*self.state, JOBS, &record).await
+    }
+
+    pub(super) async fn accounts(&self) -> Result<Vec<AccountEntry>> {
+        let record: Option<Accounts> = read_record(&*self.state, ACCOUNTS, VERSION, HINT).await?;
+        Ok(record.map(|record| record.accounts).unwrap_or_default())
+    }
+
+    pub(super) async fn put_accounts(&self, accounts: Vec<AccountEntry>) -> Result<()> {
+        let record = Accounts {
+            version: VERSION,
+            accounts,
+        };
+        write_record(&*self.state, ACCOUNTS, &record).await
+    }
+
+    /// The accounts as they are stored: another record says that something was changed.
+    pub(super) async fn accounts_stamp(&self) -> Result<Option<bytes::Bytes>> {
+        self.state.get(ACCOUNTS).await
     }
 
     /// How far a job has come; `None` if it was never looked at.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::ids::AccountId;
 use crate::connector::Connector;
 use crate::error::{Error, Result};
 use crate::folder::FolderConnector;
@@ -25,8 +26,13 @@ pub const FOLDER: &str = "folder";
 pub struct Source {
     /// Which connector reads it, as [`Connector::name`] says: `folder`, `m365`.
     pub connector: String,
-    /// What the [`SourceProvider`] finds it by: the path of a folder, or of the file with an account's credentials.
+    /// What the [`SourceProvider`] finds it by: the path of a folder, or of the file with an account's credentials. Empty where
+    /// an account is named.
+    #[serde(default)]
     pub location: String,
+    /// The account it is read with, which says where it is.
+    #[serde(default)]
+    pub account: Option<AccountId>,
     /// Names or addresses of its objects, the most important first. Empty: every object that is found when a run starts.
     #[serde(default)]
     pub objects: Vec<String>,
@@ -42,14 +48,29 @@ impl Source {
         Self {
             connector: FOLDER.to_owned(),
             location: path.to_owned(),
+            account: None,
             objects: vec![name.to_owned()],
             services: Vec::new(),
         }
     }
 
+    /// Where it is, as far as the source itself says.
+    pub(super) fn place(&self) -> &str {
+        self.account.as_ref().map_or(&self.location, AccountId::as_str)
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         text("connector", &self.connector)?;
-        text("location", &self.location)?;
+        if self.account.is_none() {
+            text("location", &self.location)?;
+        } else if !self.location.is_empty() {
+            let allowed = "empty where an account is named";
+            return Err(Error::invalid(
+                "location",
+                self.location.escape_default(),
+                allowed,
+            ));
+        }
         for object in &self.objects {
             text("objects", object)?;
         }
@@ -74,7 +95,7 @@ impl Source {
     }
 }
 
-fn text(field: &str, value: &str) -> Result<()> {
+pub(super) fn text(field: &str, value: &str) -> Result<()> {
     if value.is_empty() || value.len() > MAX_TEXT_BYTES || value.chars().any(char::is_control) {
         let allowed = "1 to 4,096 bytes without control characters";
         return Err(Error::invalid(field, value.escape_default(), allowed));
@@ -85,7 +106,7 @@ fn text(field: &str, value: &str) -> Result<()> {
 /// Makes connectors. The director knows no source but through this.
 #[async_trait]
 pub trait SourceProvider: Send + Sync + fmt::Debug {
-    /// A connector to this source, which discovers what belongs to the source: where it names services, only what is of those.
+    /// A connector to this source, which has a location and no account, and which discovers what belongs to the source: where it names services, only what is of those.
     /// Called for each run that uses it; may hand out one that it has.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ impl RunContext {
     async fn targets_of(&self, number: usize, source: &Source) -> Vec<(String, Target)> {
         let unfound = |name: &str, rest: bool| {
             let what = if rest { "" } else { name };
-            let key = format!("{}:{}#{what}", source.connector, source.location);
+            let key = format!("{}:{}#{what}", source.connector, source.place());
             let target = Target {
                 source: number,
                 name: name.to_owned(),
@@ -97,7 +97,7 @@ impl RunContext {
             let incomplete = listing.error.is_some();
             targets.extend(listing.objects.into_iter().map(found));
             if incomplete {
-                targets.push(unfound(&source.location, true));
+                targets.push(unfound(&self.shared.place_of(source).await, true));
             }
             return targets;
         }
@@ -131,7 +131,8 @@ impl RunContext {
             }
         }
         if listing.objects.is_empty() {
-            let message = format!("{}: there is nothing that can be read", source.location);
+            let place = self.shared.place_of(source).await;
+            let message = format!("{place}: there is nothing that can be read");
             listing.error = Some(Error::new(ErrorKind::NotFound, message));
         }
         listing
@@ -148,7 +149,8 @@ impl RunContext {
         }
         let source = self.job.form().sources.get(number);
         let source = source.ok_or_else(|| Error::internal(format!("the job has no source {number}")))?;
-        let connector = self.shared.sources.connect(source).await?;
+        let located = self.shared.located(source).await?;
+        let connector = self.shared.sources.connect(&located).await?;
         connectors.insert(number, Arc::clone(&connector));
         Ok(connector)
     }
@@ -171,6 +173,8 @@ impl RunContext {
             let message = format!("another repository is at the place of '{name}'");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
+        // An occasion for what could not be written before: the medium may be there for this run only.
+        self.shared.journal_beside(&registration, &repository).await;
         *open = Some((repository.clone(), using));
         Ok(repository)
     }

@@ -24,6 +24,7 @@ use nakivo_core::repository::Repository;
 use nakivo_core::seams::{Clock, Environment};
 use nakivo_core::state::{Claim, MemoryState, StateStore};
 use nakivo_core::{Error, ErrorKind, Result};
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::sync::watch;
 
@@ -76,14 +77,41 @@ impl Steps {
     }
 }
 
+/// What a state holds, by key.
+pub type Entries = BTreeMap<String, Bytes>;
+
 /// State in memory that survives the process: each write is a step.
 #[derive(Debug)]
 pub struct SteppedState {
-    inner: MemoryState,
+    entries: Mutex<Entries>,
+    claims: MemoryState,
     steps: Arc<Steps>,
 }
 
 impl SteppedState {
+    fn new(entries: Entries, steps: &Arc<Steps>) -> Self {
+        Self {
+            entries: Mutex::new(entries),
+            claims: MemoryState::default(),
+            steps: Arc::clone(steps),
+        }
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn entries(&self) -> Entries {
+        self.lock().clone()
+    }
+
+    /// Puts it back to what it was once.
+    pub fn set_back(&self, entries: Entries) {
+        *self.lock() = entries;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn step(&self) {
         if self.steps.step() {
             // The process ends here.
@@ -95,21 +123,23 @@ impl SteppedState {
 #[async_trait]
 impl StateStore for SteppedState {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        self.inner.get(key).await
+        Ok(self.lock().get(key).cloned())
     }
 
     async fn put(&self, key: &str, value: Bytes) -> Result<()> {
         self.step().await;
-        self.inner.put(key, value).await
+        self.lock().insert(key.to_owned(), value);
+        Ok(())
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
         self.step().await;
-        self.inner.delete(key).await
+        self.lock().remove(key);
+        Ok(())
     }
 
     async fn claim(&self, name: &str) -> Result<Claim> {
-        self.inner.claim(name).await
+        self.claims.claim(name).await
     }
 }
 
@@ -261,6 +291,8 @@ pub struct World {
     pub clock: TestClock,
     /// Store, randomness and state.
     pub lab: Lab,
+    /// The state of [`World::lab`].
+    pub state: Arc<SteppedState>,
     /// The store, to be spoilt.
     pub faults: FaultStore,
     /// Where objects come from.
@@ -279,18 +311,13 @@ impl World {
     pub async fn new(seed: u64) -> Self {
         let clock = TestClock::manual();
         let steps = Arc::new(Steps::default());
-        let state = SteppedState {
-            inner: MemoryState::default(),
-            steps: Arc::clone(&steps),
-        };
+        let state = Arc::new(SteppedState::new(Entries::new(), &steps));
         let faults = FaultStore::new(Arc::new(InMemory::new()));
         let counted = Arc::clone(&steps);
         faults.before_operations(move |_| {
             counted.step();
         });
-        let mut lab = Lab::with_state(faults.handle(), seed, Arc::new(state)).in_place();
-        lab.clock = clock.clone();
-        lab.env.clock = Arc::new(clock.clone());
+        let lab = Self::lab(&clock, faults.handle(), seed, &state);
         let made = lab.create().await.expect("a repository");
         let sources = ScriptedSources::default();
         sources.lock().clock = Some(clock.clone());
@@ -306,10 +333,39 @@ impl World {
         Self {
             clock,
             lab,
+            state,
             faults,
             sources,
             steps,
             repository: entry.id,
+        }
+    }
+
+    fn lab(clock: &TestClock, store: Arc<dyn ObjectStore>, seed: u64, state: &Arc<SteppedState>) -> Lab {
+        let mut lab = Lab::with_state(store, seed, state.clone()).in_place();
+        lab.clock = clock.clone();
+        lab.env.clock = Arc::new(clock.clone());
+        lab
+    }
+
+    /// The same repository, sources and time on another machine, whose state holds this; `seed` is that of its randomness.
+    #[must_use]
+    pub fn elsewhere(&self, seed: u64, entries: Entries) -> Self {
+        let state = Arc::new(SteppedState::new(entries, &self.steps));
+        let lab = Self::lab(&self.clock, self.lab.store.clone(), seed, &state);
+        Self {
+            lab,
+            state,
+            ..self.clone()
+        }
+    }
+
+    /// A process of the same machine that reaches the same store in another way.
+    #[must_use]
+    pub fn through(&self, store: Arc<dyn ObjectStore>, seed: u64) -> Self {
+        Self {
+            lab: Self::lab(&self.clock, store, seed, &self.state),
+            ..self.clone()
         }
     }
 
@@ -342,6 +398,7 @@ impl World {
             Source {
                 connector: "scripted".to_owned(),
                 location: "here".to_owned(),
+                account: None,
                 objects: vec![(*object).to_owned()],
                 services: Vec::new(),
             }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use nakivo_core::Result;
 
 use crate::exit::Exit;
-use crate::grammar::{Backup, Command, Director, Job, Object, Point, Repo};
+use crate::grammar::{Account, Backup, Command, Director, Job, Object, Point, Repo};
 use crate::session::Session;
 
 pub(crate) mod account;
+mod accounts;
 pub(crate) mod backup;
 mod browse;
 mod care;
 mod copy;
+mod director;
 pub(crate) mod emulate;
 mod export;
 mod find;
@@ -59,8 +61,9 @@ pub(crate) async fn run(session: &Arc<Session>, command: &Command) -> Result<Exi
         Command::Point(Point::Describe(describe)) => care::describe(session, describe).await,
         Command::Point(Point::Delete(delete)) => care::delete(session, delete).await,
         Command::Point(Point::Diff(diff)) => care::diff(session, diff).await,
+        Command::Account(account) => self::accounts(session, account).await,
         Command::Job(job) => self::jobs(session, job).await,
-        Command::Director(Director::Run) => run::serve(session, &run::director(session).await?).await,
+        Command::Director(command) => self::director(session, command).await,
         Command::Retention(retention) => care::retention(session, retention).await,
         Command::Browse(browse) => browse::run(session, browse).await,
         Command::Find(find) => find::run(session, find).await,
@@ -79,5 +82,27 @@ async fn jobs(session: &Arc<Session>, command: &Job) -> Result<Exit> {
         Job::Remove(remove) => job::remove(session, &director, remove).await,
         Job::Run(run) => run::job(session, &director, run).await,
         Job::History(history) => run::history(session, &director, history).await,
+    }
+}
+
+async fn accounts(session: &Arc<Session>, command: &Account) -> Result<Exit> {
+    let director = run::director(session).await?;
+    match command {
+        Account::Add(add) => accounts::add(session, &director, add).await,
+        Account::List => accounts::list(session, &director).await,
+        Account::Show(show) => accounts::show(session, &director, &show.account).await,
+        Account::Check(check) => accounts::check(session, &director, check).await,
+        Account::Edit(edit) => accounts::edit(session, &director, edit).await,
+        Account::Remove(remove) => accounts::remove(session, &director, &remove.account).await,
+    }
+}
+
+async fn director(session: &Arc<Session>, command: &Director) -> Result<Exit> {
+    let director = run::director(session).await?;
+    match command {
+        Director::Run => run::serve(session, &director).await,
+        Director::Journal(journal) => director::journal(session, &director, journal).await,
+        Director::Forget(forget) => director::forget(session, forget).await,
+        Director::Restore(restore) => director::restore(session, &director, restore).await,
     }
 }

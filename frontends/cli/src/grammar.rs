@@ -94,10 +94,13 @@ pub(crate) enum Command {
     /// Recovery points
     #[command(subcommand)]
     Point(Point),
+    /// Accounts: Microsoft 365 organisations that jobs name
+    #[command(subcommand)]
+    Account(Account),
     /// Jobs: what is backed up, where to and when; run them, see how they ran
     #[command(subcommand)]
     Job(Job),
-    /// Run jobs by their schedules
+    /// Run jobs by their schedules; bring them back after the state was lost
     #[command(subcommand)]
     Director(Director),
     /// Which points a policy keeps and why; remove the others
@@ -247,11 +250,15 @@ mod copy;
 
 pub(crate) use copy::RepoCopy;
 
+mod account;
+mod director;
 mod jobs;
 
+pub(crate) use account::{Account, AccountAdd, AccountCheck, AccountEdit};
+pub(crate) use director::{Director, DirectorForget, DirectorJournal, DirectorRestore};
 pub(crate) use jobs::{
-    CatchUpChoice, Director, HowArgs, Job, JobAdd, JobEdit, JobHistory, JobNamed, JobRemove, JobRun,
-    KeepChoice, SourceArgs, WhenArgs,
+    CatchUpChoice, HowArgs, Job, JobAdd, JobEdit, JobHistory, JobNamed, JobRemove, JobRun, KeepChoice,
+    SourceArgs, WhenArgs,
 };
 
 mod locks;

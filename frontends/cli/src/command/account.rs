@@ -28,6 +28,11 @@ pub(crate) fn connect_for(
     path: &Path,
     services: &[Service],
 ) -> Result<Arc<dyn Connector>> {
+    Ok(Arc::new(organisation(session, path, services)?))
+}
+
+/// As [`connect_for`], for what only organisations can do.
+pub(super) fn organisation(session: &Session, path: &Path, services: &[Service]) -> Result<M365Connector> {
     let mut config = read(path, &session.output)?;
     let of_mailboxes: Vec<_> = services.iter().filter_map(|one| one.of_mailbox()).collect();
     if !of_mailboxes.is_empty() {
@@ -36,12 +41,11 @@ pub(crate) fn connect_for(
     let http = Arc::new(ReqwestHttp::new()?);
     let kinds = [ObjectKind::Mailbox, ObjectKind::Drive, ObjectKind::Site];
     let wanted = kinds.into_iter().filter(|kind| wants(services, *kind));
-    let connector = M365Connector::new(&config, http, &session.environment)?.looking_for(wanted);
-    Ok(Arc::new(connector))
+    Ok(M365Connector::new(&config, http, &session.environment)?.looking_for(wanted))
 }
 
 /// Reads an account file. Files that it names are looked for beside it.
-fn read(path: &Path, output: &Output) -> Result<AccountConfig> {
+pub(super) fn read(path: &Path, output: &Output) -> Result<AccountConfig> {
     let shown = path.display();
     let failed = |error: std::io::Error| {
         let kind = match error.kind() {

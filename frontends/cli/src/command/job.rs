@@ -5,12 +5,15 @@ use std::path::Path;
 use nakivo_core::director::scheduler::catch_up::CatchUp;
 use nakivo_core::director::scheduler::run::RetryPolicy;
 use nakivo_core::director::scheduler::schedule::{Repeat, Schedule, ScheduleForm, Timetable};
-use nakivo_core::director::{Director, JobEntry, JobForm, JobStatus, Source};
+use nakivo_core::director::{AccountEntry, Director, JobEntry, JobForm, JobStatus, JournalStanding, Source};
 use nakivo_core::format::RepositoryId;
 use nakivo_core::registry::RepositoryName;
 use nakivo_core::{Error, ErrorKind, Result};
+use nakivo_graph_connector::CONNECTOR_NAME;
 use serde_json::json;
 
+use super::accounts;
+use super::director::{journalled, standing_words};
 use super::registry::absolute;
 use crate::exit::Exit;
 use crate::grammar::{
@@ -23,7 +26,7 @@ use crate::text;
 /// Adds a job.
 pub(super) async fn add(session: &Session, director: &Director, arguments: &JobAdd) -> Result<Exit> {
     let repository = director.registry().get(&arguments.repository).await?.id;
-    let sources = sources(&arguments.sources)?;
+    let sources = sources(director, &arguments.sources).await?;
     if sources.is_empty() {
         return Err(
             Error::new(ErrorKind::InvalidInput, "it is not said what is to be backed up")
@@ -35,7 +38,8 @@ pub(super) async fn add(session: &Session, director: &Director, arguments: &JobA
     let schedules = schedules(director, &arguments.when, None).await?;
     apply(&mut form, schedules, &arguments.when, &arguments.how)?;
     let entry = director.add(form).await?;
-    said(session, director, &entry, "added").await
+    said(session, director, &entry, "added").await?;
+    journalled(session, director).await
 }
 
 /// Changes a job.
@@ -48,7 +52,7 @@ pub(super) async fn edit(session: &Session, director: &Director, arguments: &Job
     if let Some(name) = &arguments.repository {
         form.repository = director.registry().get(name).await?.id;
     }
-    let sources = sources(&arguments.sources)?;
+    let sources = sources(director, &arguments.sources).await?;
     if !sources.is_empty() {
         form.sources = sources;
     }
@@ -69,7 +73,8 @@ pub(super) async fn edit(session: &Session, director: &Director, arguments: &Job
     } else {
         "changed"
     };
-    said(session, director, &entry, what).await
+    said(session, director, &entry, what).await?;
+    journalled(session, director).await
 }
 
 /// Removes a job, or shows what would go with it.
@@ -96,7 +101,10 @@ pub(super) async fn remove(session: &Session, director: &Director, arguments: &J
         },
         text::counted(history as u64, "line"),
     ));
-    Ok(Exit::Ok)
+    if arguments.preview {
+        return Ok(Exit::Ok);
+    }
+    journalled(session, director).await
 }
 
 /// Lists the jobs.
@@ -105,7 +113,7 @@ pub(super) async fn list(session: &Session, director: &Director) -> Result<Exit>
     for entry in director.jobs().await? {
         let status = director.status(&entry.id).await?;
         let repository = repository_name(director, entry.job.form().repository).await?;
-        record(session, &status, &repository);
+        record(session, &status, &repository, None);
         table.row([
             entry.job.name().to_owned(),
             state(&status).to_owned(),
@@ -132,14 +140,18 @@ pub(super) async fn show(session: &Session, director: &Director, arguments: &Job
     let status = director.status(&entry.id).await?;
     let form = entry.job.form();
     let repository = repository_name(director, form.repository).await?;
-    record(session, &status, &repository);
+    let journal = director.journal_status().await?.repositories.into_iter();
+    let journal = journal.into_iter().find(|one| one.repository == form.repository);
+    record(session, &status, &repository, journal.as_ref());
     let mut lines = vec![
         ("job", form.name.clone()),
         ("id", entry.id.to_string()),
         ("state", state(&status).to_owned()),
         ("repository", repository),
     ];
-    lines.extend(form.sources.iter().map(|source| ("source", source_words(source))));
+    let accounts = director.accounts().await?;
+    let sources = form.sources.iter();
+    lines.extend(sources.map(|source| ("source", source_words(source, &accounts))));
     let schedules = form.schedules.schedules().iter();
     lines.extend(schedules.map(|schedule| ("schedule", as_json(&schedule.form()))));
     if form.schedules.schedules().is_empty() {
@@ -172,6 +184,10 @@ pub(super) async fn show(session: &Session, director: &Director, arguments: &Job
                 .map(|next| text::moment(next.start))
                 .unwrap_or_default(),
         ),
+        (
+            "journal",
+            journal.as_ref().map(standing_words).unwrap_or_default(),
+        ),
     ]);
     for (label, value) in lines {
         session
@@ -185,7 +201,11 @@ fn as_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn source_words(source: &Source) -> String {
+fn source_words(source: &Source, accounts: &[AccountEntry]) -> String {
+    let account = accounts
+        .iter()
+        .find(|entry| source.account.as_ref() == Some(&entry.id));
+    let place = account.map_or(&source.location, |entry| &entry.account.name);
     let list = |words: &[String]| {
         if words.is_empty() {
             "all".to_owned()
@@ -199,9 +219,8 @@ fn source_words(source: &Source) -> String {
         format!(" ({})", source.services.join(", "))
     };
     format!(
-        "{} {}: {}{services}",
+        "{} {place}: {}{services}",
         source.connector,
-        source.location,
         list(&source.objects)
     )
 }
@@ -214,9 +233,9 @@ fn state(status: &JobStatus) -> &'static str {
     }
 }
 
-fn record(session: &Session, status: &JobStatus, repository: &str) {
+fn record(session: &Session, status: &JobStatus, repository: &str, journal: Option<&JournalStanding>) {
     let entry = &status.entry;
-    let fields = json!({
+    let mut fields = json!({
         "id": entry.id,
         "name": entry.job.name(),
         "state": state(status),
@@ -228,13 +247,17 @@ fn record(session: &Session, status: &JobStatus, repository: &str) {
         "next": status.next.map(|next| next.start),
         "settings": entry.job.form(),
     });
+    if let Some(journal) = journal {
+        fields["journal"] = json!(journal);
+    }
     session.output.record("job", &fields);
 }
 
-async fn said(session: &Session, director: &Director, entry: &JobEntry, what: &str) -> Result<Exit> {
+/// Says what became of a job, and how it stands.
+pub(super) async fn said(session: &Session, director: &Director, entry: &JobEntry, what: &str) -> Result<()> {
     let status = director.status(&entry.id).await?;
     let repository = repository_name(director, entry.job.form().repository).await?;
-    record(session, &status, &repository);
+    record(session, &status, &repository, None);
     let next = match status.next {
         Some(next) => format!("due next at {}", text::moment(next.start)),
         None => "runs on demand".to_owned(),
@@ -246,7 +269,7 @@ async fn said(session: &Session, director: &Director, entry: &JobEntry, what: &s
     };
     let name = text::escape(entry.job.name());
     session.output.line(format!("Job {name}: {what}; {next}."));
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 /// What the repository is called now.
@@ -261,21 +284,27 @@ async fn repository_name(director: &Director, id: RepositoryId) -> Result<String
         .map_or_else(|| id.to_string(), RepositoryName::to_string))
 }
 
-/// Paths that mean the same from whatever directory the director is started.
-fn sources(arguments: &SourceArgs) -> Result<Vec<Source>> {
-    let path = |path: &Path| -> Result<String> {
-        let path = absolute(Some(path.to_owned()))?.unwrap_or_default();
-        let text = path.to_str().map(str::to_owned);
-        text.ok_or_else(|| Error::invalid("path", path.display(), "a path in UTF-8"))
-    };
+/// A path that means the same from whatever directory the director is started.
+pub(super) fn path_text(path: &Path) -> Result<String> {
+    let path = absolute(Some(path.to_owned()))?.unwrap_or_default();
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::invalid("path", path.display(), "a path in UTF-8"))
+}
+
+async fn sources(director: &Director, arguments: &SourceArgs) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     for (name, folder) in &arguments.folders {
-        sources.push(Source::folder(&path(folder)?, name));
+        sources.push(Source::folder(&path_text(folder)?, name));
     }
     if let Some(account) = &arguments.account {
+        let known = accounts::named(director, account).await?;
         sources.push(Source {
-            connector: "m365".to_owned(),
-            location: path(account)?,
+            connector: CONNECTOR_NAME.to_owned(),
+            location: match known {
+                Some(_) => String::new(),
+                None => path_text(account)?,
+            },
+            account: known.map(|entry| entry.id),
             objects: arguments.objects.clone(),
             services: arguments.services.iter().copied().map(Service::word).collect(),
         });

@@ -9,7 +9,7 @@ use nakivo_core::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::grammar::{RepoEdit, RepoImport, RepoNamed, RepoRefresh, RepoRemove, StoreArgs};
+use crate::grammar::{PassphraseArgs, RepoEdit, RepoImport, RepoNamed, RepoRefresh, RepoRemove, StoreArgs};
 use crate::session::Session;
 use crate::table::Table;
 use crate::{passphrase, store, text};
@@ -104,21 +104,31 @@ fn absolute_url(url: &str) -> Result<String> {
     })
 }
 
+/// How a repository that was opened like this can be opened by later commands.
+pub(super) fn access(
+    url: &str,
+    store: &StoreArgs,
+    passphrase: &PassphraseArgs,
+    encrypted: bool,
+) -> Result<Access> {
+    let named = passphrase::named(passphrase);
+    let store_config = store.store_config.clone();
+    Ok(Access {
+        url: absolute_url(url)?,
+        passphrase_file: absolute(named.file)?.filter(|_| encrypted),
+        key_file: absolute(named.key_file)?.filter(|_| encrypted),
+        store_config: absolute(store_config.or_else(|| passphrase::named_in(store::VARIABLE)))?
+            .filter(|_| !url.starts_with("file:")),
+    })
+}
+
 /// Enters a repository that exists.
 pub(super) async fn import(session: &Session, arguments: &RepoImport) -> Result<Exit> {
     let repository = session
         .open_url(&arguments.url, &arguments.store, &arguments.passphrase)
         .await?;
-    let named = passphrase::named(&arguments.passphrase);
     let encrypted = repository.config().encrypted;
-    let store_config = arguments.store.store_config.clone();
-    let access = Access {
-        url: absolute_url(&arguments.url)?,
-        passphrase_file: absolute(named.file)?.filter(|_| encrypted),
-        key_file: absolute(named.key_file)?.filter(|_| encrypted),
-        store_config: absolute(store_config.or_else(|| passphrase::named_in(store::VARIABLE)))?
-            .filter(|_| !arguments.url.starts_with("file:")),
-    };
+    let access = access(&arguments.url, &arguments.store, &arguments.passphrase, encrypted)?;
     let registry = registry(session);
     let importing = registry.import(arguments.name.clone(), access, &repository);
     let entry = session.unless_cancelled(importing).await?;

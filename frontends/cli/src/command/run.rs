@@ -171,7 +171,7 @@ fn show(session: &Session, event: &DirectorEvent) {
                 text::escape(name)
             )
         }
-        _ => return,
+        event => return super::director::show(session, event),
     };
     output.line(line);
 }

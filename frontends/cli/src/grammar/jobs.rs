@@ -1,4 +1,4 @@
-//! The commands about jobs, and the director that runs them.
+//! The commands about jobs.
 
 use std::path::PathBuf;
 
@@ -38,14 +38,6 @@ Examples:
   nakivo job run Mail --object anna@contoso.com
   nakivo job run Mail --failed";
 
-const DIRECTOR_HELP: &str = "\
-Begins with runs that were interrupted. Jobs can be added, changed and removed meanwhile, from other terminals. On Ctrl-C the runs
-that go on save their progress, and continue at the next start.
-
-Examples:
-  nakivo director run
-  nakivo director run --json";
-
 /// Jobs: what is backed up, where to, when.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Job {
@@ -73,14 +65,6 @@ Examples:
     /// List the runs of a job and the times that were missed, newest first
     #[command(after_help = "Example:\n  nakivo job history Files --limit 5")]
     History(JobHistory),
-}
-
-/// Running jobs by their schedules.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Director {
-    /// Run every job as its schedules say, until stopped
-    #[command(after_help = DIRECTOR_HELP)]
-    Run,
 }
 
 /// The job that a command is about.
@@ -143,7 +127,8 @@ pub(crate) struct SourceArgs {
     /// A folder, and the name it is kept under; may be repeated
     #[arg(long = "folder", value_name = "NAME=PATH", value_parser = folder)]
     pub(crate) folders: Vec<(String, PathBuf)>,
-    /// TOML file that says which Microsoft 365 organisation and how to sign in; see: nakivo backup m365 --help
+    /// A Microsoft 365 organisation: the name of an account (see: nakivo account), or a TOML file that says which organisation and
+    /// how to sign in (see: nakivo backup m365 --help)
     #[arg(long, value_name = "FILE")]
     pub(crate) account: Option<PathBuf>,
     /// Only this mailbox, drive or site of the organisation, as for backup m365; may be repeated [default: all, those included

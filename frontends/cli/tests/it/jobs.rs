@@ -11,16 +11,7 @@ fn place() -> Place {
     let place = Place::new();
     place.init();
     place.write("data/file", "content\n");
-    let import = [
-        "repo",
-        "import",
-        "file:vault",
-        "--name",
-        "main",
-        "--passphrase-file",
-        "pass",
-    ];
-    place.run(&import).ok();
+    place.import("main");
     place
 }
 
@@ -123,115 +114,38 @@ fn a_job_of_a_folder_is_added_run_changed_and_removed() {
 #[test]
 fn what_makes_no_sense_is_refused_and_says_why() {
     let place = place();
-    let folder = ["--folder", "files=data"];
-    add(&place, "Files", &folder);
+    add(&place, "Files", &["--folder", "files=data"]);
+    let add = |more: &str| format!("job add X --repo main --folder a=b {more}");
     for (arguments, code, kind, word) in [
         (
-            &["job", "add", "Files", "--repo", "main", "--folder", "a=b"][..],
+            "job add Files --repo main --folder a=b",
             1,
             "already_exists",
             "Files",
         ),
+        ("job add X --repo other --folder a=b", 4, "not_found", "other"),
+        ("job add X --repo main", 2, "invalid_input", "backed up"),
         (
-            &["job", "add", "X", "--repo", "other", "--folder", "a=b"],
-            4,
-            "not_found",
-            "other",
-        ),
-        (
-            &["job", "add", "X", "--repo", "main"],
-            2,
-            "invalid_input",
-            "backed up",
-        ),
-        (
-            &["job", "add", "X", "--repo", "main", "--folder", "a"],
+            "job add X --repo main --folder a",
             2,
             "invalid_input",
             "files=/srv/files",
         ),
-        (
-            &[
-                "job", "add", "X", "--repo", "main", "--folder", "a=b", "--daily", "25:00",
-            ],
-            2,
-            "invalid_input",
-            "25:00",
-        ),
-        (
-            &[
-                "job", "add", "X", "--repo", "main", "--folder", "a=b", "--keep", "last=0",
-            ],
-            2,
-            "invalid_input",
-            "last",
-        ),
-        (
-            &[
-                "job", "add", "X", "--repo", "main", "--folder", "a=b", "--tasks", "101",
-            ],
-            2,
-            "invalid_input",
-            "1 to 100",
-        ),
-        (
-            &[
-                "job",
-                "add",
-                "X",
-                "--repo",
-                "main",
-                "--folder",
-                "a=b",
-                "--retries",
-                "11",
-            ],
-            2,
-            "invalid_input",
-            "2 to 10",
-        ),
-        (
-            &[
-                "job", "add", "X", "--repo", "main", "--folder", "a=b", "--after", "Y",
-            ],
-            4,
-            "not_found",
-            "Y",
-        ),
-        (
-            &[
-                "job",
-                "add",
-                "X",
-                "--repo",
-                "main",
-                "--folder",
-                "a=b",
-                "--schedule",
-                "{}",
-            ],
-            2,
-            "invalid_input",
-            "repeat",
-        ),
-        (&["job", "edit", "Files"], 2, "invalid_input", "nothing"),
-        (
-            &["job", "edit", "Files", "--after", "Files"],
-            2,
-            "invalid_input",
-            "circle",
-        ),
-        (&["job", "run", "Files", "--object", "z"], 4, "not_found", "z"),
-        (
-            &["job", "run", "Files", "--failed"],
-            4,
-            "not_found",
-            "none failed",
-        ),
-        (&["repo", "remove", "main"], 1, "conflict", "Files"),
+        (add("--daily 25:00").as_str(), 2, "invalid_input", "25:00"),
+        (add("--keep last=0").as_str(), 2, "invalid_input", "last"),
+        (add("--tasks 101").as_str(), 2, "invalid_input", "1 to 100"),
+        (add("--retries 11").as_str(), 2, "invalid_input", "2 to 10"),
+        (add("--after Y").as_str(), 4, "not_found", "Y"),
+        (add("--schedule {}").as_str(), 2, "invalid_input", "repeat"),
+        ("job edit Files", 2, "invalid_input", "nothing"),
+        ("job edit Files --after Files", 2, "invalid_input", "circle"),
+        ("job run Files --object z", 4, "not_found", "z"),
+        ("job run Files --failed", 4, "not_found", "none failed"),
+        ("repo remove main", 1, "conflict", "Files"),
     ] {
-        let (_, error) = fails(&place, arguments, code, kind);
-        assert!(error.to_string().contains(word), "{arguments:?}: {error}");
+        let words: Vec<&str> = arguments.split(' ').collect();
+        let (_, error) = fails(&place, &words, code, kind);
+        assert!(error.to_string().contains(word), "{arguments}: {error}");
     }
     let id = place.json(&["repo", "list"]).1[0]["id"]
         .as_str()

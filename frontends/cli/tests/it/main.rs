@@ -8,6 +8,7 @@
     reason = "tests and their helpers fail by panicking, and say what they skip"
 )]
 
+mod accounts;
 mod calendars;
 mod care;
 mod contacts;
@@ -20,6 +21,7 @@ mod folder;
 mod heal;
 mod help;
 mod jobs;
+mod journal;
 mod keys;
 mod locks;
 mod mail;

@@ -8,18 +8,7 @@ fn vault(place: &Place) -> Value {
     place.init();
     place.write("data/file", "content\n");
     place.backup_data();
-    let import = [
-        "repo",
-        "import",
-        "file:vault",
-        "--name",
-        "main",
-        "--passphrase-file",
-        "pass",
-    ];
-    let (code, lines) = place.json(&import);
-    assert_eq!(code, 0, "{lines:?}");
-    lines[0].clone()
+    place.import("main")
 }
 
 #[test]
@@ -82,16 +71,7 @@ fn removing_keeps_the_data_unless_it_is_confirmed_by_its_id() {
     place.run(&["repo", "remove", "main"]).ok();
     assert!(place.path("vault/NakivoBackup/format.json").exists());
     fails(&place, &["repo", "info", "main"], 4, "not_found");
-    let import = [
-        "repo",
-        "import",
-        "file:vault",
-        "--name",
-        "again",
-        "--passphrase-file",
-        "pass",
-    ];
-    place.run(&import).ok();
+    place.import("again");
 
     fails(
         &place,
@@ -123,17 +103,8 @@ fn a_name_remembers_the_file_with_the_recovery_key() {
     place
         .run(&["repo", "init", "file:vault", "--key-file", "own.key"])
         .ok();
-    let (code, lines) = place.json(&[
-        "repo",
-        "import",
-        "file:vault",
-        "--name",
-        "main",
-        "--key-file",
-        "own.key",
-    ]);
-    assert_eq!(code, 0, "{lines:?}");
-    assert!(lines[0]["passphrase_file"].is_null(), "{lines:?}");
+    let entry = place.import_with("main", &["--key-file", "own.key"]);
+    assert!(entry["passphrase_file"].is_null(), "{entry}");
     place.run(&["repo", "info", "main"]).ok();
 
     // A passphrase on the command line goes before it.

@@ -103,12 +103,27 @@ impl Place {
         .ok();
     }
 
+    /// Makes the repository in `vault` known under this name, with the passphrase file that [`Place::init`] used. Returns its
+    /// record.
+    #[track_caller]
+    pub(crate) fn import(&self, name: &str) -> Value {
+        self.import_with(name, &["--passphrase-file", "pass"])
+    }
+
+    /// As [`Place::import`], opened like this.
+    #[track_caller]
+    pub(crate) fn import_with(&self, name: &str, open: &[&str]) -> Value {
+        let import = ["repo", "import", "file:vault", "--name", name];
+        let (code, lines) = self.json(&[&import[..], open].concat());
+        assert_eq!(code, 0, "{lines:?}");
+        lines[0].clone()
+    }
+
     /// Backs the folder `data` up as `files` into `vault`.
     #[track_caller]
     pub(crate) fn backup_data(&self) {
-        let what = ["backup", "folder", "data", "--name", "files"];
-        let place = ["--repo", "file:vault", "--passphrase-file", "pass"];
-        self.run(&[&what[..], &place].concat()).ok();
+        self.run(&all(&["backup", "folder", "data", "--name", "files"]))
+            .ok();
     }
 }
 
