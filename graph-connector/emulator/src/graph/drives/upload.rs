@@ -91,11 +91,14 @@ pub(crate) fn create(call: &Call<'_>, found: &Found, address: &Address) -> Answe
     if let Some(size) = announced {
         drive.check_quota(size).map_err(refused)?;
     }
+    let drive_key = drive.key;
+    // Whoever ends an upload takes the sessions first and then the drive.
+    drop(drive);
     let now = world.clock.now();
     let mut sessions = world.drive_uploads.lock().unwrap_or_else(PoisonError::into_inner);
     sessions.retain(|_, session| session.expires >= now);
     let (number, _) = world.next_request();
-    let secret = token(&[world.seed, drive.key, number, 115], 60);
+    let secret = token(&[world.seed, drive_key, number, 115], 60);
     let expires = now + LIFE_MS;
     sessions.insert(
         secret.clone(),
