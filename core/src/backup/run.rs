@@ -58,6 +58,8 @@ pub(super) async fn run(
         gone: HashSet::new(),
         made: HashSet::new(),
         rounds: HashMap::new(),
+        begun: HashSet::new(),
+        named_again: HashMap::new(),
         candidates: BTreeSet::new(),
         removed: HashSet::new(),
         damaged: damaged.iter().map(ItemKey::to_bytes).collect(),
@@ -107,6 +109,8 @@ pub(super) async fn run(
 
 pub(super) struct Round {
     pub(super) full: bool,
+    /// Whether this run had begun a round of the container before, which did not come to its end.
+    pub(super) again: bool,
     /// Hashes of the item ids seen in a full round.
     pub(super) seen: HashSet<IdHash>,
 }
@@ -139,6 +143,11 @@ pub(super) struct Run {
     /// Keys of the containers that this run made and the base has not.
     pub(super) made: HashSet<Vec<u8>>,
     pub(super) rounds: HashMap<String, Round>,
+    /// Containers of which this run began a round.
+    begun: HashSet<String>,
+    /// What full rounds named of containers whose round had to begin again: what this run stored there before and is not among
+    /// it has vanished.
+    pub(super) named_again: HashMap<String, HashSet<IdHash>>,
     /// Items that their container no longer shows.
     pub(super) candidates: BTreeSet<ItemRef>,
     /// Keys that this run removed.
@@ -274,13 +283,12 @@ impl Run {
             Change::Restarted => self.whereabouts.restart(),
             Change::ContainersComplete => self.containers_complete = true,
             Change::RoundStarted { container, full } => {
-                self.rounds.insert(
-                    container,
-                    Round {
-                        full,
-                        seen: HashSet::new(),
-                    },
-                );
+                let round = Round {
+                    full,
+                    again: !self.begun.insert(container.clone()),
+                    seen: HashSet::new(),
+                };
+                self.rounds.insert(container, round);
             }
             Change::Item(head) => {
                 // The same item again while it is being fetched.

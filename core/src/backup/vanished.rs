@@ -10,7 +10,7 @@ use futures::stream::StreamExt;
 use nakivo_repo_format::manifest::LedgerKind;
 
 use nakivo_repo_format::record::ItemKind;
-use nakivo_repo_format::tree::KeyKind;
+use nakivo_repo_format::tree::{ItemKey, KeyKind};
 
 use super::edits::EditLog;
 use super::fetch::{FetchOutcome, fetch};
@@ -29,20 +29,25 @@ impl Run {
         let Some(round) = self.rounds.remove(container) else {
             return Ok(());
         };
-        if !round.full || self.base_root.is_none() {
+        if !round.full {
             return Ok(());
         }
-        let mut base = self
-            .repository
-            .scan(self.base_root, &ScanRange::container(container));
-        while let Some(entry) = base.next().await {
-            let (_, record) = entry?;
-            if record.kind != ItemKind::Container && !round.seen.contains(&IdHash::of(&record.id)) {
-                self.candidates.insert(ItemRef {
-                    container: record.container,
-                    id: record.id,
-                });
+        if self.base_root.is_some() {
+            let mut base = self
+                .repository
+                .scan(self.base_root, &ScanRange::container(container));
+            while let Some(entry) = base.next().await {
+                let (_, record) = entry?;
+                if record.kind != ItemKind::Container && !round.seen.contains(&IdHash::of(&record.id)) {
+                    self.candidates.insert(ItemRef {
+                        container: record.container,
+                        id: record.id,
+                    });
+                }
             }
+        }
+        if round.again {
+            self.named_again.insert(container.to_owned(), round.seen);
         }
         Ok(())
     }
@@ -91,17 +96,21 @@ impl Run {
     }
 
     /// Finds what this run stored and the source took back without naming it: items of containers that went away, and
-    /// those that were not named again after the source had begun anew.
+    /// those that were not named again after the source, or the round of their container, had begun anew.
     pub(super) async fn find_leftovers(&mut self) -> Result<()> {
-        if self.gone.is_empty() && !self.whereabouts.was_restarted() {
+        if self.gone.is_empty() && !self.whereabouts.was_restarted() && self.named_again.is_empty() {
             return Ok(());
         }
         let edits = std::mem::replace(&mut self.edits, EditLog::new());
-        let (gone, whereabouts) = (&self.gone, &self.whereabouts);
+        let (gone, whereabouts, named_again) = (&self.gone, &self.whereabouts, &self.named_again);
+        let left_out = |key: &ItemKey| {
+            let named = named_again.get(key.container());
+            named.is_some_and(|named| !named.contains(&IdHash::of(key.id())))
+        };
         let (edits, found) = edits
             .searched(&self.writer, |key| {
                 key.kind() == KeyKind::Item
-                    && (gone.contains(key.container()) || whereabouts.is_outdated(key.id()))
+                    && (gone.contains(key.container()) || whereabouts.is_outdated(key.id()) || left_out(key))
             })
             .await?;
         self.edits = edits;

@@ -1,5 +1,6 @@
 //! One binary for all integration tests of the crate: linking is the slow part.
 
+mod begun_again;
 mod folder;
 #[cfg(feature = "servers")]
 mod locks;
