@@ -45,7 +45,7 @@ CACHE = 64 * MIB
 WRONG_NAME = "has another name than its bytes give"
 
 OBJECT_KINDS = ["", "mailbox", "drive", "site", "folder", "other"]
-ITEM_KINDS = ["", "container", "message", "event", "contact", "task", "file", "list_item", "other"]
+ITEM_KINDS = ["", "container", "message", "event", "contact", "task", "file", "list-item", "other"]
 OUTCOMES = ["", "complete", "partial"]
 
 
