@@ -107,7 +107,7 @@ impl Director {
     /// Forgets a repository that no job uses; its data stays.
     ///
     /// # Errors
-    /// `Conflict` that names the jobs that use it; those of [`Registry::remove`] and [`Director::jobs`].
+    /// `Conflict` that names the jobs that use it; those of [`Registry::remove`](crate::registry::Registry::remove) and [`Director::jobs`].
     pub async fn remove_repository(&self, name: &RepositoryName) -> Result<Registration> {
         // So that no job comes to use it meanwhile.
         let _one_at_a_time = self.inner.changing.lock().await;
