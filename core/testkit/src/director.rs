@@ -291,7 +291,7 @@ pub struct World {
     pub clock: TestClock,
     /// Store, randomness and state.
     pub lab: Lab,
-    /// The state of [`World::lab`].
+    /// The state of the lab.
     pub state: Arc<SteppedState>,
     /// The store, to be spoilt.
     pub faults: FaultStore,
