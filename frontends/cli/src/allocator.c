@@ -5,8 +5,8 @@
  * and blocks from 256 KiB on given back at once.
  *
  * What is given back is cleared by the system before it comes again. Most blocks of a pack are some 256 KiB long: with a limit
- * right there, and at most 1 MiB kept, half a GB of office files took 2.2 s of the system's time to back up; with these, 0.6 s
- * and 8 MiB more memory. */
+ * right there, and at most 1 MiB kept, a backup of half a GB of office files took 322,000 page faults and 1.3 s of the system's
+ * time; with these, 186,000 and 0.8 s, and some 7 MiB more memory. */
 
 #include <malloc.h>
 
