@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use nakivo_core::ErrorKind;
 use nakivo_core::connector::Connector;
-use nakivo_graph_emulator::{Action, Damage, Emulator, Fault, FaultBody, LinkFault};
+use nakivo_graph_emulator::{Action, Damage, Emulator, Fault, LinkFault};
 
 use crate::bench::{Bench, Model, seed};
-use crate::lab::{places, status, stride};
+use crate::lab::{passing, places, stride};
 
 /// Runs a first backup under these faults and expects that nobody notices.
 async fn survives(faults: impl IntoIterator<Item = Fault>) -> Bench {
@@ -32,20 +32,7 @@ async fn every_passing_fault_at_every_request_is_survived() {
     bench.emulator.requests().clear();
     Model::default().run(&bench.connector, &object).await.unwrap();
     let requests = bench.emulator.requests().count();
-    let kinds = [
-        status(429, FaultBody::Envelope, Some("3")),
-        status(429, FaultBody::Empty, None),
-        status(503, FaultBody::Empty, Some("junk")),
-        status(500, FaultBody::Envelope, None),
-        status(502, FaultBody::Html, None),
-        status(504, FaultBody::Empty, None),
-        status(200, FaultBody::Html, None),
-        status(401, FaultBody::Envelope, None),
-        Action::Reset,
-        Action::Damage(Damage::CutAt(0)),
-        Action::Damage(Damage::CutAt(100)),
-        Action::Damage(Damage::CutChunkedAt(37)),
-    ];
+    let kinds = passing();
     let mut runs = 0;
     // Each request meets at least two kinds; with NAKIVO_FULL set, all of them.
     let stride = stride(6);

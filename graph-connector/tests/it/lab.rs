@@ -14,7 +14,7 @@ use nakivo_core::object_store::memory::InMemory;
 use nakivo_core::recovery::{self, PageRequest, PointView, RecoveryPlan, RecoveryReport, Selection, Target};
 use nakivo_core::repository::{CreateOptions, PointSelector, Repository};
 use nakivo_graph_connector::{AccountConfig, MailboxService};
-use nakivo_graph_emulator::{Action, FaultBody};
+use nakivo_graph_emulator::{Action, Damage, FaultBody};
 
 use crate::bench::{Bench, config, environment};
 
@@ -64,6 +64,39 @@ impl Lab {
             .await
             .unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert_eq!(report.outcome, Outcome::Complete, "{what}: {:?}", report.items);
+    }
+
+    /// Recovers everything once at rest, and then with each of these faults at each request (a sample of them). `clear` makes the
+    /// target what it was before, `check` compares what came back.
+    pub(crate) async fn recover_despite(
+        &self,
+        kinds: &[Action],
+        usual_stride: u64,
+        clear: impl Fn(),
+        check: impl Fn(&str),
+    ) {
+        let attempt = async |what: &str| {
+            self.recover_anew(OnConflict::Rename, what).await;
+            check(what);
+        };
+        let quiet = || {
+            clear();
+            self.bench.emulator.faults().clear();
+        };
+        quiet();
+        self.bench.emulator.requests().clear();
+        attempt("at rest").await;
+        let requests = self.bench.emulator.requests().count();
+        let mut runs = 1;
+        for (number, kind) in (1..).zip(kinds) {
+            for n in places(requests, number, stride(usual_stride)) {
+                quiet();
+                self.bench.break_request(kind, n);
+                attempt(&format!("{kind:?} at {n}")).await;
+                runs += 1;
+            }
+        }
+        println!("{runs} recoveries with {requests} requests");
     }
 
     /// From now on, reads these services of mailboxes only.
@@ -143,6 +176,35 @@ pub(crate) fn status(status: u16, body: FaultBody, retry_after: Option<&str>) ->
         body,
         retry_after: retry_after.map(str::to_owned),
     }
+}
+
+/// Faults of any service that pass by themselves.
+pub(crate) fn passing() -> Vec<Action> {
+    vec![
+        status(429, FaultBody::Envelope, Some("3")),
+        status(429, FaultBody::Empty, None),
+        status(503, FaultBody::Empty, Some("junk")),
+        status(500, FaultBody::Envelope, None),
+        status(502, FaultBody::Html, None),
+        status(504, FaultBody::Empty, None),
+        status(200, FaultBody::Html, None),
+        status(401, FaultBody::Envelope, None),
+        Action::Reset,
+        Action::Damage(Damage::CutAt(0)),
+        Action::Damage(Damage::CutAt(100)),
+        Action::Damage(Damage::CutChunkedAt(37)),
+    ]
+}
+
+/// Faults of which some befall an answer to a write that took place.
+pub(crate) fn while_writing() -> Vec<Action> {
+    vec![
+        status(429, FaultBody::Envelope, Some("3")),
+        status(503, FaultBody::Empty, Some("junk")),
+        Action::AfterSuccess { status: 500 },
+        Action::ResetAfterSuccess,
+        Action::Reset,
+    ]
 }
 
 /// Every n-th place is tried, or with `NAKIVO_FULL` set all of them.

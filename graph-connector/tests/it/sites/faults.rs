@@ -1,13 +1,12 @@
 //! What Graph does on bad days, at every request of a backup and of a recovery of a site.
 
-use nakivo_core::connector::OnConflict;
 use nakivo_graph_emulator::{Action, Emulator, Fault, LinkFault};
 
 use super::lab::{Lab, clear, files};
 use super::lists::lists;
 use crate::bench::seed;
 use crate::drives::faults::kinds;
-use crate::lab::{Truth, places, stride};
+use crate::lab::{Truth, while_writing};
 
 #[tokio::test]
 async fn every_passing_fault_at_every_request_of_a_backup() {
@@ -29,44 +28,17 @@ async fn every_fault_at_every_request_of_a_recovery() {
     contracts.add_file("b/two.txt", "two").unwrap();
     lab.back_up_and_compare().await;
     let expected: Vec<String> = files(&lab.site).into_keys().collect();
-    let kinds = [
-        kinds()[0].clone(),
-        kinds()[2].clone(),
-        Action::AfterSuccess { status: 500 },
-        Action::ResetAfterSuccess,
-        Action::Reset,
-    ];
-    let (mut requests, mut runs) = (0, 0);
-    for (number, kind) in [None].into_iter().chain(kinds.into_iter().map(Some)).enumerate() {
-        let places: Vec<u64> = match kind {
-            None => vec![0],
-            Some(_) => places(requests, number, stride(5)).collect(),
-        };
-        for n in places {
-            clear(&lab.site);
-            let _ = lab.site.delete_library("Contracts");
-            lab.bench.emulator.faults().clear();
-            lab.bench.emulator.requests().clear();
-            if let Some(kind) = &kind {
-                lab.bench.break_request(kind, n);
-            }
-            lab.recover_anew(OnConflict::Rename, &format!("{kind:?} at {n}"))
-                .await;
-            let found = files(&lab.site);
-            assert_eq!(
-                found.keys().cloned().collect::<Vec<_>>(),
-                expected,
-                "{kind:?} at {n}"
-            );
-            assert_eq!(found["Contracts/b/two.txt"].0, "two");
-            assert_eq!(lab.site.libraries().len(), 2, "{kind:?} at {n}");
-            if kind.is_none() {
-                requests = lab.bench.emulator.requests().count();
-            }
-            runs += 1;
-        }
-    }
-    println!("{runs} recoveries with {requests} requests");
+    let clear = || {
+        clear(&lab.site);
+        let _ = lab.site.delete_library("Contracts");
+    };
+    let check = |what: &str| {
+        let found = files(&lab.site);
+        assert_eq!(found.keys().cloned().collect::<Vec<_>>(), expected, "{what}");
+        assert_eq!(found["Contracts/b/two.txt"].0, "two");
+        assert_eq!(lab.site.libraries().len(), 2, "{what}");
+    };
+    lab.recover_despite(&while_writing(), 5, clear, check).await;
 }
 
 #[tokio::test]
