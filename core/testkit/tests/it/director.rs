@@ -552,11 +552,42 @@ async fn no_more_tasks_run_at_once_than_the_limits_allow_and_an_object_is_in_one
         runs(&director, &second.id).await,
     );
     assert!(first[0].outcome == Outcome::Complete && second[0].outcome == Outcome::Complete);
-    // Fair: the small job does not wait for the large one, but for the end of one object that both have.
+    // Of an object that both have, one waits for the other; see below for jobs that share none.
     let one = TimeDelta::minutes(10);
     assert!(second[0].ended <= first[0].ended + one, "{first:?} {second:?}");
     running.cancel();
     running.wait().await.unwrap();
+}
+
+/// Fair, whichever of the two comes first: the small job does not wait for the large one.
+#[tokio::test]
+async fn a_small_job_does_not_wait_for_a_large_one() {
+    let mut first_comes_first = std::collections::BTreeSet::new();
+    for seed in 20..28 {
+        let world = World::new(seed).await;
+        let limits = Limits::new(4, 0, true).unwrap();
+        let director = world
+            .director(DirectorSettings::default().with_limits(limits))
+            .await;
+        let due = |form: &mut JobForm| form.schedules = table(&[ScheduleForm::daily("01:00")]);
+        let large = add_with(&world, &director, "Large", &["a", "b", "c", "d", "e"], due).await;
+        let small = add_with(&world, &director, "Small", &["f", "g"], due).await;
+        for object in ["a", "b", "c", "d", "e", "f", "g"] {
+            world.sources.delay(object, Duration::from_secs(600));
+        }
+        let running = director.start();
+        world.pass(moment("2026-01-01T03:00:00Z"), async || {}).await;
+        let (small_run, large_run) = (runs(&director, &small.id).await, runs(&director, &large.id).await);
+        assert!(small_run[0].outcome == Outcome::Complete && large_run[0].outcome == Outcome::Complete);
+        assert!(
+            small_run[0].ended <= large_run[0].ended,
+            "seed {seed}: {small_run:?} {large_run:?}"
+        );
+        first_comes_first.insert(large.id < small.id);
+        running.cancel();
+        running.wait().await.unwrap();
+    }
+    assert_eq!(first_comes_first.len(), 2, "both orders of the ids");
 }
 
 #[tokio::test]
