@@ -88,6 +88,86 @@ impl ErrorKind {
         }
     }
 
+    /// Every kind, the one of throttling without a time.
+    pub const ALL: [Self; 20] = [
+        Self::InvalidInput,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::RepositoryMissing,
+        Self::WrongPassphrase,
+        Self::Busy,
+        Self::Unauthorized,
+        Self::PermissionMissing,
+        Self::Throttled {
+            retry_after: Duration::ZERO,
+        },
+        Self::Unavailable,
+        Self::StorageFull,
+        Self::Conflict,
+        Self::Immutable,
+        Self::Corrupt,
+        Self::HistoryRewound,
+        Self::UnsupportedFormat,
+        Self::ScratchFailed,
+        Self::Protocol,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
+    /// What happened, for a catalogue of errors.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "A value is outside what is allowed",
+            Self::NotFound => "Nothing has that id or name",
+            Self::AlreadyExists => "Something with that id or name is there already",
+            Self::RepositoryMissing => "There is no repository at that place",
+            Self::WrongPassphrase => "The passphrase or key opens none of the repository's key slots",
+            Self::Busy => "Somebody else holds what is needed",
+            Self::Unauthorized => "The credential was refused",
+            Self::PermissionMissing => "The credential is valid but lacks a permission, which the message names",
+            Self::Throttled { .. } => "The service refused for now",
+            Self::Unavailable => "A service, a store or this machine does not answer",
+            Self::StorageFull => "The store is full",
+            Self::Conflict => "What was planned no longer fits what is there",
+            Self::Immutable => "A lock or a protection forbids the change until it ends",
+            Self::Corrupt => "Stored bytes fail authentication",
+            Self::HistoryRewound => "The store shows an older or another history than the one seen before",
+            Self::UnsupportedFormat => "It was written by a newer version or with a feature that this version does not know",
+            Self::ScratchFailed => "The scratch space on this machine's own disk failed; nothing of the repository is concerned",
+            Self::Protocol => "A service answered with something that its contract does not allow",
+            Self::Cancelled => "The caller cancelled",
+            Self::Internal => "A defect of this software",
+        }
+    }
+
+    /// What to do about it, for a catalogue of errors.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "Correct the value that the message names, and call again",
+            Self::NotFound => "Check the id or name; do not retry",
+            Self::AlreadyExists => "Choose another name, or open what exists",
+            Self::RepositoryMissing => "Check the location and that its disk is mounted, or create a repository",
+            Self::WrongPassphrase => "Use the right passphrase or key; a recovery key opens it as well",
+            Self::Busy => "Retry later",
+            Self::Unauthorized => "Correct the credential; do not retry",
+            Self::PermissionMissing => "Grant the permission and give consent, or leave out what needs it",
+            Self::Throttled { .. } => "Wait as long as it says, then retry",
+            Self::Unavailable => "Retry later",
+            Self::StorageFull => "Free space, then run again: nothing of the earlier points is touched",
+            Self::Conflict => "Look at what is there now, and plan again",
+            Self::Immutable => "Wait until it ends, or remove the protection where that is allowed",
+            Self::Corrupt => "Verify the repository, then heal it; do not retry",
+            Self::HistoryRewound => "Stop writing and find out why; accept the history only if the store was set back on purpose",
+            Self::UnsupportedFormat => "Update this software; nothing was changed",
+            Self::ScratchFailed => "See to that disk, then run again",
+            Self::Protocol => "Report it with the request id in the message",
+            Self::Cancelled => "Nothing: what was stored stays, and the next run resumes",
+            Self::Internal => "Report it",
+        }
+    }
+
     /// Whether the same call may succeed later without any change by the caller.
     #[must_use]
     pub fn is_retryable(self) -> bool {

@@ -7,6 +7,7 @@
 #[doc(inline)]
 pub use error::{Error, ErrorKind, Result};
 
+pub mod access;
 pub mod backup;
 pub mod connector;
 pub mod copy;

@@ -170,6 +170,12 @@ impl<T: Send + 'static> Running<T> {
         self.events.recv().await
     }
 
+    /// The events from here on, for somebody who watches while another waits. [`Running::next_event`] has none afterwards.
+    pub fn take_events(&mut self) -> mpsc::UnboundedReceiver<Event> {
+        let (_, none) = mpsc::unbounded_channel();
+        std::mem::replace(&mut self.events, none)
+    }
+
     /// Asks the work to stop at its next await point.
     pub fn cancel(&self) {
         self.cancel.cancel();

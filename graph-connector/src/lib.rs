@@ -21,6 +21,7 @@ mod pages;
 mod permissions;
 mod request;
 mod sharepoint;
+mod sources;
 mod target;
 mod token;
 
@@ -30,5 +31,6 @@ pub use discovery::{DiscoveredUser, MailboxPurpose, PermissionCheck};
 pub use exchange::service::MailboxService;
 pub use http::{CONNECT_TIMEOUT, Http, HttpError, HttpRequest, HttpResponse, READ_TIMEOUT, ReqwestHttp};
 pub use permissions::{PERMISSIONS, Permission, Phase};
+pub use sources::{Service, Sources};
 
 pub use reqwest;

@@ -152,13 +152,7 @@ impl Session {
             None
         };
         let repository = self.open_with(&entry.url, &store, secret).await?;
-        if repository.id() != entry.id {
-            let message = format!(
-                "another repository is at the place of '{}': {}",
-                entry.name, entry.url
-            );
-            return Err(Error::new(ErrorKind::Conflict, message));
-        }
+        entry.check_identity(&repository)?;
         Ok(repository)
     }
 

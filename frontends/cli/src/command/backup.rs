@@ -8,10 +8,9 @@ use futures::StreamExt as _;
 use nakivo_core::backup::{self, BackupOptions, BackupReport, Outcome};
 use nakivo_core::connector::Connector;
 use nakivo_core::folder::FolderConnector;
-use nakivo_core::format::{ObjectKind, ObjectRecord};
+use nakivo_core::format::ObjectRecord;
 use nakivo_core::repository::Repository;
 use nakivo_core::{Error, ErrorKind, Result};
-use nakivo_graph_connector::MailboxService;
 use serde_json::json;
 
 use super::{account, locks};
@@ -101,17 +100,6 @@ async fn objects(connector: &Arc<dyn Connector>, arguments: &BackupM365) -> Resu
     Ok(found)
 }
 
-/// Whether objects of this kind are asked for by naming these services; none: all.
-pub(super) fn wants(services: &[Service], kind: ObjectKind) -> bool {
-    let asked_for = |service: &Service| match kind {
-        ObjectKind::Mailbox => service.of_mailbox().is_some(),
-        ObjectKind::Drive => *service == Service::OneDrive,
-        ObjectKind::Site => *service == Service::SharePoint,
-        _ => false,
-    };
-    services.is_empty() || services.iter().any(asked_for)
-}
-
 impl Service {
     /// The word for it on the command line, by which jobs remember it.
     pub(super) fn word(self) -> String {
@@ -120,26 +108,9 @@ impl Service {
             .unwrap_or_default()
     }
 
-    /// The service that jobs remember by this word. One that this program does not know (a later one made the job, say) is an
-    /// error: without it less would be protected than was asked for.
-    pub(super) fn of_word(word: &str) -> Result<Self> {
-        Self::from_str(word, false).map_err(|_| {
-            let known: Vec<String> = Self::value_variants()
-                .iter()
-                .map(|service| service.word())
-                .collect();
-            Error::invalid("services", word, &known.join(", "))
-        })
-    }
-
-    /// What it is of a mailbox; none for what has objects of its own.
-    pub(super) const fn of_mailbox(self) -> Option<MailboxService> {
-        match self {
-            Self::Mail => Some(MailboxService::Mail),
-            Self::Contacts => Some(MailboxService::Contacts),
-            Self::Calendar => Some(MailboxService::Calendar),
-            Self::OneDrive | Self::SharePoint => None,
-        }
+    /// It, to the connector.
+    pub(super) fn known(self) -> Result<nakivo_graph_connector::Service> {
+        self.word().parse()
     }
 }
 
@@ -338,13 +309,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_may_not_name_a_service_that_is_not_known() {
+    fn every_service_of_the_command_line_is_known_to_the_connector() {
         for service in Service::value_variants() {
-            assert_eq!(Service::of_word(&service.word()).unwrap(), *service);
+            assert_eq!(service.known().unwrap().word(), service.word());
         }
-        let error = Service::of_word("planner").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("services: 'planner'"), "{error}");
-        assert!(error.to_string().contains("calendar"), "{error}");
+        assert_eq!(
+            Service::value_variants().len(),
+            nakivo_graph_connector::Service::ALL.len()
+        );
     }
 }

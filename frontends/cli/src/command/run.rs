@@ -4,17 +4,18 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nakivo_core::connector::Connector;
+use nakivo_core::Result;
+use nakivo_core::access::Warnings;
 use nakivo_core::director::scheduler::chain::Outcome;
 use nakivo_core::director::scheduler::run::{Scope, TaskEnd};
 use nakivo_core::director::{
-    Cause, Director, DirectorEvent, DirectorSettings, FOLDER, FolderSources, HistoryEntry, ObjectResult,
-    RepositoryProvider, RunRecord, Source, SourceProvider,
+    Cause, Director, DirectorEvent, DirectorSettings, HistoryEntry, ObjectResult, RepositoryProvider,
+    RunRecord,
 };
 use nakivo_core::progress::Running;
 use nakivo_core::registry::Registration;
 use nakivo_core::repository::Repository;
-use nakivo_core::{Error, Result};
+use nakivo_graph_connector::Sources;
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -22,50 +23,35 @@ use tokio::sync::broadcast::error::RecvError;
 use super::account;
 use super::backup::short;
 use crate::exit::Exit;
-use crate::grammar::{JobHistory, JobRun, Service};
+use crate::grammar::{JobHistory, JobRun};
 use crate::session::Session;
 use crate::table::Table;
 use crate::text;
 
-/// What the director gets at things by: files that jobs and repositories name.
+/// The director of this program's state: it gets at things by the files that jobs and repositories name.
+pub(super) async fn director(session: &Arc<Session>) -> Result<Director> {
+    let environment = session.environment.clone();
+    let told = Arc::clone(session);
+    let warnings = Warnings::to(move |warning| told.output.warning(warning));
+    let sources = Sources::new(&environment, warnings, account::HINT);
+    let repositories = Arc::new(Repositories {
+        session: Arc::clone(session),
+    });
+    let settings = DirectorSettings::default();
+    Director::open(environment, settings, Arc::new(sources), repositories).await
+}
+
+/// Repositories with what this program says about them.
 #[derive(Debug)]
-struct Files {
+struct Repositories {
     session: Arc<Session>,
 }
 
 #[async_trait]
-impl SourceProvider for Files {
-    async fn connect(&self, source: &Source) -> Result<Arc<dyn Connector>> {
-        match source.connector.as_str() {
-            FOLDER => FolderSources.connect(source).await,
-            "m365" => account::connect_for(&self.session, source.location.as_ref(), &services(source)?),
-            other => Err(Error::invalid("connector", other, "folder or m365")),
-        }
-    }
-}
-
-fn services(source: &Source) -> Result<Vec<Service>> {
-    source
-        .services
-        .iter()
-        .map(|word| Service::of_word(word))
-        .collect()
-}
-
-#[async_trait]
-impl RepositoryProvider for Files {
+impl RepositoryProvider for Repositories {
     async fn open(&self, registration: &Registration) -> Result<Repository> {
         self.session.open_entry(registration).await
     }
-}
-
-/// The director of this program's state.
-pub(super) async fn director(session: &Arc<Session>) -> Result<Director> {
-    let files = Arc::new(Files {
-        session: Arc::clone(session),
-    });
-    let environment = session.environment.clone();
-    Director::open(environment, DirectorSettings::default(), files.clone(), files).await
 }
 
 /// Runs a job now.
