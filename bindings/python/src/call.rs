@@ -172,11 +172,11 @@ fn given(py: Python<'_>, answer: Result<Answer, NakivoError>) -> PyResult<Bound<
     }
 }
 
-/// The exception of an error: made by `nakivo._errors`.
+/// The exception of an error: made by `nakivo._failure`.
 fn raised(py: Python<'_>, error: &NakivoError) -> PyErr {
     let make = || {
         let failure = serde_json::to_string(error.failure()).unwrap_or_default();
-        py.import("nakivo._errors")?.getattr("of_failure")?.call1((failure,))
+        py.import("nakivo._failure")?.getattr("of_failure")?.call1((failure,))
     };
     make().map_or_else(|error| error, PyErr::from_value)
 }
