@@ -1,0 +1,37 @@
+"""The native module: objects to hold, and calls by name. Private."""
+
+from collections.abc import Callable
+from typing import final
+
+__version__: str
+
+@final
+class Handle:
+    @property
+    def class_name(self) -> str: ...
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None: ...
+
+@final
+class Task:
+    def cancel(self) -> None: ...
+
+def call(
+    target: Handle | str,
+    method: str,
+    data: str,
+    objects: list[tuple[str, Handle]],
+    contents: list[tuple[str, bytes]],
+) -> str | bytes | Handle | None: ...
+def start(
+    deliver: Callable[[str | bytes | Handle | None, BaseException | None], object],
+    target: Handle | str,
+    method: str,
+    data: str,
+    objects: list[tuple[str, Handle]],
+    contents: list[tuple[str, bytes]],
+) -> Task: ...
+def end() -> None: ...
+def delivering() -> int: ...
+def after_fork() -> None: ...
