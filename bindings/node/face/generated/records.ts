@@ -1125,8 +1125,6 @@ export interface Schedule {
   readonly end?: string | null | undefined;
   /** Every so many days, weeks or months; of a periodic schedule: minutes. Default: 1. */
   readonly every?: number | null | undefined;
-  /** First local date in force: `2026-01-31`. */
-  readonly from?: string | null | undefined;
   /** After another job: its id. */
   readonly job?: string | null | undefined;
   /** `manual`, `daily`, `weekly`, `monthly`, `yearly`, `periodic` or `after`. Default: `daily`. */
@@ -1139,8 +1137,10 @@ export interface Schedule {
   readonly outcomes?: readonly string[] | null | undefined;
   /** Local time at which the job starts: `01:00`. Default: midnight. */
   readonly start?: string | null | undefined;
+  /** First local date in force: `2026-01-31`. */
+  readonly validFrom?: string | null | undefined;
   /** Last local date in force. */
-  readonly until?: string | null | undefined;
+  readonly validUntil?: string | null | undefined;
   /** First day of the week where weeks are counted. Default: `monday`. */
   readonly weekStart?: string | null | undefined;
   /** IANA name of the zone that times are meant in. Default: `UTC`. */

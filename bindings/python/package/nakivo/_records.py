@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from os import PathLike
 from typing import Any, Literal
 
 from ._failure import Report
@@ -1049,8 +1050,6 @@ class Schedule:
     """Local time at which a run is stopped. Default: none."""
     every: int | None = field(default=None)
     """Every so many days, weeks or months; of a periodic schedule: minutes. Default: 1."""
-    from_: str | None = field(default=None)
-    """First local date in force: `2026-01-31`."""
     job: str | None = field(default=None)
     """After another job: its id."""
     kind: str | None = field(default=None)
@@ -1063,7 +1062,9 @@ class Schedule:
     """After another job: which of its ends: `complete`, `partial`, `failed`, `stopped`. Default: `complete`."""
     start: str | None = field(default=None)
     """Local time at which the job starts: `01:00`. Default: midnight."""
-    until: str | None = field(default=None)
+    valid_from: str | PathLike[str] | None = field(default=None)
+    """First local date in force: `2026-01-31`."""
+    valid_until: str | None = field(default=None)
     """Last local date in force."""
     week_start: str | None = field(default=None)
     """First day of the week where weeks are counted. Default: `monday`."""
@@ -1763,14 +1764,14 @@ def make_schedule(v: dict[str, Any]) -> Schedule:
         delay_minutes=v["delay_minutes"],
         end=v["end"],
         every=v["every"],
-        from_=v["from"],
         job=v["job"],
         kind=v["kind"],
         months=v["months"],
         on=v["on"],
         outcomes=v["outcomes"],
         start=v["start"],
-        until=v["until"],
+        valid_from=v["valid_from"],
+        valid_until=v["valid_until"],
         week_start=v["week_start"],
         zone=v["zone"],
     )

@@ -86,7 +86,8 @@ class! {
             Ok(self.view.list(&container, request).await?.to())
         }
 
-        /// The items that a query finds, such as `from:anna subject:"annual report" has:attachment`; an empty one finds all.
+        /// The items and containers that a query finds, such as `from:anna subject:"annual report" has:attachment`; an empty one finds
+        /// everything.
         fn find(&self, query: String) -> Arc<EntryStream> {
             Ok(EntryStream::of(self.view.find(&Query::parse(&query)?)))
         }
