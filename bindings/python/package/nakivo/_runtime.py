@@ -38,7 +38,8 @@ class Holder:
 
     def __repr__(self) -> str:
         kind = type(self)
-        return f"<{kind.__module__}.{kind.__qualname__}{' (closed)' if self.closed else ''}>"
+        module = kind.__module__.partition("._")[0]
+        return f"<{module}.{kind.__qualname__}{' (closed)' if self.closed else ''}>"
 
 
 class Object(Holder):
