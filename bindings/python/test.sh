@@ -26,28 +26,39 @@ rm -rf "$folder/wheels"
 NAKIVO_CARGO=$(command -v cargo) NAKIVO_PATH=$PATH PATH=$here/prebuilt:$PATH \
     "$tools/bin/maturin" build --quiet --profile dev --manifest-path "$here/Cargo.toml" --out "$folder/wheels"
 
-# Installed where nothing else is, beside what runs the tests.
+# Installed where nothing else is.
 rm -rf "$clean"
 "${PYTHON:-python3}" -m venv "$clean"
 "$clean/bin/python" -m pip install --quiet --no-index "$folder"/wheels/nakivo-*.whl
-"$clean/bin/python" -m pip freeze | grep -v '^nakivo' && { echo "error: the wheel brought more than itself" >&2; exit 1; }
-size=$(stat -c %s "$folder"/wheels/nakivo-*.whl)
-printf 'wheel: %s, %d bytes\n' "$(basename "$folder"/wheels/nakivo-*.whl)" "$size"
+if "$clean/bin/python" -m pip freeze | grep -v '^nakivo'; then
+    echo "error: the wheel brought more than itself" >&2
+    exit 1
+fi
+wheel=$(echo "$folder"/wheels/nakivo-*.whl)
+printf 'wheel: %s, %d bytes\n' "$(basename "$wheel")" "$(stat -c %s "$wheel")"
+# What runs the tests is found behind it.
+site='import sysconfig; print(sysconfig.get_path("purelib"))'
+"$tools/bin/python" -c "$site" >"$("$clean/bin/python" -c "$site")/tools.pth"
 
-cd "$here"
 status=0
-# The tests' own tool comes from the other environment, behind everything of this one.
-site=$("$tools/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-NAKIVO_TOOLS_SITE=$site "$clean/bin/python" -P tests/run.py -p no:cacheprovider -q || status=$?
-
-types() {
-    printf '\n== %s\n' "$*"
-    "$@" || { status=1; printf 'FAILED: %s\n' "$*"; }
+check() {
+    printf '\n== %s\n' "$1"
+    "${@:2}" || { status=1; printf 'FAILED: %s\n' "$1"; }
 }
-cd "$folder"
 python=$clean/bin/python
 installed=$("$python" -P -c 'import nakivo, os; print(os.path.dirname(nakivo.__file__))')
-types "$tools/bin/mypy" --config-file "$here/pyproject.toml" --cache-dir "$folder/mypy" --python-executable "$python" "$installed"
-types "$tools/bin/mypy" --config-file "$here/pyproject.toml" --cache-dir "$folder/mypy" --python-executable "$python" \
-    "$here/tests"
-types "$tools/bin/pyright" --pythonpath "$python" --ignoreexternal --verifytypes nakivo
+case $installed in
+    "$clean"/*) ;;
+    *) echo "error: nakivo comes from $installed" >&2; exit 1 ;;
+esac
+mypy=("$python" -P -m mypy --config-file "$here/pyproject.toml" --cache-dir "$folder/mypy" --python-executable "$python")
+cd "$here"
+check "pytest" "$python" -P -m pytest
+cd "$folder"
+check "mypy --strict, the package" "${mypy[@]}" --package nakivo
+check "mypy --strict, its tests" "${mypy[@]}" "$here/tests"
+# It takes an alias of several words for a union, which it is not when it runs.
+sed -n 's/^\(\w*\) = Literal\[.*/nakivo._records.\1/p' "$installed/_records.py" >"$folder/words"
+check "stubtest" "$python" -P -m mypy.stubtest --mypy-config-file "$here/pyproject.toml" --allowlist "$folder/words" nakivo
+PATH=$clean/bin:$PATH check "pyright --verifytypes" "$tools/bin/pyright" --ignoreexternal --verifytypes nakivo
+exit "$status"

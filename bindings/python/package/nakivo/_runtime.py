@@ -180,7 +180,7 @@ def wait_for_end(wait: Callable[[], object], cancel: Callable[[], object]) -> No
 def _at_exit() -> None:
     """Sees to it that no thread wants the interpreter when it is no more."""
     _native.end()
-    while _native.delivering():
+    while _native.entering():
         time.sleep(0.001)
 
 
