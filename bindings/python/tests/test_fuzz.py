@@ -30,7 +30,7 @@ class Raising:
         raise random.Random(SEED).choice([ZeroDivisionError, KeyError, RuntimeError, nakivo.NotFoundError])("refused")
 
     __index__ = __fspath__ = __iter__ = __next__ = __len__ = __str__ = __repr__ = __eq__ = __bool__ = refuse  # type: ignore
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 class Lying:
@@ -95,7 +95,7 @@ def called(chosen: random.Random, target: Any, backed: Backed) -> Any:
     """Calls some method of an object with something."""
     # A refusal that lasts would have every later call wait for its end.
     methods = [
-        (name, method) for name, method in inspect.getmembers(target, callable)
+        (name, method) for name, method in inspect.getmembers(target, inspect.ismethod)
         if not name.startswith("_") and name not in ("throttle_next", "fail_at", "stop", "close", "corrupt_message", "start")
     ]
     name, method = chosen.choice(methods)

@@ -75,7 +75,7 @@ def test_a_signal_while_waiting_for_a_run_cancels_it(tmp_path: Path, raised: typ
             with nakivo.Repository.create(url_of(tmp_path / "repository"), unencrypted=True) as repository:
                 for step in ("outcome", "__next__"):
                     run = source.backup(repository, who)
-                    emulator.throttle_next(10_000, 3600)
+                    emulator.throttle_next(10_000, 5)
                     signal.setitimer(signal.ITIMER_REAL, 0.3)
                     with pytest.raises(raised):
                         while True:
@@ -84,7 +84,7 @@ def test_a_signal_while_waiting_for_a_run_cancels_it(tmp_path: Path, raised: typ
                     with pytest.raises(nakivo.CancelledError):
                         run.outcome()
                 # One that has no run to cancel is given up.
-                emulator.throttle_next(10_000, 3600)
+                emulator.throttle_next(10_000, 5)
                 signal.setitimer(signal.ITIMER_REAL, 0.3)
                 with pytest.raises(raised):
                     source.objects()
@@ -103,7 +103,7 @@ with Emulator.start(users=1, items_per_user=30) as emulator:
     with nakivo.Repository.create(url, unencrypted=True) as repository:
         try:
             with source.backup(repository, who) as run:
-                emulator.throttle_next(10_000, 3600)
+                emulator.throttle_next(10_000, 5)
                 print("ready", flush=True)
                 run.outcome()
         except KeyboardInterrupt:
@@ -121,7 +121,7 @@ async def main():
         async with await aio.Repository.create(url, unencrypted=True) as repository:
             try:
                 async with await source.backup(repository, who) as run:
-                    await emulator.throttle_next(10_000, 3600)
+                    await emulator.throttle_next(10_000, 5)
                     print("ready", flush=True)
                     await run.outcome()
             finally:
@@ -190,7 +190,7 @@ def listen():
             await asyncio.gather(*(mine.info() for _ in range(20)))
     asyncio.run(main())
 def hang():
-    emulator.throttle_next(10_000, 3600)
+    emulator.throttle_next(10_000, 5)
     source.objects()
 for target in (ask, ask, listen, hang):
     started = threading.Event()
@@ -263,8 +263,8 @@ def test_what_is_closed_says_so(backed: Backed) -> None:
             if name.startswith("_") or name == "close":
                 continue
             needed = [each for each in list(inspect.signature(method).parameters.values())[1:] if each.kind.value < 2]
-            arguments = [backed.repository if each.name == "repository" else "x" for each in needed]
-            arguments = [backed.source if each.name == "source" else value for each, value in zip(needed, arguments)]
+            known = {"repository": backed.repository, "source": backed.source}
+            arguments = [known.get(each.name, "x") for each in needed]
             with pytest.raises(nakivo.InvalidInputError, match="it was closed"):
                 method(held, *arguments)
     with pytest.raises(nakivo.InvalidInputError, match="it was closed"):

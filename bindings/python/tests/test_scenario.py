@@ -17,7 +17,8 @@ def test_a_mailbox_is_backed_up_looked_into_exported_and_recovered(tmp_path: Pat
         who, other = emulator.info().mailboxes
         source = emulator.source(["mail"])
         assert {each.address for each in source.objects().objects} == {who, other}
-        assert all(check.granted for check in source.check_permissions())
+        checks = source.check_permissions()
+        assert checks and not [check for check in checks if check.granted is False]
 
         with nakivo.Repository.create(url_of(tmp_path / "repository"), passphrase=PASSPHRASE) as repository:
             with source.backup(repository, who) as run:
