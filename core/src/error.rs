@@ -125,7 +125,9 @@ impl ErrorKind {
             Self::WrongPassphrase => "The passphrase or key opens none of the repository's key slots",
             Self::Busy => "Somebody else holds what is needed",
             Self::Unauthorized => "The credential was refused",
-            Self::PermissionMissing => "The credential is valid but lacks a permission, which the message names",
+            Self::PermissionMissing => {
+                "The credential is valid but lacks a permission, which the message names"
+            }
             Self::Throttled { .. } => "The service refused for now",
             Self::Unavailable => "A service, a store or this machine does not answer",
             Self::StorageFull => "The store is full",
@@ -133,8 +135,12 @@ impl ErrorKind {
             Self::Immutable => "A lock or a protection forbids the change until it ends",
             Self::Corrupt => "Stored bytes fail authentication",
             Self::HistoryRewound => "The store shows an older or another history than the one seen before",
-            Self::UnsupportedFormat => "It was written by a newer version or with a feature that this version does not know",
-            Self::ScratchFailed => "The scratch space on this machine's own disk failed; nothing of the repository is concerned",
+            Self::UnsupportedFormat => {
+                "It was written by a newer version or with a feature that this version does not know"
+            }
+            Self::ScratchFailed => {
+                "The scratch space on this machine's own disk failed; nothing of the repository is concerned"
+            }
             Self::Protocol => "A service answered with something that its contract does not allow",
             Self::Cancelled => "The caller cancelled",
             Self::Internal => "A defect of this software",
@@ -148,7 +154,9 @@ impl ErrorKind {
             Self::InvalidInput => "Correct the value that the message names, and call again",
             Self::NotFound => "Check the id or name; do not retry",
             Self::AlreadyExists => "Choose another name, or open what exists",
-            Self::RepositoryMissing => "Check the location and that its disk is mounted, or create a repository",
+            Self::RepositoryMissing => {
+                "Check the location and that its disk is mounted, or create a repository"
+            }
             Self::WrongPassphrase => "Use the right passphrase or key; a recovery key opens it as well",
             Self::Busy => "Retry later",
             Self::Unauthorized => "Correct the credential; do not retry",
@@ -159,7 +167,9 @@ impl ErrorKind {
             Self::Conflict => "Look at what is there now, and plan again",
             Self::Immutable => "Wait until it ends, or remove the protection where that is allowed",
             Self::Corrupt => "Verify the repository, then heal it; do not retry",
-            Self::HistoryRewound => "Stop writing and find out why; accept the history only if the store was set back on purpose",
+            Self::HistoryRewound => {
+                "Stop writing and find out why; accept the history only if the store was set back on purpose"
+            }
             Self::UnsupportedFormat => "Update this software; nothing was changed",
             Self::ScratchFailed => "See to that disk, then run again",
             Self::Protocol => "Report it with the request id in the message",

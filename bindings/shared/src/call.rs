@@ -129,6 +129,12 @@ impl Arguments {
         given.and_then(|object| object.any().downcast().ok()).ok_or(found)
     }
 
+    /// Whether an object of this name is given.
+    #[must_use]
+    pub fn has_object(&self, name: &str) -> bool {
+        self.objects.contains_key(name)
+    }
+
     /// Takes data. What is missing is like `null`.
     ///
     /// # Errors

@@ -21,25 +21,86 @@ pub struct Failure {
     pub retryable: bool,
 }
 
-/// The error of every call.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "uniffi", derive(uniffi::Error))]
-pub enum NakivoError {
-    /// The call failed.
-    Failed {
-        /// How, and what to do.
-        failure: Failure,
-    },
+/// Writes the error with a variant for each kind, so that languages can catch them one by one.
+macro_rules! by_kind {
+    ($($(#[$doc:meta])* $kind:ident = $pattern:pat,)*) => {
+        /// The error of every call. What is in it is the same whatever the kind.
+        #[derive(Debug, Clone, PartialEq)]
+        #[cfg_attr(feature = "uniffi", derive(uniffi::Error))]
+        pub enum NakivoError {
+            $(
+                $(#[$doc])*
+                $kind {
+                    /// How, and what to do.
+                    failure: Failure,
+                },
+            )*
+        }
+
+        impl NakivoError {
+            /// What went wrong.
+            #[must_use]
+            pub fn failure(&self) -> &Failure {
+                match self {
+                    $(Self::$kind { failure })|* => failure,
+                }
+            }
+
+            fn of(kind: ErrorKind, failure: Failure) -> Self {
+                match kind {
+                    $($pattern => Self::$kind { failure },)*
+                    // A kind of a later version.
+                    _ => Self::Internal { failure },
+                }
+            }
+        }
+    };
+}
+
+by_kind! {
+    /// See the catalogue: `invalid_input`.
+    InvalidInput = ErrorKind::InvalidInput,
+    /// See the catalogue: `not_found`.
+    NotFound = ErrorKind::NotFound,
+    /// See the catalogue: `already_exists`.
+    AlreadyExists = ErrorKind::AlreadyExists,
+    /// See the catalogue: `repository_missing`.
+    RepositoryMissing = ErrorKind::RepositoryMissing,
+    /// See the catalogue: `wrong_passphrase`.
+    WrongPassphrase = ErrorKind::WrongPassphrase,
+    /// See the catalogue: `busy`.
+    Busy = ErrorKind::Busy,
+    /// See the catalogue: `unauthorized`.
+    Unauthorized = ErrorKind::Unauthorized,
+    /// See the catalogue: `permission_missing`.
+    PermissionMissing = ErrorKind::PermissionMissing,
+    /// See the catalogue: `throttled`.
+    Throttled = ErrorKind::Throttled { .. },
+    /// See the catalogue: `unavailable`.
+    Unavailable = ErrorKind::Unavailable,
+    /// See the catalogue: `storage_full`.
+    StorageFull = ErrorKind::StorageFull,
+    /// See the catalogue: `conflict`.
+    Conflict = ErrorKind::Conflict,
+    /// See the catalogue: `immutable`.
+    Immutable = ErrorKind::Immutable,
+    /// See the catalogue: `corrupt`.
+    Corrupt = ErrorKind::Corrupt,
+    /// See the catalogue: `history_rewound`.
+    HistoryRewound = ErrorKind::HistoryRewound,
+    /// See the catalogue: `unsupported_format`.
+    UnsupportedFormat = ErrorKind::UnsupportedFormat,
+    /// See the catalogue: `scratch_failed`.
+    ScratchFailed = ErrorKind::ScratchFailed,
+    /// See the catalogue: `protocol`.
+    Protocol = ErrorKind::Protocol,
+    /// See the catalogue: `cancelled`.
+    Cancelled = ErrorKind::Cancelled,
+    /// See the catalogue: `internal`.
+    Internal = ErrorKind::Internal,
 }
 
 impl NakivoError {
-    /// What went wrong.
-    #[must_use]
-    pub fn failure(&self) -> &Failure {
-        let Self::Failed { failure } = self;
-        failure
-    }
-
     /// A value that is not allowed.
     #[must_use]
     pub fn invalid(field: &str, value: &str, allowed: &str) -> Self {
@@ -75,15 +136,14 @@ impl std::error::Error for NakivoError {}
 
 impl From<Error> for NakivoError {
     fn from(error: Error) -> Self {
-        Self::Failed {
-            failure: Failure {
-                code: error.code().to_owned(),
-                reason: error.message().to_owned(),
-                hint: error.hint().map(str::to_owned),
-                retry_after: error.retry_after().map(|time| time.as_secs_f64()),
-                retryable: error.kind().is_retryable(),
-            },
-        }
+        let failure = Failure {
+            code: error.code().to_owned(),
+            reason: error.message().to_owned(),
+            hint: error.hint().map(str::to_owned),
+            retry_after: error.retry_after().map(|time| time.as_secs_f64()),
+            retryable: error.kind().is_retryable(),
+        };
+        Self::of(error.kind(), failure)
     }
 }
 

@@ -121,6 +121,12 @@ macro_rules! class {
             }
         }
 
+        impl $crate::call::Argument for Option<std::sync::Arc<$class>> {
+            fn take(arguments: &mut $crate::call::Arguments, name: &'static str) -> Result<Self, $crate::NakivoError> {
+                arguments.has_object(name).then(|| arguments.object(name)).transpose()
+            }
+        }
+
         impl $crate::api::Described for $class {
             fn description() -> $crate::api::ClassDescription {
                 $crate::api::ClassDescription {

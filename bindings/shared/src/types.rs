@@ -8,12 +8,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod care;
+mod director;
 mod point;
 mod recovery;
 mod repository;
 mod run;
 mod source;
 
+pub use care::*;
+pub use director::*;
 pub use point::*;
 pub use recovery::*;
 pub use repository::*;
@@ -60,6 +64,14 @@ mod foreign {
     });
 }
 
+/// The word that core writes for it in JSON.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        other => format!("{other:?}"),
+    }
+}
+
 /// Conversion of what core has into what goes over.
 pub(crate) trait To<T> {
     fn to(self) -> T;
@@ -79,6 +91,12 @@ as_text!(
     nakivo_core::format::PointId,
     nakivo_core::format::RunId,
     nakivo_core::format::PackId,
+    nakivo_core::format::SlotId,
+    nakivo_core::director::AccountId,
+    nakivo_core::director::JobId,
+    nakivo_core::director::DirectorId,
+    nakivo_core::registry::RepositoryName,
+    nakivo_core::director::scheduler::chain::Outcome,
     nakivo_core::format::Compression,
     nakivo_core::format::ObjectKind,
     nakivo_core::format::manifest::Outcome,
@@ -168,4 +186,44 @@ described!(
     EmulatorOptions,
     EmulatorInfo,
     MessageTruth,
+    Protection,
+    PointFilter,
+    DeletedPoints,
+    Keep,
+    Retention,
+    ReclaimOptions,
+    ReclaimReport,
+    HealOptions,
+    HealReport,
+    CopyOptions,
+    CopyReport,
+    KeySlots,
+    NewKey,
+    RotateOptions,
+    RotateReport,
+    ItemChange,
+    DirectorOptions,
+    AccountInfo,
+    AccountEdit,
+    KnownRepository,
+    RepositoryAccess,
+    RepositoryEdit,
+    JobOptions,
+    JobInfo,
+    RunSelection,
+    RunRecord,
+    HistoryEntry,
+    DirectorEvent,
+    Served,
+    JournalStatus,
+    JournalHead,
+    Restored,
+    Occurrence,
+    PlaceOptions,
+    DestroyReport,
+    UnhideOptions,
+    UnhideReport,
+    RenewReport,
+    LockReport,
+    CopiedPoint,
 );

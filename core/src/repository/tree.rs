@@ -70,7 +70,6 @@ impl ScanRange {
 
 /// A difference between two recovery points.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ItemChange {
     /// Only in the new one.
     Added(ItemKey, Box<ItemRecord>),

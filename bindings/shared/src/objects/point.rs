@@ -10,10 +10,10 @@ use nakivo_core::recovery::{
 };
 use nakivo_core::repository as core;
 
-use super::{ByteStream, EntryStream, ExportRun, PlanRun, RecoverRun, Source};
+use super::{ByteStream, ChangeStream, EntryStream, ExportRun, PlanRun, RecoverRun, Source};
 use crate::NakivoError;
 use crate::types::{
-    self, Entry, ExportTo, Page, PageOptions, PlannedItem, PointInfo, RecoverTo, Selected, To,
+    self, Entry, ExportTo, Issue, Page, PageOptions, PlannedItem, PointInfo, RecoverTo, Selected, To,
 };
 
 /// A recovery point of one object.
@@ -64,13 +64,25 @@ class! {
             Ok(PointInfo::of(manifest, damage.as_ref()))
         }
 
+        /// What its run could not store, or stored with a warning.
+        fn issues(&self) -> Vec<Issue> {
+            Ok(self.repository.ledger(self.view.manifest()).await?.to())
+        }
+
+        /// What differs from another point of the same object: `added` is what is only in this one.
+        fn changes_since(&self, older: Arc<Point>) -> Arc<ChangeStream> {
+            let (old, new) = (older.view.manifest(), self.view.manifest());
+            if old.object.id != new.object.id {
+                return Err(NakivoError::unfit("older", "it is a point of another object"));
+            }
+            Ok(ChangeStream::of(self.repository.diff(old.root, new.root)))
+        }
+
         /// A page of what lies in a container: containers first, then items. `container` is its id, empty for the root.
         fn list(&self, container: String, options: PageOptions) -> Page {
-            let mut request = PageRequest::default();
-            request.after = options.after.map(|cursor| cursor.parse()).transpose()?;
-            if let Some(limit) = options.limit {
-                request.limit = limit as usize;
-            }
+            let after = options.after.map(|cursor| cursor.parse()).transpose()?;
+            let limit = options.limit.map_or(PageRequest::default().limit, |limit| limit as usize);
+            let request = PageRequest { after, limit };
             Ok(self.view.list(&container, request).await?.to())
         }
 

@@ -141,4 +141,22 @@ runs! {
     RecoverRun ends with types::RecoveryReport as "RecoveryReport";
     /// An export.
     ExportRun ends with types::ExportReport as "ExportReport";
+    /// Reclaiming space.
+    ReclaimRun ends with types::ReclaimReport as "ReclaimReport";
+    /// Healing.
+    HealRun ends with types::HealReport as "HealReport";
+    /// Copying recovery points into another repository.
+    CopyRun ends with types::CopyReport as "CopyReport";
+    /// A run of a job.
+    JobRun ends with types::RunRecord as "RunRecord";
+    /// Running jobs by their schedules.
+    ServeRun ends with types::Served as "Served";
+    /// Deleting a repository with everything in it.
+    DestroyRun ends with types::DestroyReport as "DestroyReport";
+    /// Bringing back what was hidden.
+    UnhideRun ends with types::UnhideReport as "UnhideReport";
+    /// Making recovery points immutable for longer.
+    RenewRun ends with types::RenewReport as "RenewReport";
+    /// Looking whether everything is locked for as long as it was promised.
+    LockRun ends with types::LockReport as "LockReport";
 }

@@ -5,47 +5,59 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use nakivo_core::recovery;
+use nakivo_core::{recovery, repository};
 use tokio::sync::Mutex;
 
 use crate::NakivoError;
-use crate::types::{Entry, To as _};
+use crate::types::{Entry, ItemChange, To as _};
 
 /// Pieces of content are joined until they have this many bytes.
 const PIECE_BYTES: usize = 1 << 20;
 /// Most entries of one answer.
 const MAX_ENTRIES: u32 = 10_000;
 
-/// Entries, as they are found.
-#[cfg_attr(feature = "uniffi", derive(uniffi::Object))]
-pub struct EntryStream(Mutex<BoxStream<'static, nakivo_core::Result<recovery::Entry>>>);
+/// A class for the listings of one kind.
+macro_rules! listings {
+    ($($(#[doc = $doc:literal])* $class:ident of $core:ty as $record:ident;)*) => {$(
+        $(#[doc = $doc])*
+        #[cfg_attr(feature = "uniffi", derive(uniffi::Object))]
+        pub struct $class(Mutex<BoxStream<'static, nakivo_core::Result<$core>>>);
 
-impl EntryStream {
-    pub(crate) fn of(entries: BoxStream<'static, nakivo_core::Result<recovery::Entry>>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(entries)))
-    }
+        impl $class {
+            pub(crate) fn of(listed: BoxStream<'static, nakivo_core::Result<$core>>) -> Arc<Self> {
+                Arc::new(Self(Mutex::new(listed)))
+            }
+        }
+
+        class! {
+            $(#[doc = $doc])*
+            $class
+            constructors {}
+            methods {
+                /// Up to `most` more, 1 to 10,000; none when there are no more.
+                fn next(&self, most: u32) -> Vec<$record> {
+                    if !(1..=MAX_ENTRIES).contains(&most) {
+                        return Err(NakivoError::invalid("most", &most.to_string(), "1 to 10,000"));
+                    }
+                    let mut listed = self.0.lock().await;
+                    let mut found = Vec::new();
+                    while found.len() < most as usize
+                        && let Some(one) = listed.next().await
+                    {
+                        found.push(one?.to());
+                    }
+                    Ok(found)
+                }
+            }
+        }
+    )*};
 }
 
-class! {
+listings! {
     /// Entries, as they are found.
-    EntryStream
-    constructors {}
-    methods {
-        /// Up to `most` more, 1 to 10,000; none when there are no more.
-        fn next(&self, most: u32) -> Vec<Entry> {
-            if !(1..=MAX_ENTRIES).contains(&most) {
-                return Err(NakivoError::invalid("most", &most.to_string(), "1 to 10,000"));
-            }
-            let mut entries = self.0.lock().await;
-            let mut found = Vec::new();
-            while found.len() < most as usize
-                && let Some(entry) = entries.next().await
-            {
-                found.push(entry?.to());
-            }
-            Ok(found)
-        }
-    }
+    EntryStream of recovery::Entry as Entry;
+    /// What differs between two recovery points, in the order of containers and ids.
+    ChangeStream of repository::ItemChange as ItemChange;
 }
 
 /// Content, in order.

@@ -244,7 +244,6 @@ pub(super) async fn diff(session: &Session, arguments: &PointDiff) -> Result<Exi
             ItemChange::Added(key, record) => (0, "added", key, record),
             ItemChange::Removed(key, record) => (1, "removed", key, record),
             ItemChange::Changed { key, new, .. } => (2, "changed", key, new),
-            _ => continue,
         };
         counts[at] += 1;
         output.record(
