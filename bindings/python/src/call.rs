@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{RecvError, RecvTimeoutError, sync_channel};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -103,8 +103,24 @@ pub(crate) fn call<'py>(
         match answer.1 {
             Ok(answer) => return given(py, answer),
             Err(RecvTimeoutError::Disconnected) => return given(py, Err(broken())),
-            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(signal) = py.check_signals() {
+                    task.abort();
+                    runtime.spawn_blocking(move || ended(told.recv()));
+                    return Err(signal);
+                }
+            }
         }
+    }
+}
+
+/// Ends what a call that was given up began nevertheless.
+fn ended(answer: Result<Result<Answer, NakivoError>, RecvError>) {
+    if let (Ok(Ok(Answer::Object(run))), Ok(runtime)) = (answer, runtime::handle())
+        && run.class().ends_with("Run")
+    {
+        // It fails only where there is nothing to cancel.
+        let _ = runtime.block_on(run.call("cancel", Arguments::default()));
     }
 }
 

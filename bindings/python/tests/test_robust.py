@@ -95,6 +95,21 @@ def test_a_signal_while_waiting_for_a_run_cancels_it(tmp_path: Path, raised: typ
         signal.signal(signal.SIGALRM, before)
 
 
+def test_a_listing_that_was_interrupted_does_not_go_on(backed: Backed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was on its way is lost: going on would leave it out silently."""
+    listing = backed.point.find("")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nakivo._runtime._native.call", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(listing)
+    with pytest.raises(nakivo.InvalidInputError, match="it was closed"):
+        next(listing)
+
+
 INTERRUPTED = {
     "waiting": """
 with Emulator.start(users=1, items_per_user=30) as emulator:

@@ -107,6 +107,37 @@ async def _a_run_that_is_left_early_is_cancelled(tmp_path: Path) -> None:
 
 
 @awaited
+async def _giving_up_a_step_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    content = bytes(range(256)) * 16000
+    (tmp_path / "files" / "a.bin").write_bytes(content)
+    async with await aio.Repository.create(url_of(tmp_path / "repository"), unencrypted=True) as repository:
+        source = await aio.Source.folder(tmp_path / "files", "papers")
+        await (await source.backup(repository, "papers")).outcome()
+        point = await repository.point("papers", "latest")
+        reading = point.content((await point.entry("a.bin")).id)
+        got, given_up = b"", 0
+        while len(got) < len(content):
+            step = asyncio.ensure_future(anext(reading))
+            # It gets as far as it does in this many turns.
+            for _ in range(given_up + 1):
+                await asyncio.sleep(0)
+            if given_up < 5 and not step.done():
+                step.cancel()
+                given_up += 1
+            try:
+                got += await step
+            except asyncio.CancelledError:
+                pass
+        assert got == content and given_up == 5
+        waiting = asyncio.ensure_future(anext(reading))
+        await asyncio.sleep(0)
+        await reading.close()
+        with pytest.raises(aio.InvalidInputError, match="it was closed"):
+            await waiting
+
+
+@awaited
 async def _many_calls_at_once(tmp_path: Path) -> None:
     async with await aio.Repository.create(url_of(tmp_path / "repository"), unencrypted=True) as repository:
         answers = await asyncio.gather(*(repository.info() for _ in range(500)))

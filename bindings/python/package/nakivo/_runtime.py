@@ -82,6 +82,11 @@ def prepared(
     )
 
 
+def present(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that there are."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def written(data: Mapping[str, Any]) -> str:
     """Data as JSON."""
     try:
