@@ -236,5 +236,5 @@ fn broken() -> NakivoError {
         retry_after: None,
         retryable: false,
     };
-    NakivoError::Failed { failure }
+    NakivoError::Internal { failure }
 }
