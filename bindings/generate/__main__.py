@@ -7,7 +7,7 @@ from pathlib import Path
 from .common import Api
 
 BINDINGS = Path(__file__).resolve().parent.parent
-LANGUAGES = ("python", "node")
+LANGUAGES = ("python", "node", "kotlin")
 
 
 def languages(names):

@@ -85,8 +85,11 @@ class Method:
     doc: str
     arguments: list
     answer: Type
-    # By name of a record that is flattened: its fields.
+    # By name of an argument whose record is flattened: its fields.
     options: dict
+    # The names of all arguments in their order, and the record of each that is flattened.
+    order: list = field(default_factory=list)
+    records: dict = field(default_factory=dict)
 
     @property
     def flattened(self):
@@ -216,7 +219,11 @@ class Api:
                 break
             default = None if arguments[at].type.kind == "option" else []
             arguments[at] = Field(arguments[at].name, arguments[at].type, optional=True, default=default)
-        method = Method(described["name"], described["doc"], arguments, self.parse(described["answer"]), options)
+        given = described["arguments"]
+        order = [each["name"] for each in given]
+        records = {each["name"]: each["type"] for each in given if each["name"] in options}
+        answer = self.parse(described["answer"])
+        method = Method(described["name"], described["doc"], arguments, answer, options, order, records)
         names = [field.name for field in arguments + method.flattened]
         for name in names:
             if names.count(name) > 1:

@@ -837,10 +837,16 @@ export interface PointInfo {
   readonly finished: Date;
   /** Its id. */
   readonly id: string;
+  /** Until when nobody can remove it, where the store locks objects. */
+  readonly immutableUntil: Date | null;
   /** Items in it. */
   readonly items: Integer;
   /** The job it belongs to. */
   readonly job: string | null;
+  /** Whether somebody keeps it until they say otherwise. */
+  readonly keptForever: boolean;
+  /** Until when somebody keeps it, whatever retention says. */
+  readonly keptUntil: Date | null;
   /** Entries of it that are known to be unreadable; 0: nothing is known. */
   readonly lost: Integer;
   /** What it protects. */
@@ -889,6 +895,8 @@ export interface ReclaimReport {
   readonly neededBytes: Integer;
   /** Whether it only looked. */
   readonly preview: boolean;
+  /** What can be freed in all. */
+  readonly reclaimableBytes: Integer;
   /** Their bytes, before. */
   readonly rewrittenBytes: Integer;
   /** Packs written anew without what is unused. */
@@ -1125,8 +1133,6 @@ export interface Schedule {
   readonly end?: string | null | undefined;
   /** Every so many days, weeks or months; of a periodic schedule: minutes. Default: 1. */
   readonly every?: number | null | undefined;
-  /** First local date in force: `2026-01-31`. */
-  readonly from?: string | null | undefined;
   /** After another job: its id. */
   readonly job?: string | null | undefined;
   /** `manual`, `daily`, `weekly`, `monthly`, `yearly`, `periodic` or `after`. Default: `daily`. */
@@ -1139,8 +1145,10 @@ export interface Schedule {
   readonly outcomes?: readonly string[] | null | undefined;
   /** Local time at which the job starts: `01:00`. Default: midnight. */
   readonly start?: string | null | undefined;
+  /** First local date in force: `2026-01-31`. */
+  readonly validFrom?: string | null | undefined;
   /** Last local date in force. */
-  readonly until?: string | null | undefined;
+  readonly validUntil?: string | null | undefined;
   /** First day of the week where weeks are counted. Default: `monday`. */
   readonly weekStart?: string | null | undefined;
   /** IANA name of the zone that times are meant in. Default: `UTC`. */

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from os import PathLike
 from typing import Any, Literal
 
 from ._failure import Report
@@ -813,10 +814,16 @@ class PointInfo:
     """When its run ended."""
     id: str
     """Its id."""
+    immutable_until: datetime | None
+    """Until when nobody can remove it, where the store locks objects."""
     items: int
     """Items in it."""
     job: str | None
     """The job it belongs to."""
+    kept_forever: bool
+    """Whether somebody keeps it until they say otherwise."""
+    kept_until: datetime | None
+    """Until when somebody keeps it, whatever retention says."""
     lost: int
     """Entries of it that are known to be unreadable; 0: nothing is known."""
     object: ObjectInfo
@@ -847,6 +854,8 @@ class ReclaimReport:
     """Of these, what points and unfinished runs need."""
     preview: bool
     """Whether it only looked."""
+    reclaimable_bytes: int
+    """What can be freed in all."""
     rewritten_bytes: int
     """Their bytes, before."""
     rewritten_packs: int
@@ -1049,8 +1058,6 @@ class Schedule:
     """Local time at which a run is stopped. Default: none."""
     every: int | None = field(default=None)
     """Every so many days, weeks or months; of a periodic schedule: minutes. Default: 1."""
-    from_: str | None = field(default=None)
-    """First local date in force: `2026-01-31`."""
     job: str | None = field(default=None)
     """After another job: its id."""
     kind: str | None = field(default=None)
@@ -1063,7 +1070,9 @@ class Schedule:
     """After another job: which of its ends: `complete`, `partial`, `failed`, `stopped`. Default: `complete`."""
     start: str | None = field(default=None)
     """Local time at which the job starts: `01:00`. Default: midnight."""
-    until: str | None = field(default=None)
+    valid_from: str | PathLike[str] | None = field(default=None)
+    """First local date in force: `2026-01-31`."""
+    valid_until: str | None = field(default=None)
     """Last local date in force."""
     week_start: str | None = field(default=None)
     """First day of the week where weeks are counted. Default: `monday`."""
@@ -1625,8 +1634,11 @@ def make_point_info(v: dict[str, Any]) -> PointInfo:
         v["description"],
         moment(v["finished"]),
         v["id"],
+        moment_or_none(v["immutable_until"]),
         v["items"],
         v["job"],
+        v["kept_forever"],
+        moment_or_none(v["kept_until"]),
         v["lost"],
         make_object_info(v["object"]),
         v["outcome"],
@@ -1644,6 +1656,7 @@ def make_reclaim_report(v: dict[str, Any]) -> ReclaimReport:
         v["moved_bytes"],
         v["needed_bytes"],
         v["preview"],
+        v["reclaimable_bytes"],
         v["rewritten_bytes"],
         v["rewritten_packs"],
         v["stored_bytes"],
@@ -1763,14 +1776,14 @@ def make_schedule(v: dict[str, Any]) -> Schedule:
         delay_minutes=v["delay_minutes"],
         end=v["end"],
         every=v["every"],
-        from_=v["from"],
         job=v["job"],
         kind=v["kind"],
         months=v["months"],
         on=v["on"],
         outcomes=v["outcomes"],
         start=v["start"],
-        until=v["until"],
+        valid_from=v["valid_from"],
+        valid_until=v["valid_until"],
         week_start=v["week_start"],
         zone=v["zone"],
     )

@@ -172,8 +172,8 @@ fn external(schedule: Schedule) -> Value {
         zone,
         start,
         end,
-        from,
-        until,
+        valid_from,
+        valid_until,
         week_start,
     } = schedule;
     let kind = kind.unwrap_or_else(|| "daily".to_owned());
@@ -198,8 +198,8 @@ fn external(schedule: Schedule) -> Value {
         ("zone", zone.map(Value::from)),
         ("start", start.map(Value::from)),
         ("end", end.map(Value::from)),
-        ("from", from.map(Value::from)),
-        ("until", until.map(Value::from)),
+        ("from", valid_from.map(Value::from)),
+        ("until", valid_until.map(Value::from)),
         ("week_start", week_start.map(Value::from)),
     ];
     given(rest)

@@ -59,9 +59,7 @@ class! {
     methods {
         /// What is known of it.
         fn info(&self) -> PointInfo {
-            let manifest = self.view.manifest().clone();
-            let damage = self.repository.point_damage(&manifest.id);
-            Ok(PointInfo::of(manifest, damage.as_ref()))
+            Ok(PointInfo::of(&self.repository, self.view.manifest().clone()))
         }
 
         /// What its run could not store, or stored with a warning.
@@ -86,7 +84,8 @@ class! {
             Ok(self.view.list(&container, request).await?.to())
         }
 
-        /// The items that a query finds, such as `from:anna subject:"annual report" has:attachment`; an empty one finds all.
+        /// The items and containers that a query finds, such as `from:anna subject:"annual report" has:attachment`; an empty one finds
+        /// everything.
         fn find(&self, query: String) -> Arc<EntryStream> {
             Ok(EntryStream::of(self.view.find(&Query::parse(&query)?)))
         }

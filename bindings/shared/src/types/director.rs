@@ -204,9 +204,9 @@ options! {
         /// Local time at which a run is stopped. Default: none.
         end: Option<String>,
         /// First local date in force: `2026-01-31`.
-        from: Option<String>,
+        valid_from: Option<String>,
         /// Last local date in force.
-        until: Option<String>,
+        valid_until: Option<String>,
         /// First day of the week where weeks are counted. Default: `monday`.
         week_start: Option<String>,
     }
