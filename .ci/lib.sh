@@ -80,6 +80,11 @@ for line in text.splitlines():
         told = dict(re.findall(r"(failures|errors|skipped)=(\d+)", found[2] or ""))
         bad, left_out = int(told.get("failures", 0)) + int(told.get("errors", 0)), int(told.get("skipped", 0))
         rows.append((name, ran - bad - left_out, bad, 0, seconds))
+    elif found := re.match(r"(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in ([\d.]+)s", line):
+        # pytest.
+        told = {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", found[1])}
+        bad = sum(told.get(word, 0) for word in ("failed", "error", "errors"))
+        rows.append(("nakivo for Python", told.get("passed", 0), bad, told.get("skipped", 0), float(found[2])))
     elif found := re.search(r"SKIPPED: .*", line):
         skipped.append(found[0])
 for name, passed, failed, ignored, seconds in rows:
