@@ -65,7 +65,7 @@ summarise() {
   python3 - "$1" <<'PYTHON'
 import re, sys
 text = open(sys.argv[1], encoding="utf-8", errors="replace").read()
-crate, name, rows, skipped = "?", "?", [], []
+crate, name, rows, skipped, node = "?", "?", [], [], {}
 for line in text.splitlines():
     if found := re.match(r"\s+(?:Running (?:unittests )?(\S+) \(\S+/([\w-]+)-[0-9a-f]+(?:\.exe)?\)|Doc-tests (\S+))", line):
         # A crate's unit tests run before its integration tests, whose own line does not name the crate.
@@ -80,6 +80,12 @@ for line in text.splitlines():
         told = dict(re.findall(r"(failures|errors|skipped)=(\d+)", found[2] or ""))
         bad, left_out = int(told.get("failures", 0)) + int(told.get("errors", 0)), int(told.get("skipped", 0))
         rows.append((name, ran - bad - left_out, bad, 0, seconds))
+    elif found := re.match(r"\u2139 (tests|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$", line):
+        # Node's runner: one figure in each line, the time last.
+        node[found[1]] = float(found[2])
+        if found[1] == "duration_ms":
+            bad = int(node["fail"] + node["cancelled"])
+            rows.append(("nakivo for Node", int(node["pass"]), bad, int(node["todo"]), node["duration_ms"] / 1000))
     elif found := re.search(r"SKIPPED: .*", line):
         skipped.append(found[0])
 for name, passed, failed, ignored, seconds in rows:

@@ -214,7 +214,7 @@ class Writer:
             made = f"report<Data<{space}.{name}>>({made})" if self.is_report(name) else made
             out.append(f"export function to{name}(raw: Raw): {space}.{name} {{\n  return {made};\n}}\n")
         for name in (name for name in self.used if name in self.taken):
-            fields = [f"  {camel(f.name)}: ['{f.name}', {self.shape(f.type)}],\n" for f in self.api.records[name].fields]
+            fields = [f"  {camel(f.name)}: ['{f.name}', {self._inner(f.type)}],\n" for f in self.api.records[name].fields]
             out.append(f"export const {name}Shape: Shape = {{\n{''.join(fields)}}};\n")
         body = "\n".join(out)
         head = imported(body, "../decode", ["integer", "listOf", "mapOf", "moment", "orNull"])
@@ -228,6 +228,11 @@ class Writer:
         """How what callers give is written: that of the record in it, if there is one."""
         kind = innermost(kind)
         return f"{kind.name}Shape" if kind.kind == "record" else "null"
+
+    def _inner(self, kind):
+        """As `shape`, of a field: asked for only when it is used, in whichever order the records come."""
+        shape = self.shape(kind)
+        return shape if shape == "null" else f"() => {shape}"
 
     # Errors.
 

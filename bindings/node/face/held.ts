@@ -2,7 +2,7 @@
 
 import { encode, split } from './encode';
 import type { Shape } from './encode';
-import { cancelled, invalid, typed } from './error';
+import { cancelled, invalid, NakivoError, typed } from './error';
 import { native } from './native';
 import type { Abort, Answer, Handle } from './native';
 
@@ -81,7 +81,9 @@ function call(start: Start, given: readonly Argument[], options: Options): Call 
     const all = [...given, ...named.map(([name, shape], at): Argument => [name, records[at], shape])];
     return { answer: answered(start, pack(all), signal), signal };
   } catch (error) {
-    return { answer: Promise.reject(typed(error)), signal };
+    // What a getter of the caller's object threw is no error of the library.
+    const own = error instanceof NakivoError ? error : invalid('arguments', 'what cannot be read', 'data', error);
+    return { answer: Promise.reject(own), signal };
   }
 }
 

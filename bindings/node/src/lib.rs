@@ -163,7 +163,7 @@ fn promise<'env>(
     let (answering, runtime) = match started {
         Ok(started) => started,
         Err(error) => {
-            deferred.reject(thrown(&error));
+            deferred.reject(thrown(error.failure()));
             return Ok(promise);
         }
     };
@@ -176,14 +176,15 @@ fn promise<'env>(
         };
         let answer = tokio::select! {
             biased;
-            answer = AssertUnwindSafe(answering).catch_unwind() => {
-                answer.unwrap_or_else(|_| Err(failed("internal", "the call panicked")))
-            }
-            () = aborted => Err(failed("cancelled", "the caller gave the call up")),
+            answer = AssertUnwindSafe(answering).catch_unwind() => match answer {
+                Ok(answer) => answer.map_err(|error| error.failure().clone()),
+                Err(_) => Err(failure("internal", "the call panicked")),
+            },
+            () = aborted => Err(failure("cancelled", "the caller gave the call up")),
         };
         match answer {
             Ok(answer) => deferred.resolve(Box::new(move |_| Ok(reply(answer)))),
-            Err(error) => deferred.reject(thrown(&error)),
+            Err(failure) => deferred.reject(thrown(&failure)),
         }
     });
     Ok(promise)
@@ -199,19 +200,17 @@ fn reply(answer: Answer) -> Reply {
 }
 
 /// An error whose message is the failure as JSON: the face makes a typed one of it.
-fn thrown(error: &NakivoError) -> Error {
-    let failure = serde_json::to_string(error.failure()).unwrap_or_default();
+fn thrown(failure: &Failure) -> Error {
+    let failure = serde_json::to_string(failure).unwrap_or_default();
     Error::new(Status::GenericFailure, failure)
 }
 
-fn failed(code: &str, reason: &str) -> NakivoError {
-    NakivoError::Failed {
-        failure: Failure {
-            code: code.to_owned(),
-            reason: reason.to_owned(),
-            hint: None,
-            retry_after: None,
-            retryable: false,
-        },
+fn failure(code: &str, reason: &str) -> Failure {
+    Failure {
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+        hint: None,
+        retry_after: None,
+        retryable: false,
     }
 }
