@@ -56,7 +56,7 @@ cp tests/types.mts "$project/app/"
 ln -s "$here/node_modules/@types" "$project/app/node_modules/@types"
 ln -s "$here/node_modules/undici-types" "$project/app/node_modules/undici-types"
 for lib in es2022,esnext.disposable es2024,esnext.disposable,dom,dom.asynciterable; do
-  npx --no-install tsc --noEmit --strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess --target es2022 \
+  npx --no-install tsc --ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess --target es2022 \
     --module nodenext --types node --lib "$lib" "$project/app/types.mts"
 done
 printf 'types: accepted and refused as they should be\n'
