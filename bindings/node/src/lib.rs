@@ -177,6 +177,7 @@ fn promise<'env>(
         let answer = tokio::select! {
             biased;
             answer = AssertUnwindSafe(answering).catch_unwind() => match answer {
+                Ok(Ok(Answer::Json(text))) => Ok(Answer::Json(exact::quoted(text))),
                 Ok(answer) => answer.map_err(|error| error.failure().clone()),
                 Err(_) => Err(failure("internal", "the call panicked")),
             },
@@ -193,7 +194,7 @@ fn promise<'env>(
 fn reply(answer: Answer) -> Reply {
     match answer {
         Answer::Nothing => Either4::A(Null),
-        Answer::Json(text) => Either4::B(exact::quoted(text)),
+        Answer::Json(text) => Either4::B(text),
         Answer::Bytes(content) => Either4::C(Uint8Array::from(Vec::from(content))),
         Answer::Object(object) => Either4::D(Handle::of(object)),
     }

@@ -71,10 +71,10 @@ test('wrong arguments are told by name, wherever they are found', async (t) => {
   await told(Repository.open(url, [1]), /^options: a list/);
   await told(Repository.open(url, { signal: 7 }), /^options\.signal: /);
   await told(Repository.open(`file:/\ud800`), /^url: half a character/);
-  await told(Repository.open(url, { cacheBytes: -1 }), /cache_bytes: .*-1/);
-  await told(Repository.open(url, { cacheBytes: 2n ** 64n }), /cache_bytes: /);
+  await told(Repository.open(url, { cacheBytes: -1 }), /cacheBytes: .*-1/);
+  await told(Repository.open(url, { cacheBytes: 2n ** 64n }), /cacheBytes: /);
   await told(Repository.open(url, { cacheBytes: NaN }), /cacheBytes: NaN/);
-  await told(Repository.open(url, { cacheBytes: 1.5 }), /cache_bytes: .*1\.5/);
+  await told(Repository.open(url, { cacheBytes: 1.5 }), /cacheBytes: .*1\.5/);
   await told(Repository.open(url, { passphrase: () => 'x' }), /passphrase: a function/);
   await told(Repository.open(url, { passphrase: {} }), /passphrase: an object/);
   await told(Repository.open(url, { get passphrase() { throw new Error('mine'); } }), /arguments: what cannot be read/);
@@ -86,9 +86,9 @@ test('wrong arguments are told by name, wherever they are found', async (t) => {
   loop.push(loop);
   await told(point.export({ directory: '/x', paths: loop }).outcome(), /paths.*nested too deeply/);
   await told(point.export({}).outcome(), /exactly one of directory and zip/);
-  await told(point.plan(source, { onConflict: 'explode' }).outcome(), /on_conflict: .*explode.*rename/);
+  await told(point.plan(source, { onConflict: 'explode' }).outcome(), /onConflict: .*explode.*rename/);
   await told(point.find('nonsense:').toArray(), /nonsense/);
-  await told(repository.verify({ samplePercent: 256 }).outcome(), /sample_percent/);
+  await told(repository.verify({ samplePercent: 256 }).outcome(), /samplePercent/);
 });
 
 test('a date that is none, and content that is none', async (t) => {

@@ -1,11 +1,11 @@
 // The main job from start to end: back up, look, find, read, export, recover, verify.
 
 import assert from 'node:assert/strict';
-import { readFile, readdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { NakivoError, PartialError, Repository, Source } from 'nakivo';
+import { Director, NakivoError, PartialError, Repository, Source } from 'nakivo';
 
 import { backedUp, folder, mime, PASSPHRASE, world } from './world.mjs';
 
@@ -162,7 +162,6 @@ test('what cannot be read makes the run partial, and is named', async (t) => {
 test('a folder of this machine is backed up and comes back', async (t) => {
   const { repository } = await world(t);
   const place = await folder(t);
-  const { mkdir, writeFile } = await import('node:fs/promises');
   await mkdir(join(place, 'in', 'deep'), { recursive: true });
   await writeFile(join(place, 'in', 'deep', 'file.txt'), 'content');
   const source = await Source.folder(join(place, 'in'), 'papers');
@@ -171,4 +170,17 @@ test('a folder of this machine is backed up and comes back', async (t) => {
   const entry = await point.entry('deep/file.txt');
   assert.equal(await point.content(entry.id).text(), 'content');
   assert.deepEqual(await source.checkPermissions(), []);
+});
+
+test('a job that could not do its work says so in its record, which can be made an error', async (t) => {
+  const { directory, url } = await world(t);
+  const director = await Director.open(join(directory, 'state'));
+  const passphraseFile = join(directory, 'passphrase');
+  await writeFile(passphraseFile, PASSPHRASE, { mode: 0o600 });
+  await director.addRepository('vault', url, { passphraseFile });
+  await director.addJob('Nightly', { repository: 'vault', sources: [{ folder: join(directory, 'none'), objects: ['papers'] }] });
+  const record = await director.run('Nightly').outcome();
+  assert.notEqual(record.outcome, 'complete');
+  assert.throws(() => record.throwIfIssues(), (error) => error instanceof PartialError && error.issues[0].name === 'papers');
+  await director.close();
 });
