@@ -46,6 +46,11 @@ export class Repository extends Held {
     return asData(ask(this, 'points', [['object', object, null]], [options]), listOf(toPointInfo));
   }
 
+  /** The recovery points of all objects, in the order of their commits. */
+  allPoints(options?: CallOptions): Promise<readonly PointInfo[]> {
+    return asData(this.ask('all_points', [], [options]), listOf(toPointInfo));
+  }
+
   /** A recovery point, to look into: `latest`, or its id or the beginning of it. */
   point(object: string, point: string, options?: CallOptions): Promise<Point> {
     return asObject(ask(this, 'point', [['object', object, null], ['point', point, null]], [options]), (handle) => new Point(handle));
@@ -84,6 +89,11 @@ export class Repository extends Held {
   /** Frees what no recovery point needs. */
   reclaim(options?: ReclaimOptions & CallOptions): Run<ReclaimReport> {
     return new Run(ask(this, 'reclaim', [], [options, ['options', ReclaimOptionsShape]]), (answer) => toReclaimReport(parsed(answer)));
+  }
+
+  /** Writes anew what is sealed in older epochs of the keys, after they were rotated. */
+  reencrypt(options?: ReclaimOptions & CallOptions): Run<ReclaimReport> {
+    return new Run(this.ask('reencrypt', [], [options, ['options', ReclaimOptionsShape]]), (answer) => toReclaimReport(parsed(answer)));
   }
 
   /**
@@ -134,6 +144,11 @@ export class Repository extends Held {
     return asData(ask(this, 'rotate_keys', [], [options, ['options', RotateOptionsShape]]), toRotateReport);
   }
 
+  /** Brings back what somebody deleted of this repository, in a bucket that keeps versions. */
+  unhide(options?: UnhideOptions & CallOptions): Run<UnhideReport> {
+    return new Run(this.ask('unhide', [], [options, ['options', UnhideOptionsShape]]), (answer) => toUnhideReport(parsed(answer)));
+  }
+
   /** Sets for how many days points of this repository cannot be removed by anybody. */
   setImmutableDays(days: number, options?: CallOptions): Run<RenewReport> {
     return new Run(ask(this, 'set_immutable_days', [['days', days, null]], [options]), (answer) => toRenewReport(parsed(answer)));
@@ -172,7 +187,10 @@ export class Point extends Held {
     return asData(ask(this, 'list', [['container', container, null]], [options, ['options', PageOptionsShape]]), toPage);
   }
 
-  /** The items that a query finds, such as `from:anna subject:"annual report" has:attachment`; an empty one finds all. */
+  /**
+   * The items and containers that a query finds, such as `from:anna subject:"annual report" has:attachment`; an empty one finds
+   * everything.
+   */
   find(query: string, options?: CallOptions): Listing<Entry> {
     return new Listing(ask(this, 'find', [['query', query, null]], [options]), toEntry);
   }

@@ -837,10 +837,16 @@ export interface PointInfo {
   readonly finished: Date;
   /** Its id. */
   readonly id: string;
+  /** Until when nobody can remove it, where the store locks objects. */
+  readonly immutableUntil: Date | null;
   /** Items in it. */
   readonly items: Integer;
   /** The job it belongs to. */
   readonly job: string | null;
+  /** Whether somebody keeps it until they say otherwise. */
+  readonly keptForever: boolean;
+  /** Until when somebody keeps it, whatever retention says. */
+  readonly keptUntil: Date | null;
   /** Entries of it that are known to be unreadable; 0: nothing is known. */
   readonly lost: Integer;
   /** What it protects. */
@@ -889,6 +895,8 @@ export interface ReclaimReport {
   readonly neededBytes: Integer;
   /** Whether it only looked. */
   readonly preview: boolean;
+  /** What can be freed in all. */
+  readonly reclaimableBytes: Integer;
   /** Their bytes, before. */
   readonly rewrittenBytes: Integer;
   /** Packs written anew without what is unused. */

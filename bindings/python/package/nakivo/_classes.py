@@ -239,6 +239,11 @@ class Repository(Object):
         answer = read(call(self._handle, "points", {"object": object}))
         return [make_point_info(v0) for v0 in answer]
 
+    def all_points(self) -> list[PointInfo]:
+        """The recovery points of all objects, in the order of their commits."""
+        answer = read(call(self._handle, "all_points"))
+        return [make_point_info(v0) for v0 in answer]
+
     def point(self, object: str, point: str) -> Point:
         """A recovery point, to look into: `latest`, or its id or the beginning of it."""
         return Point(call(self._handle, "point", {"object": object, "point": point}))
@@ -457,6 +462,38 @@ class Repository(Object):
             reader(make_reclaim_report),
         )
 
+    def reencrypt(
+        self,
+        *,
+        grace_seconds: float | None = None,
+        preview: bool = False,
+        reencrypt: bool = False,
+        rewrite_below_percent: int | None = None,
+    ) -> Run[ReclaimReport]:
+        """Writes anew what is sealed in older epochs of the keys, after they were rotated.
+
+        Args:
+            grace_seconds: Seconds that packs stay after nothing needed them. Default: 24 hours.
+            preview: Only say what would be done. Default: `False`.
+            reencrypt: Also write anew whatever is sealed in an older epoch of the keys than the current one.
+                Default: `False`.
+            rewrite_below_percent: Packs of which less than this share is wanted are written anew, 0 to 100.
+                Default: 70.
+        """
+        return Run(
+            call(
+                self._handle,
+                "reencrypt",
+                {"options": {
+                    "grace_seconds": grace_seconds,
+                    "preview": preview,
+                    "reencrypt": reencrypt,
+                    "rewrite_below_percent": rewrite_below_percent,
+                }},
+            ),
+            reader(make_reclaim_report),
+        )
+
     def heal(
         self,
         repository: Repository | None = None,
@@ -572,6 +609,18 @@ class Repository(Object):
         ))
         return make_rotate_report(answer)
 
+    def unhide(self, *, keys: bool = False, preview: bool = False) -> Run[UnhideReport]:
+        """Brings back what somebody deleted of this repository, in a bucket that keeps versions.
+
+        Args:
+            keys: Also key slots, those that were removed on purpose too. Default: `False`.
+            preview: Only say what would be done. Default: `False`.
+        """
+        return Run(
+            call(self._handle, "unhide", {"options": {"keys": keys, "preview": preview}}),
+            reader(make_unhide_report),
+        )
+
     def set_immutable_days(self, days: int) -> Run[RenewReport]:
         """Sets for how many days points of this repository cannot be removed by anybody."""
         return Run(call(self._handle, "set_immutable_days", {"days": days}), reader(make_renew_report))
@@ -616,8 +665,9 @@ class Point(Object):
         return make_page(answer)
 
     def find(self, query: str) -> Listing[Entry]:
-        """The items that a query finds, such as `from:anna subject:"annual report" has:attachment`; an empty one
-        finds all.
+        """The items and containers that a query finds, such as `from:anna subject:"annual report" has:attachment`;
+        an empty one finds
+        everything.
         """
         return Listing(call(self._handle, "find", {"query": query}), make_entry)
 

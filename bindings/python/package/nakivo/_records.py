@@ -814,10 +814,16 @@ class PointInfo:
     """When its run ended."""
     id: str
     """Its id."""
+    immutable_until: datetime | None
+    """Until when nobody can remove it, where the store locks objects."""
     items: int
     """Items in it."""
     job: str | None
     """The job it belongs to."""
+    kept_forever: bool
+    """Whether somebody keeps it until they say otherwise."""
+    kept_until: datetime | None
+    """Until when somebody keeps it, whatever retention says."""
     lost: int
     """Entries of it that are known to be unreadable; 0: nothing is known."""
     object: ObjectInfo
@@ -848,6 +854,8 @@ class ReclaimReport:
     """Of these, what points and unfinished runs need."""
     preview: bool
     """Whether it only looked."""
+    reclaimable_bytes: int
+    """What can be freed in all."""
     rewritten_bytes: int
     """Their bytes, before."""
     rewritten_packs: int
@@ -1626,8 +1634,11 @@ def make_point_info(v: dict[str, Any]) -> PointInfo:
         v["description"],
         moment(v["finished"]),
         v["id"],
+        moment_or_none(v["immutable_until"]),
         v["items"],
         v["job"],
+        v["kept_forever"],
+        moment_or_none(v["kept_until"]),
         v["lost"],
         make_object_info(v["object"]),
         v["outcome"],
@@ -1645,6 +1656,7 @@ def make_reclaim_report(v: dict[str, Any]) -> ReclaimReport:
         v["moved_bytes"],
         v["needed_bytes"],
         v["preview"],
+        v["reclaimable_bytes"],
         v["rewritten_bytes"],
         v["rewritten_packs"],
         v["stored_bytes"],

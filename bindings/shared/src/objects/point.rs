@@ -59,9 +59,7 @@ class! {
     methods {
         /// What is known of it.
         fn info(&self) -> PointInfo {
-            let manifest = self.view.manifest().clone();
-            let damage = self.repository.point_damage(&manifest.id);
-            Ok(PointInfo::of(manifest, damage.as_ref()))
+            Ok(PointInfo::of(&self.repository, self.view.manifest().clone()))
         }
 
         /// What its run could not store, or stored with a warning.

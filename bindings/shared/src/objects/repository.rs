@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nakivo_core::access::{SecretFiles, store_settings};
-use nakivo_core::format::{Manifest, ObjectId, Passphrase, RecoveryKey, Secret};
+use nakivo_core::format::{ObjectId, Passphrase, RecoveryKey, Secret};
 use nakivo_core::repository as core;
 use nakivo_core::retention::{Calendar, RetentionPolicy};
 use nakivo_core::seams::{Environment, random_bytes};
@@ -13,12 +13,12 @@ use nakivo_core::state::{FileState, MemoryState, StateStore};
 use nakivo_core::store::{StoreLocation, StoreSettings};
 use nakivo_core::{Error, ErrorKind, copy};
 
-use super::{CopyRun, HealRun, LockRun, Point, ReclaimRun, RenewRun, Source, VerifyRun};
+use super::{CopyRun, HealRun, LockRun, Point, ReclaimRun, RenewRun, Source, UnhideRun, VerifyRun};
 use crate::NakivoError;
 use crate::types::{
     CopiedPoint, CopyOptions, CreateOptions, DeletedPoints, HealOptions, Keep, KeySlot, KeySlots, NewKey,
     ObjectInfo, OpenOptions, PointFilter, PointInfo, Protection, ReclaimOptions, RepositoryInfo, Retention,
-    RotateOptions, RotateReport, To as _, VerifyOptions,
+    RotateOptions, RotateReport, To as _, UnhideOptions, VerifyOptions,
 };
 
 /// A repository: where recovery points live.
@@ -141,7 +141,13 @@ class! {
         fn points(&self, object: String) -> Vec<PointInfo> {
             let object = self.0.find_object(&object)?;
             let points = self.0.points(&object.id).into_iter();
-            Ok(points.map(|point| self.described(point)).collect())
+            Ok(points.map(|point| PointInfo::of(&self.0, point)).collect())
+        }
+
+        /// The recovery points of all objects, in the order of their commits.
+        fn all_points(&self) -> Vec<PointInfo> {
+            let points = self.0.all_points().into_iter();
+            Ok(points.map(|point| PointInfo::of(&self.0, point)).collect())
         }
 
         /// A recovery point, to look into: `latest`, or its id or the beginning of it.
@@ -223,15 +229,12 @@ class! {
 
         /// Frees what no recovery point needs.
         fn reclaim(&self, options: ReclaimOptions) -> Arc<ReclaimRun> {
-            let ReclaimOptions { rewrite_below_percent, grace_seconds, reencrypt, preview } = options;
-            let mut wanted = core::ReclaimOptions::default().with_reencrypt(reencrypt).with_preview(preview);
-            if let Some(percent) = rewrite_below_percent {
-                wanted = wanted.with_rewrite_below_percent(percent);
-            }
-            if let Some(grace) = seconds("grace_seconds", grace_seconds)? {
-                wanted = wanted.with_grace(grace);
-            }
-            Ok(ReclaimRun::of(self.0.reclaim(wanted)))
+            Ok(ReclaimRun::of(self.0.reclaim(reclaimed(&options)?)))
+        }
+
+        /// Writes anew what is sealed in older epochs of the keys, after they were rotated.
+        fn reencrypt(&self, options: ReclaimOptions) -> Arc<ReclaimRun> {
+            Ok(ReclaimRun::of(self.0.reencrypt(reclaimed(&options)?)))
         }
 
         /// Repairs what can be repaired: index and checkpoints from the packs; damaged content from another repository or from
@@ -304,6 +307,14 @@ class! {
             Ok(self.0.rotate_keys(wanted).await?.to())
         }
 
+        /// Brings back what somebody deleted of this repository, in a bucket that keeps versions.
+        fn unhide(&self, options: UnhideOptions) -> Arc<UnhideRun> {
+            let options = core::UnhideOptions::default()
+                .with_keys(options.keys)
+                .with_preview(options.preview);
+            Ok(UnhideRun::of(self.0.unhide(options)))
+        }
+
         /// Sets for how many days points of this repository cannot be removed by anybody.
         fn set_immutable_days(&self, days: u32) -> Arc<RenewRun> {
             Ok(RenewRun::of(self.0.set_immutable_days(days)))
@@ -341,12 +352,20 @@ impl Repository {
             .with_points(points?)
             .with_late(options.late))
     }
+}
 
-    /// A point with what is known to be damaged of it.
-    pub(crate) fn described(&self, point: Manifest) -> PointInfo {
-        let damage = self.0.point_damage(&point.id);
-        PointInfo::of(point, damage.as_ref())
+/// How space is reclaimed.
+fn reclaimed(options: &ReclaimOptions) -> Result<core::ReclaimOptions, NakivoError> {
+    let mut wanted = core::ReclaimOptions::default()
+        .with_reencrypt(options.reencrypt)
+        .with_preview(options.preview);
+    if let Some(percent) = options.rewrite_below_percent {
+        wanted = wanted.with_rewrite_below_percent(percent);
     }
+    if let Some(grace) = seconds("grace_seconds", options.grace_seconds)? {
+        wanted = wanted.with_grace(grace);
+    }
+    Ok(wanted)
 }
 
 /// Rules of retention, and whose days count.

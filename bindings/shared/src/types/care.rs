@@ -132,7 +132,7 @@ options! {
 
 record! {
     /// What was reclaimed.
-    ReclaimReport from repository::ReclaimReport {
+    ReclaimReport {
         /// Whether it only looked.
         preview: bool,
         /// Bytes of all packs that are in use, before.
@@ -163,6 +163,31 @@ record! {
         locked_objects: u64,
         /// Their bytes.
         locked_bytes: u64,
+        /// What can be freed in all.
+        reclaimable_bytes: u64,
+    }
+}
+
+impl To<ReclaimReport> for repository::ReclaimReport {
+    fn to(self) -> ReclaimReport {
+        ReclaimReport {
+            reclaimable_bytes: self.reclaimable_bytes(),
+            preview: self.preview,
+            stored_bytes: self.stored_bytes,
+            needed_bytes: self.needed_bytes,
+            unused_packs: self.unused_packs,
+            unused_bytes: self.unused_bytes,
+            rewritten_packs: self.rewritten_packs,
+            rewritten_bytes: self.rewritten_bytes,
+            moved_bytes: self.moved_bytes,
+            stray_packs: self.stray_packs,
+            stray_bytes: self.stray_bytes,
+            waiting_packs: self.waiting_packs,
+            deleted_objects: self.deleted_objects,
+            freed_bytes: self.freed_bytes,
+            locked_objects: self.locked_objects,
+            locked_bytes: self.locked_bytes,
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Records of protected objects, recovery points and what is in them.
 
+use nakivo_core::format::manifest::Protection;
 use nakivo_core::format::{ItemKind, ItemRecord, Manifest, ObjectRecord};
 use nakivo_core::recovery;
-use nakivo_core::repository::KnownDamage;
+use nakivo_core::repository::Repository;
 
 use super::{Timestamp, To};
 
@@ -59,13 +60,27 @@ record! {
         description: Option<String>,
         /// Entries of it that are known to be unreadable; 0: nothing is known.
         lost: u64,
+        /// Whether somebody keeps it until they say otherwise.
+        kept_forever: bool,
+        /// Until when somebody keeps it, whatever retention says.
+        kept_until: Option<Timestamp>,
+        /// Until when nobody can remove it, where the store locks objects.
+        immutable_until: Option<Timestamp>,
     }
 }
 
 impl PointInfo {
     /// What is known of a point.
-    pub(crate) fn of(point: Manifest, damage: Option<&KnownDamage>) -> Self {
+    pub(crate) fn of(repository: &Repository, point: Manifest) -> Self {
+        let kept_until = match point.protection {
+            Protection::Until(time) => Some(Timestamp::of_ms(time)),
+            _ => None,
+        };
         Self {
+            kept_forever: point.protection == Protection::Forever,
+            kept_until,
+            immutable_until: repository.immutable_until(&point).to(),
+            lost: repository.point_damage(&point.id).map_or(0, |damage| damage.lost),
             id: point.id.to(),
             object: point.object.to(),
             time: Timestamp::of_ms(point.started_ms),
@@ -80,7 +95,6 @@ impl PointInfo {
             bytes_stored: point.bytes_stored,
             job: point.job,
             description: point.description,
-            lost: damage.map_or(0, |damage| damage.lost),
         }
     }
 }

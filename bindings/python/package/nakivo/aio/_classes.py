@@ -240,6 +240,11 @@ class Repository(AsyncObject):
         answer = read(await call(self._handle, "points", {"object": object}))
         return [make_point_info(v0) for v0 in answer]
 
+    async def all_points(self) -> list[PointInfo]:
+        """The recovery points of all objects, in the order of their commits."""
+        answer = read(await call(self._handle, "all_points"))
+        return [make_point_info(v0) for v0 in answer]
+
     async def point(self, object: str, point: str) -> Point:
         """A recovery point, to look into: `latest`, or its id or the beginning of it."""
         return Point(await call(self._handle, "point", {"object": object, "point": point}))
@@ -458,6 +463,38 @@ class Repository(AsyncObject):
             reader(make_reclaim_report),
         )
 
+    async def reencrypt(
+        self,
+        *,
+        grace_seconds: float | None = None,
+        preview: bool = False,
+        reencrypt: bool = False,
+        rewrite_below_percent: int | None = None,
+    ) -> Run[ReclaimReport]:
+        """Writes anew what is sealed in older epochs of the keys, after they were rotated.
+
+        Args:
+            grace_seconds: Seconds that packs stay after nothing needed them. Default: 24 hours.
+            preview: Only say what would be done. Default: `False`.
+            reencrypt: Also write anew whatever is sealed in an older epoch of the keys than the current one.
+                Default: `False`.
+            rewrite_below_percent: Packs of which less than this share is wanted are written anew, 0 to 100.
+                Default: 70.
+        """
+        return Run(
+            await call(
+                self._handle,
+                "reencrypt",
+                {"options": {
+                    "grace_seconds": grace_seconds,
+                    "preview": preview,
+                    "reencrypt": reencrypt,
+                    "rewrite_below_percent": rewrite_below_percent,
+                }},
+            ),
+            reader(make_reclaim_report),
+        )
+
     async def heal(
         self,
         repository: Repository | None = None,
@@ -578,6 +615,18 @@ class Repository(AsyncObject):
         ))
         return make_rotate_report(answer)
 
+    async def unhide(self, *, keys: bool = False, preview: bool = False) -> Run[UnhideReport]:
+        """Brings back what somebody deleted of this repository, in a bucket that keeps versions.
+
+        Args:
+            keys: Also key slots, those that were removed on purpose too. Default: `False`.
+            preview: Only say what would be done. Default: `False`.
+        """
+        return Run(
+            await call(self._handle, "unhide", {"options": {"keys": keys, "preview": preview}}),
+            reader(make_unhide_report),
+        )
+
     async def set_immutable_days(self, days: int) -> Run[RenewReport]:
         """Sets for how many days points of this repository cannot be removed by anybody."""
         return Run(await call(self._handle, "set_immutable_days", {"days": days}), reader(make_renew_report))
@@ -626,8 +675,9 @@ class Point(AsyncObject):
         return make_page(answer)
 
     def find(self, query: str) -> Listing[Entry]:
-        """The items that a query finds, such as `from:anna subject:"annual report" has:attachment`; an empty one
-        finds all.
+        """The items and containers that a query finds, such as `from:anna subject:"annual report" has:attachment`;
+        an empty one finds
+        everything.
         """
         return Listing(lambda: call(self._handle, "find", {"query": query}), make_entry)
 
