@@ -48,7 +48,7 @@ export class Repository extends Held {
 
   /** The recovery points of all objects, in the order of their commits. */
   allPoints(options?: CallOptions): Promise<readonly PointInfo[]> {
-    return asData(this.ask('all_points', [], [options]), listOf(toPointInfo));
+    return asData(ask(this, 'all_points', [], [options]), listOf(toPointInfo));
   }
 
   /** A recovery point, to look into: `latest`, or its id or the beginning of it. */
@@ -93,7 +93,7 @@ export class Repository extends Held {
 
   /** Writes anew what is sealed in older epochs of the keys, after they were rotated. */
   reencrypt(options?: ReclaimOptions & CallOptions): Run<ReclaimReport> {
-    return new Run(this.ask('reencrypt', [], [options, ['options', ReclaimOptionsShape]]), (answer) => toReclaimReport(parsed(answer)));
+    return new Run(ask(this, 'reencrypt', [], [options, ['options', ReclaimOptionsShape]]), (answer) => toReclaimReport(parsed(answer)));
   }
 
   /**
@@ -146,7 +146,7 @@ export class Repository extends Held {
 
   /** Brings back what somebody deleted of this repository, in a bucket that keeps versions. */
   unhide(options?: UnhideOptions & CallOptions): Run<UnhideReport> {
-    return new Run(this.ask('unhide', [], [options, ['options', UnhideOptionsShape]]), (answer) => toUnhideReport(parsed(answer)));
+    return new Run(ask(this, 'unhide', [], [options, ['options', UnhideOptionsShape]]), (answer) => toUnhideReport(parsed(answer)));
   }
 
   /** Sets for how many days points of this repository cannot be removed by anybody. */
