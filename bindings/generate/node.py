@@ -5,7 +5,7 @@ import re
 from .common import Type, Unknown, pascal
 
 # Names that mean something else: to every class of the face, to a promise, to a function.
-RESERVED = {"constructor", "close", "then", "ask", "handleOf", "name", "length", "prototype", "arguments", "caller"}
+RESERVED = {"constructor", "close", "then", "name", "length", "prototype", "arguments", "caller"}
 # Integers of so many bits may be beyond what a number of JavaScript holds exactly.
 LARGE = {"u64", "i64", "u", "i"}
 HEAD = "// Generated from bindings/api.json by bindings/generate: change that, not this.\n\n"
@@ -214,7 +214,7 @@ class Writer:
             made = f"report<Data<{space}.{name}>>({made})" if self.is_report(name) else made
             out.append(f"export function to{name}(raw: Raw): {space}.{name} {{\n  return {made};\n}}\n")
         for name in (name for name in self.used if name in self.taken):
-            fields = [f"  {camel(f.name)}: ['{f.name}', {self.shape(f.type)}],\n" for f in self.api.records[name].fields]
+            fields = [f"  {camel(f.name)}: ['{f.name}', {self._inner(f.type)}],\n" for f in self.api.records[name].fields]
             out.append(f"export const {name}Shape: Shape = {{\n{''.join(fields)}}};\n")
         body = "\n".join(out)
         head = imported(body, "../decode", ["integer", "listOf", "mapOf", "moment", "orNull"])
@@ -228,6 +228,11 @@ class Writer:
         """How what callers give is written: that of the record in it, if there is one."""
         kind = innermost(kind)
         return f"{kind.name}Shape" if kind.kind == "record" else "null"
+
+    def _inner(self, kind):
+        """As `shape`, of a field: asked for only when it is used, in whichever order the records come."""
+        shape = self.shape(kind)
+        return shape if shape == "null" else f"() => {shape}"
 
     # Errors.
 
@@ -264,7 +269,7 @@ class Writer:
             imported(body, "../decode", helpers),
             imported(body, "../decode", ["Integer"], "import type"),
             imported(body, "../answer", ["asContent", "asData", "asNothing", "asObject", "asObjectOrNull"]),
-            imported(body, "../held", ["Held", "make"]),
+            imported(body, "../held", ["Held", "ask", "make"]),
             imported(body, "../held", ["CallOptions"], "import type"),
             imported(body, "../run", ["Run"]),
             imported(body, "../stream", ["ByteStream", "Listing"]),
@@ -295,7 +300,7 @@ class Writer:
         records = self._option_records(method)
         parameters.append(f"options?: {' & '.join([*(self.type(Type('record', name), True) for name in records), 'CallOptions'])}")
         shapes = [f"['{argument}', {name}Shape]" for argument, name in zip(method.options, records)]
-        how = f"make('{described.name}', " if constructs else "this.ask("
+        how = f"make('{described.name}', " if constructs else "ask(this, "
         call = f"{how}'{method.name}', [{', '.join(given)}], [{', '.join(['options', *shapes])}])"
         answer, made = self._answer(method.answer, call)
         head = f"  {'static ' if constructs else ''}{called}({', '.join(parameters)}): {answer} {{\n"

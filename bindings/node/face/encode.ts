@@ -1,22 +1,16 @@
 // Arguments on their way to the library: JSON, with every integer exact, and errors that name the field.
 
-import { invalid, NakivoError } from './error';
+import { invalid } from './error';
 
 /** How the fields of a record are called on the other side, and what lies in those that are records. */
-export type Shape = { readonly [field: string]: readonly [name: string, shape: Shape | null] };
+export type Shape = { readonly [field: string]: readonly [name: string, shape: (() => Shape) | null] };
 
 /** Deeper nested data than this is a mistake, or refers to itself. */
 const MAX_DEPTH = 32;
 
 /** A value as JSON. Where `shape` is given, an object, and every object in a list, is a record of that shape. */
 export function encode(field: string, value: unknown, shape: Shape | null): string {
-  try {
-    return text(field, value, shape, 0);
-  } catch (error) {
-    if (error instanceof NakivoError) throw error;
-    // What a getter of the caller's object threw.
-    throw invalid(field, 'a value that cannot be read', 'one that can', error);
-  }
+  return text(field, value, shape, 0);
 }
 
 function text(field: string, value: unknown, shape: Shape | null, depth: number): string {
@@ -62,7 +56,7 @@ function record(field: string, value: Record<string, unknown>, shape: Shape, dep
     const [name, inner] = shape[key]!;
     const content = value[key];
     if (content !== undefined) {
-      parts.push(`${JSON.stringify(name)}:${text(`${field}.${key}`, content, inner, depth)}`);
+      parts.push(`${JSON.stringify(name)}:${text(`${field}.${key}`, content, inner && inner(), depth)}`);
     }
   }
   return `{${parts.join()}}`;

@@ -29,7 +29,16 @@ export function typed(thrown: unknown): NakivoError {
   } catch {
     return new InternalError(plain('internal', message), { cause: thrown });
   }
+  if (failure.code === 'invalid_input') failure = { ...failure, reason: failure.reason.replace(FIELD, spelled) };
   return new (byCode.get(failure.code) ?? NakivoError)(failure);
+}
+
+/** The field that the library found something wrong with, at the beginning of what it says. */
+const FIELD = /^[a-z][a-z0-9_.[\]]*(?=: )/;
+
+/** A name as it is spelled here: `on_conflict` is `onConflict`. */
+export function spelled(name: string): string {
+  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function plain(code: string, reason: string): Failure {

@@ -14,14 +14,16 @@ export interface Failure {
   readonly retryable: boolean;
 }
 
-/** Something that was not processed, as far as every kind of report tells it. */
+/** Something that was not processed, as far as reports tell: the record of the report, whose own fields say the rest. */
 export interface Unprocessed {
   /** Where it lies, for people. */
-  readonly path: string;
+  readonly path?: string;
+  /** What people call it, if it has a name and no path. */
+  readonly name?: string;
   /** Stable code of the cause: `not_found`. */
-  readonly code: string | null;
+  readonly code?: string | null;
   /** One line for people. */
-  readonly message: string | null;
+  readonly message?: string | null;
 }
 
 /** The error of every call. Each code of the catalogue has a class of its own below it. */
@@ -56,13 +58,12 @@ export class NakivoError extends Error {
   }
 }
 
-/** Something was not processed: thrown by `throwIfIssues()` of a report only. */
+/** Not everything was processed: thrown by `throwIfIssues()` of a report only. */
 export class PartialError extends NakivoError {
   /** Made by `throwIfIssues()`. */
-  constructor(issues: readonly Unprocessed[]) {
-    const first = issues[0];
-    const example = first === undefined ? '' : `; the first: ${first.path}: ${first.message ?? first.code ?? ''}`;
-    const reason = `${issues.length} ${issues.length === 1 ? 'item was' : 'items were'} not processed${example}`;
+  constructor(outcome: string, issues: readonly Unprocessed[]) {
+    const told = issues.map(({ path, name, message, code }) => [path ?? name, message ?? code].filter(Boolean).join(': '));
+    const reason = [`the outcome is ${outcome}`, `${issues.length} not processed`, ...told.slice(0, 1)].join('; ');
     super({ code: 'partial', reason, hint: null, retry_after: null, retryable: false }, { issues });
   }
 

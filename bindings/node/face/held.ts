@@ -2,7 +2,7 @@
 
 import { encode, split } from './encode';
 import type { Shape } from './encode';
-import { cancelled, invalid, typed } from './error';
+import { cancelled, invalid, NakivoError, spelled, typed } from './error';
 import { native } from './native';
 import type { Abort, Answer, Handle } from './native';
 
@@ -23,6 +23,9 @@ export interface Call {
   readonly answer: Promise<Answer>;
   readonly signal: AbortSignal | undefined;
 }
+
+/** What is behind an object of a class. */
+let handleOf: (field: string, value: unknown) => Handle;
 
 /** Something that is held until it is closed, or until nobody knows of it any more. */
 export abstract class Held {
@@ -46,16 +49,22 @@ export abstract class Held {
     this.#handle.close();
   }
 
-  /** @internal */
-  protected ask(method: string, given: readonly Argument[], options: Options): Call {
-    return call((...packed) => this.#handle.call(method, ...packed), given, options);
+  static {
+    handleOf = (field, value) => {
+      if (typeof value === 'object' && value !== null && #handle in value) return value.#handle;
+      throw invalid(field, value === undefined ? 'nothing' : 'this', 'an object of a class of this package');
+    };
   }
+}
 
-  /** @internal */
-  static handleOf(field: string, value: unknown): Handle {
-    if (typeof value === 'object' && value !== null && #handle in value) return value.#handle;
-    throw invalid(field, value === undefined ? 'nothing' : 'this', 'an object of a class of this package');
-  }
+/** Calls a method. */
+export function ask(held: Held, method: string, given: readonly Argument[], options: Options): Call {
+  return call((...packed) => handleOf('this', held).call(method, ...packed), given, options);
+}
+
+/** Calls a method without arguments, or with those that are given as JSON, of something that no class stands for. */
+export function step(handle: Handle, method: string, data: string, signal: AbortSignal | undefined): Promise<Answer> {
+  return answered((...packed) => handle.call(method, ...packed), [data, {}, {}], signal);
 }
 
 /** Makes an object of a class by one of its constructors. */
@@ -81,7 +90,9 @@ function call(start: Start, given: readonly Argument[], options: Options): Call 
     const all = [...given, ...named.map(([name, shape], at): Argument => [name, records[at], shape])];
     return { answer: answered(start, pack(all), signal), signal };
   } catch (error) {
-    return { answer: Promise.reject(typed(error)), signal };
+    // What a getter of the caller's object threw is no error of the library.
+    const own = error instanceof NakivoError ? error : invalid('arguments', 'what cannot be read', 'data', error);
+    return { answer: Promise.reject(own), signal };
   }
 }
 
@@ -96,14 +107,15 @@ function pack(given: readonly Argument[]): Packed {
   const objects: Record<string, Handle> = {};
   const bytes: Record<string, Uint8Array> = {};
   for (const [name, value, kind] of given) {
+    const field = spelled(name);
     if (kind === 'object') {
-      objects[name] = Held.handleOf(name, value);
+      objects[name] = handleOf(field, value);
     } else if (kind === 'bytes') {
-      if (!(value instanceof Uint8Array)) throw invalid(name, `a ${typeof value}`, 'a Uint8Array');
+      if (!(value instanceof Uint8Array)) throw invalid(field, `a ${typeof value}`, 'a Uint8Array');
       // Shared memory may change while it is copied by the native side, which takes only what is not shared.
       bytes[name] = value.buffer instanceof ArrayBuffer ? value : new Uint8Array(value);
     } else if (value !== undefined) {
-      data.push(`${JSON.stringify(name)}:${encode(name, value, kind)}`);
+      data.push(`${JSON.stringify(name)}:${encode(field, value, kind)}`);
     }
   }
   return [`{${data.join()}}`, objects, bytes];

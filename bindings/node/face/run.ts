@@ -2,16 +2,17 @@
 
 import { parsed } from './decode';
 import type { Raw } from './decode';
-import { cancelled, NakivoError, PartialError, typed } from './error';
+import { cancelled, NakivoError, PartialError } from './error';
 import type { Unprocessed } from './error';
 import { toUpdate } from './generated/convert';
 import type { Update } from './generated/records';
+import { step } from './held';
 import type { Call } from './held';
-import type { Answer, Handle } from './native';
+import type { Handle } from './native';
 
 /** A report that tells whether everything was processed. */
 export interface Report {
-  /** Throws a {@link PartialError} with `issues` if something was not processed; does nothing else. */
+  /** Throws a {@link PartialError} with `issues` if the outcome is not `complete`; does nothing else. */
   throwIfIssues(): void;
 }
 
@@ -51,7 +52,7 @@ export class Run<T> implements AsyncIterable<Update> {
   async cancel(): Promise<void> {
     this.#cancelled = true;
     const handle = await this.#started.catch(() => undefined);
-    await handle?.call('cancel', '{}', {}, {}).catch(ignored);
+    if (handle !== undefined) await step(handle, 'cancel', '{}', undefined).catch(ignored);
   }
 
   /** How far the run is, and what happens in it, until it has ended. How it ended says {@link outcome}. */
@@ -64,7 +65,7 @@ export class Run<T> implements AsyncIterable<Update> {
       throw error;
     }
     for (;;) {
-      const update = parsed(await handle.call('next', '{}', {}, {}).catch(rethrown));
+      const update = parsed(await step(handle, 'next', '{}', undefined));
       if (update === null) return;
       yield toUpdate(update);
     }
@@ -88,26 +89,22 @@ export class Run<T> implements AsyncIterable<Update> {
 
   async #wait(): Promise<T> {
     const handle = await this.#started;
-    let answer: Answer;
-    try {
-      answer = await handle.call('outcome', '{}', {}, {});
-    } catch (thrown) {
-      const error = typed(thrown);
+    const answer = await step(handle, 'outcome', '{}', undefined).catch((error: NakivoError) => {
       const bySignal = error.code === 'NAKIVO_CANCELLED' && !this.#cancelled && this.#signal?.aborted === true;
       throw bySignal ? cancelled(this.#signal!) : error;
-    }
+    });
     return this.#convert(answer as never);
   }
 
   /** Cancels the run when the signal aborts, as long as it goes on. */
   #follow(signal: AbortSignal): void {
     const onAbort = (): void => {
-      this.#started.then((handle) => handle.call('cancel', '{}', {}, {})).catch(ignored);
+      this.#started.then((handle) => step(handle, 'cancel', '{}', undefined)).catch(ignored);
     };
     const follow = async (handle: Handle): Promise<void> => {
       if (signal.aborted) onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
-      await handle.call('outcome', '{}', {}, {}).catch(ignored);
+      await step(handle, 'outcome', '{}', undefined).catch(ignored);
       signal.removeEventListener('abort', onAbort);
     };
     this.#started.then(follow).catch(ignored);
@@ -121,19 +118,19 @@ export type Data<R extends Report> = Omit<R, keyof Report>;
 export function report<R extends { readonly outcome: string }>(record: R): R & Report {
   return Object.defineProperty(record, 'throwIfIssues', {
     value: () => {
-      if (record.outcome === 'partial') throw new PartialError(unprocessed(record));
+      if (record.outcome !== 'complete') throw new PartialError(record.outcome, unprocessed(record));
     },
   }) as R & Report;
 }
 
-/** What was not processed: reports list it as `issues` or `failed`, or tell it of each of their `items`. */
+/** What parts of a report say of themselves when there is nothing to see to. */
+const FINE = new Set(['complete', 'recovered', 'skipped', 'planned', 'copied', 'present', 'removed']);
+
+/** What was not processed: reports list just that, or tell of each of their parts how it went. */
 function unprocessed(record: Raw): Unprocessed[] {
-  const list = [record.issues, record.failed, record.items].find(Array.isArray) ?? [];
-  return list.filter((item: Raw) => item.outcome === undefined || item.outcome === 'failed');
+  const { issues, failed, items, points, objects } = record;
+  const parts: Raw[] = [issues, failed, items, points, objects].find(Array.isArray) ?? [];
+  return parts.filter((part) => !FINE.has(part.outcome ?? part.state));
 }
 
 function ignored(): void {}
-
-function rethrown(error: unknown): never {
-  throw typed(error);
-}

@@ -7,7 +7,7 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 
 import { parsed } from './decode';
 import type { Raw } from './decode';
-import { cancelled, typed } from './error';
+import { step } from './held';
 import type { Call } from './held';
 import type { Answer, Handle } from './native';
 
@@ -43,13 +43,8 @@ class Pieces {
     (await this.#started.catch(ignored))?.close();
   }
 
-  async #ask(handle: Handle): Promise<Answer> {
-    if (this.#signal?.aborted === true) throw cancelled(this.#signal);
-    try {
-      return await handle.call('next', this.#arguments, {}, {});
-    } catch (error) {
-      throw typed(error);
-    }
+  #ask(handle: Handle): Promise<Answer> {
+    return step(handle, 'next', this.#arguments, this.#signal);
   }
 }
 

@@ -163,7 +163,7 @@ fn promise<'env>(
     let (answering, runtime) = match started {
         Ok(started) => started,
         Err(error) => {
-            deferred.reject(thrown(&error));
+            deferred.reject(thrown(error.failure()));
             return Ok(promise);
         }
     };
@@ -176,14 +176,16 @@ fn promise<'env>(
         };
         let answer = tokio::select! {
             biased;
-            answer = AssertUnwindSafe(answering).catch_unwind() => {
-                answer.unwrap_or_else(|_| Err(failed("internal", "the call panicked")))
-            }
-            () = aborted => Err(failed("cancelled", "the caller gave the call up")),
+            answer = AssertUnwindSafe(answering).catch_unwind() => match answer {
+                Ok(Ok(Answer::Json(text))) => Ok(Answer::Json(exact::quoted(text))),
+                Ok(answer) => answer.map_err(|error| error.failure().clone()),
+                Err(_) => Err(failure("internal", "the call panicked")),
+            },
+            () = aborted => Err(failure("cancelled", "the caller gave the call up")),
         };
         match answer {
             Ok(answer) => deferred.resolve(Box::new(move |_| Ok(reply(answer)))),
-            Err(error) => deferred.reject(thrown(&error)),
+            Err(failure) => deferred.reject(thrown(&failure)),
         }
     });
     Ok(promise)
@@ -192,26 +194,24 @@ fn promise<'env>(
 fn reply(answer: Answer) -> Reply {
     match answer {
         Answer::Nothing => Either4::A(Null),
-        Answer::Json(text) => Either4::B(exact::quoted(text)),
+        Answer::Json(text) => Either4::B(text),
         Answer::Bytes(content) => Either4::C(Uint8Array::from(Vec::from(content))),
         Answer::Object(object) => Either4::D(Handle::of(object)),
     }
 }
 
 /// An error whose message is the failure as JSON: the face makes a typed one of it.
-fn thrown(error: &NakivoError) -> Error {
-    let failure = serde_json::to_string(error.failure()).unwrap_or_default();
+fn thrown(failure: &Failure) -> Error {
+    let failure = serde_json::to_string(failure).unwrap_or_default();
     Error::new(Status::GenericFailure, failure)
 }
 
-fn failed(code: &str, reason: &str) -> NakivoError {
-    NakivoError::Failed {
-        failure: Failure {
-            code: code.to_owned(),
-            reason: reason.to_owned(),
-            hint: None,
-            retry_after: None,
-            retryable: false,
-        },
+fn failure(code: &str, reason: &str) -> Failure {
+    Failure {
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+        hint: None,
+        retry_after: None,
+        retryable: false,
     }
 }

@@ -2,7 +2,7 @@
 
 import { listOf, parsed, same } from '../decode';
 import { asData, asNothing, asObject } from '../answer';
-import { Held, make } from '../held';
+import { Held, ask, make } from '../held';
 import type { CallOptions } from '../held';
 import { Run } from '../run';
 import { ByteStream, Listing } from '../stream';
@@ -23,77 +23,77 @@ export class Repository extends Held {
 
   /** Its figures. */
   info(options?: CallOptions): Promise<RepositoryInfo> {
-    return asData(this.ask('info', [], [options]), toRepositoryInfo);
+    return asData(ask(this, 'info', [], [options]), toRepositoryInfo);
   }
 
   /** Looks at what others committed since. */
   refresh(options?: CallOptions): Promise<void> {
-    return asNothing(this.ask('refresh', [], [options]));
+    return asNothing(ask(this, 'refresh', [], [options]));
   }
 
   /** The protected objects. */
   objects(options?: CallOptions): Promise<readonly ObjectInfo[]> {
-    return asData(this.ask('objects', [], [options]), listOf(toObjectInfo));
+    return asData(ask(this, 'objects', [], [options]), listOf(toObjectInfo));
   }
 
   /** The protected object with this name, address or id. */
   object(name: string, options?: CallOptions): Promise<ObjectInfo> {
-    return asData(this.ask('object', [['name', name, null]], [options]), toObjectInfo);
+    return asData(ask(this, 'object', [['name', name, null]], [options]), toObjectInfo);
   }
 
   /** The recovery points of an object, oldest first. `object` is its name, address or id. */
   points(object: string, options?: CallOptions): Promise<readonly PointInfo[]> {
-    return asData(this.ask('points', [['object', object, null]], [options]), listOf(toPointInfo));
+    return asData(ask(this, 'points', [['object', object, null]], [options]), listOf(toPointInfo));
   }
 
   /** The recovery points of all objects, in the order of their commits. */
   allPoints(options?: CallOptions): Promise<readonly PointInfo[]> {
-    return asData(this.ask('all_points', [], [options]), listOf(toPointInfo));
+    return asData(ask(this, 'all_points', [], [options]), listOf(toPointInfo));
   }
 
   /** A recovery point, to look into: `latest`, or its id or the beginning of it. */
   point(object: string, point: string, options?: CallOptions): Promise<Point> {
-    return asObject(this.ask('point', [['object', object, null], ['point', point, null]], [options]), (handle) => new Point(handle));
+    return asObject(ask(this, 'point', [['object', object, null], ['point', point, null]], [options]), (handle) => new Point(handle));
   }
 
   /** Verifies the repository. Damage is no error: it is what the report is for. */
   verify(options?: VerifyOptions & CallOptions): Run<VerifyReport> {
-    return new Run(this.ask('verify', [], [options, ['options', VerifyOptionsShape]]), (answer) => toVerifyReport(parsed(answer)));
+    return new Run(ask(this, 'verify', [], [options, ['options', VerifyOptionsShape]]), (answer) => toVerifyReport(parsed(answer)));
   }
 
   /** Sets how long a point is kept, whatever retention says. `point` is its id or the beginning of it. */
   protect(point: string, options?: Protection & CallOptions): Promise<void> {
-    return asNothing(this.ask('protect', [['point', point, null]], [options, ['protection', ProtectionShape]]));
+    return asNothing(ask(this, 'protect', [['point', point, null]], [options, ['protection', ProtectionShape]]));
   }
 
   /** Notes something about a point; nothing takes the note away. */
   describe(point: string, description?: string | null, options?: CallOptions): Promise<void> {
-    return asNothing(this.ask('describe', [['point', point, null], ['description', description, null]], [options]));
+    return asNothing(ask(this, 'describe', [['point', point, null], ['description', description, null]], [options]));
   }
 
   /** Deletes recovery points, or says which would go. */
   deletePoints(options?: PointFilter & CallOptions): Promise<DeletedPoints> {
-    return asData(this.ask('delete_points', [], [options, ['filter', PointFilterShape]]), toDeletedPoints);
+    return asData(ask(this, 'delete_points', [], [options, ['filter', PointFilterShape]]), toDeletedPoints);
   }
 
   /** Says which recovery points of an object stay by these rules, why and until when. Removes nothing. */
   planRetention(object: string, options?: Keep & CallOptions): Promise<Retention> {
-    return asData(this.ask('plan_retention', [['object', object, null]], [options, ['keep', KeepShape]]), toRetention);
+    return asData(ask(this, 'plan_retention', [['object', object, null]], [options, ['keep', KeepShape]]), toRetention);
   }
 
   /** Removes the recovery points of an object that nothing keeps. */
   applyRetention(object: string, options?: Keep & CallOptions): Promise<Retention> {
-    return asData(this.ask('apply_retention', [['object', object, null]], [options, ['keep', KeepShape]]), toRetention);
+    return asData(ask(this, 'apply_retention', [['object', object, null]], [options, ['keep', KeepShape]]), toRetention);
   }
 
   /** Frees what no recovery point needs. */
   reclaim(options?: ReclaimOptions & CallOptions): Run<ReclaimReport> {
-    return new Run(this.ask('reclaim', [], [options, ['options', ReclaimOptionsShape]]), (answer) => toReclaimReport(parsed(answer)));
+    return new Run(ask(this, 'reclaim', [], [options, ['options', ReclaimOptionsShape]]), (answer) => toReclaimReport(parsed(answer)));
   }
 
   /** Writes anew what is sealed in older epochs of the keys, after they were rotated. */
   reencrypt(options?: ReclaimOptions & CallOptions): Run<ReclaimReport> {
-    return new Run(this.ask('reencrypt', [], [options, ['options', ReclaimOptionsShape]]), (answer) => toReclaimReport(parsed(answer)));
+    return new Run(ask(this, 'reencrypt', [], [options, ['options', ReclaimOptionsShape]]), (answer) => toReclaimReport(parsed(answer)));
   }
 
   /**
@@ -101,67 +101,67 @@ export class Repository extends Held {
    * the source, where they are given and still have it.
    */
   heal(repository?: Repository | null, source?: Source | null, options?: HealOptions & CallOptions): Run<HealReport> {
-    return new Run(this.ask('heal', [['repository', repository, 'object'], ['source', source, 'object']], [options, ['options', HealOptionsShape]]), (answer) => toHealReport(parsed(answer)));
+    return new Run(ask(this, 'heal', [['repository', repository, 'object'], ['source', source, 'object']], [options, ['options', HealOptionsShape]]), (answer) => toHealReport(parsed(answer)));
   }
 
   /** Says what copying into another repository would do. */
   planCopy(target: Repository, options?: CopyOptions & CallOptions): Promise<readonly CopiedPoint[]> {
-    return asData(this.ask('plan_copy', [['target', target, 'object']], [options, ['options', CopyOptionsShape]]), listOf(toCopiedPoint));
+    return asData(ask(this, 'plan_copy', [['target', target, 'object']], [options, ['options', CopyOptionsShape]]), listOf(toCopiedPoint));
   }
 
   /** Copies recovery points into another repository. What is there already is not copied again. */
   copyTo(target: Repository, options?: CopyOptions & CallOptions): Run<CopyReport> {
-    return new Run(this.ask('copy_to', [['target', target, 'object']], [options, ['options', CopyOptionsShape]]), (answer) => toCopyReport(parsed(answer)));
+    return new Run(ask(this, 'copy_to', [['target', target, 'object']], [options, ['options', CopyOptionsShape]]), (answer) => toCopyReport(parsed(answer)));
   }
 
   /** What opens this repository. */
   keys(options?: CallOptions): Promise<KeySlots> {
-    return asData(this.ask('keys', [], [options]), toKeySlots);
+    return asData(ask(this, 'keys', [], [options]), toKeySlots);
   }
 
   /** Lets a further passphrase open it. */
   addPassphrase(passphrase: string, label?: string | null, options?: CallOptions): Promise<KeySlot> {
-    return asData(this.ask('add_passphrase', [['passphrase', passphrase, null], ['label', label, null]], [options]), toKeySlot);
+    return asData(ask(this, 'add_passphrase', [['passphrase', passphrase, null], ['label', label, null]], [options]), toKeySlot);
   }
 
   /** Makes a recovery key that opens it, to be printed. */
   addRecoveryKey(label?: string | null, options?: CallOptions): Promise<NewKey> {
-    return asData(this.ask('add_recovery_key', [['label', label, null]], [options]), toNewKey);
+    return asData(ask(this, 'add_recovery_key', [['label', label, null]], [options]), toNewKey);
   }
 
   /** Puts another passphrase in the place of the passphrase or key that it was opened with. No data is written anew. */
   changePassphrase(passphrase: string, options?: CallOptions): Promise<KeySlot> {
-    return asData(this.ask('change_passphrase', [['passphrase', passphrase, null]], [options]), toKeySlot);
+    return asData(ask(this, 'change_passphrase', [['passphrase', passphrase, null]], [options]), toKeySlot);
   }
 
   /** Removes a key slot, by its whole id. The last one stays. */
   removeKey(id: string, options?: CallOptions): Promise<KeySlot> {
-    return asData(this.ask('remove_key', [['id', id, null]], [options]), toKeySlot);
+    return asData(ask(this, 'remove_key', [['id', id, null]], [options]), toKeySlot);
   }
 
   /** Seals new data with new keys. `reclaim` with `reencrypt` writes the old data anew. */
   rotateKeys(options?: RotateOptions & CallOptions): Promise<RotateReport> {
-    return asData(this.ask('rotate_keys', [], [options, ['options', RotateOptionsShape]]), toRotateReport);
+    return asData(ask(this, 'rotate_keys', [], [options, ['options', RotateOptionsShape]]), toRotateReport);
   }
 
   /** Brings back what somebody deleted of this repository, in a bucket that keeps versions. */
   unhide(options?: UnhideOptions & CallOptions): Run<UnhideReport> {
-    return new Run(this.ask('unhide', [], [options, ['options', UnhideOptionsShape]]), (answer) => toUnhideReport(parsed(answer)));
+    return new Run(ask(this, 'unhide', [], [options, ['options', UnhideOptionsShape]]), (answer) => toUnhideReport(parsed(answer)));
   }
 
   /** Sets for how many days points of this repository cannot be removed by anybody. */
   setImmutableDays(days: number, options?: CallOptions): Run<RenewReport> {
-    return new Run(this.ask('set_immutable_days', [['days', days, null]], [options]), (answer) => toRenewReport(parsed(answer)));
+    return new Run(ask(this, 'set_immutable_days', [['days', days, null]], [options]), (answer) => toRenewReport(parsed(answer)));
   }
 
   /** Extends the locks of what points need. `force`: also where it is not due. */
   renewLocks(force: boolean, options?: CallOptions): Run<RenewReport> {
-    return new Run(this.ask('renew_locks', [['force', force, null]], [options]), (answer) => toRenewReport(parsed(answer)));
+    return new Run(ask(this, 'renew_locks', [['force', force, null]], [options]), (answer) => toRenewReport(parsed(answer)));
   }
 
   /** Looks whether everything is locked for as long as it was promised. */
   checkLocks(options?: CallOptions): Run<LockReport> {
-    return new Run(this.ask('check_locks', [], [options]), (answer) => toLockReport(parsed(answer)));
+    return new Run(ask(this, 'check_locks', [], [options]), (answer) => toLockReport(parsed(answer)));
   }
 }
 
@@ -169,22 +169,22 @@ export class Repository extends Held {
 export class Point extends Held {
   /** What is known of it. */
   info(options?: CallOptions): Promise<PointInfo> {
-    return asData(this.ask('info', [], [options]), toPointInfo);
+    return asData(ask(this, 'info', [], [options]), toPointInfo);
   }
 
   /** What its run could not store, or stored with a warning. */
   issues(options?: CallOptions): Promise<readonly Issue[]> {
-    return asData(this.ask('issues', [], [options]), listOf(toIssue));
+    return asData(ask(this, 'issues', [], [options]), listOf(toIssue));
   }
 
   /** What differs from another point of the same object: `added` is what is only in this one. */
   changesSince(older: Point, options?: CallOptions): Listing<ItemChange> {
-    return new Listing(this.ask('changes_since', [['older', older, 'object']], [options]), toItemChange);
+    return new Listing(ask(this, 'changes_since', [['older', older, 'object']], [options]), toItemChange);
   }
 
   /** A page of what lies in a container: containers first, then items. `container` is its id, empty for the root. */
   list(container: string, options?: PageOptions & CallOptions): Promise<Page> {
-    return asData(this.ask('list', [['container', container, null]], [options, ['options', PageOptionsShape]]), toPage);
+    return asData(ask(this, 'list', [['container', container, null]], [options, ['options', PageOptionsShape]]), toPage);
   }
 
   /**
@@ -192,32 +192,32 @@ export class Point extends Held {
    * everything.
    */
   find(query: string, options?: CallOptions): Listing<Entry> {
-    return new Listing(this.ask('find', [['query', query, null]], [options]), toEntry);
+    return new Listing(ask(this, 'find', [['query', query, null]], [options]), toEntry);
   }
 
   /** What is at a path, such as `Inbox/Annual report`. */
   entry(path: string, options?: CallOptions): Promise<Entry> {
-    return asData(this.ask('entry', [['path', path, null]], [options]), toEntry);
+    return asData(ask(this, 'entry', [['path', path, null]], [options]), toEntry);
   }
 
   /** What has this id. */
   entryById(id: string, options?: CallOptions): Promise<Entry> {
-    return asData(this.ask('entry_by_id', [['id', id, null]], [options]), toEntry);
+    return asData(ask(this, 'entry_by_id', [['id', id, null]], [options]), toEntry);
   }
 
   /** The content of an item, or of one of its parts. By default: the message as MIME, the file's content. */
   content(id: string, part?: string | null, options?: CallOptions): ByteStream {
-    return new ByteStream(this.ask('content', [['id', id, null], ['part', part, null]], [options]));
+    return new ByteStream(ask(this, 'content', [['id', id, null], ['part', part, null]], [options]));
   }
 
   /** Exports items to a directory or an archive of this machine. */
   export(options?: ExportTo & Selected & CallOptions): Run<ExportReport> {
-    return new Run(this.ask('export', [], [options, ['to', ExportToShape], ['selected', SelectedShape]]), (answer) => toExportReport(parsed(answer)));
+    return new Run(ask(this, 'export', [], [options, ['to', ExportToShape], ['selected', SelectedShape]]), (answer) => toExportReport(parsed(answer)));
   }
 
   /** Says what a recovery to a source would do, and writes nothing. */
   plan(source: Source, options?: RecoverTo & Selected & CallOptions): Run<RecoveryPlan> {
-    return new Run(this.ask('plan', [['source', source, 'object']], [options, ['to', RecoverToShape], ['selected', SelectedShape]]), (answer) => new RecoveryPlan(answer));
+    return new Run(ask(this, 'plan', [['source', source, 'object']], [options, ['to', RecoverToShape], ['selected', SelectedShape]]), (answer) => new RecoveryPlan(answer));
   }
 }
 
@@ -225,17 +225,17 @@ export class Point extends Held {
 export class RecoveryPlan extends Held {
   /** How many items would meet which fate. */
   counts(options?: CallOptions): Promise<PlanCounts> {
-    return asData(this.ask('counts', [], [options]), toPlanCounts);
+    return asData(ask(this, 'counts', [], [options]), toPlanCounts);
   }
 
   /** Each selected item and what would become of it, in the order in which they are written. */
   items(options?: CallOptions): Promise<readonly PlannedItem[]> {
-    return asData(this.ask('items', [], [options]), listOf(toPlannedItem));
+    return asData(ask(this, 'items', [], [options]), listOf(toPlannedItem));
   }
 
   /** Carries the plan out. Safe to repeat: what is there already is not made twice. */
   apply(options?: CallOptions): Run<RecoveryReport> {
-    return new Run(this.ask('apply', [], [options]), (answer) => toRecoveryReport(parsed(answer)));
+    return new Run(ask(this, 'apply', [], [options]), (answer) => toRecoveryReport(parsed(answer)));
   }
 }
 
@@ -253,22 +253,22 @@ export class Source extends Held {
 
   /** Everything that can be protected, as far as the credential reaches. */
   objects(options?: CallOptions): Promise<Discovered> {
-    return asData(this.ask('objects', [], [options]), toDiscovered);
+    return asData(ask(this, 'objects', [], [options]), toDiscovered);
   }
 
   /** The object with this address, name or id. */
   object(name: string, options?: CallOptions): Promise<ObjectInfo> {
-    return asData(this.ask('object', [['name', name, null]], [options]), toObjectInfo);
+    return asData(ask(this, 'object', [['name', name, null]], [options]), toObjectInfo);
   }
 
   /** Tries what each service needs. Empty for a folder. */
   checkPermissions(options?: CallOptions): Promise<readonly PermissionCheck[]> {
-    return asData(this.ask('check_permissions', [], [options]), listOf(toPermissionCheck));
+    return asData(ask(this, 'check_permissions', [], [options]), listOf(toPermissionCheck));
   }
 
   /** Backs an object up. An item that cannot be read does not end the run: the report says `partial` and names it. */
   backup(repository: Repository, object: string, options?: BackupOptions & CallOptions): Run<BackupReport> {
-    return new Run(this.ask('backup', [['repository', repository, 'object'], ['object', object, null]], [options, ['options', BackupOptionsShape]]), (answer) => toBackupReport(parsed(answer)));
+    return new Run(ask(this, 'backup', [['repository', repository, 'object'], ['object', object, null]], [options, ['options', BackupOptionsShape]]), (answer) => toBackupReport(parsed(answer)));
   }
 }
 
@@ -281,147 +281,147 @@ export class Director extends Held {
 
   /** Every account. */
   accounts(options?: CallOptions): Promise<readonly AccountInfo[]> {
-    return asData(this.ask('accounts', [], [options]), listOf(toAccountInfo));
+    return asData(ask(this, 'accounts', [], [options]), listOf(toAccountInfo));
   }
 
   /** Adds an account by its file. Whether it can sign in is not tried: see `source`. */
   addAccount(name: string, accountFile: string, options?: CallOptions): Promise<AccountInfo> {
-    return asData(this.ask('add_account', [['name', name, null], ['account_file', accountFile, null]], [options]), toAccountInfo);
+    return asData(ask(this, 'add_account', [['name', name, null], ['account_file', accountFile, null]], [options]), toAccountInfo);
   }
 
   /** Changes an account, by name or id. Its jobs stay. */
   editAccount(account: string, options?: AccountEdit & CallOptions): Promise<AccountInfo> {
-    return asData(this.ask('edit_account', [['account', account, null]], [options, ['edit', AccountEditShape]]), toAccountInfo);
+    return asData(ask(this, 'edit_account', [['account', account, null]], [options, ['edit', AccountEditShape]]), toAccountInfo);
   }
 
   /** Forgets an account that no job uses. */
   removeAccount(account: string, options?: CallOptions): Promise<AccountInfo> {
-    return asData(this.ask('remove_account', [['account', account, null]], [options]), toAccountInfo);
+    return asData(ask(this, 'remove_account', [['account', account, null]], [options]), toAccountInfo);
   }
 
   /** The organisation of an account. */
   source(account: string, services?: readonly string[], options?: CallOptions): Promise<Source> {
-    return asObject(this.ask('source', [['account', account, null], ['services', services ?? [], null]], [options]), (handle) => new Source(handle));
+    return asObject(ask(this, 'source', [['account', account, null], ['services', services ?? [], null]], [options]), (handle) => new Source(handle));
   }
 
   /** The repositories that jobs may use. */
   repositories(options?: CallOptions): Promise<readonly KnownRepository[]> {
-    return asData(this.ask('repositories', [], [options]), listOf(toKnownRepository));
+    return asData(ask(this, 'repositories', [], [options]), listOf(toKnownRepository));
   }
 
   /** Makes a repository known under a name, so that jobs may use it. */
   addRepository(name: string, url: string, options?: RepositoryAccess & CallOptions): Promise<KnownRepository> {
-    return asData(this.ask('add_repository', [['name', name, null], ['url', url, null]], [options, ['access_by', RepositoryAccessShape]]), toKnownRepository);
+    return asData(ask(this, 'add_repository', [['name', name, null], ['url', url, null]], [options, ['access_by', RepositoryAccessShape]]), toKnownRepository);
   }
 
   /** Changes what is known of a repository. */
   editRepository(name: string, options?: RepositoryEdit & CallOptions): Promise<KnownRepository> {
-    return asData(this.ask('edit_repository', [['name', name, null]], [options, ['edit', RepositoryEditShape]]), toKnownRepository);
+    return asData(ask(this, 'edit_repository', [['name', name, null]], [options, ['edit', RepositoryEditShape]]), toKnownRepository);
   }
 
   /** Opens a known repository. */
   openRepository(name: string, options?: CallOptions): Promise<Repository> {
-    return asObject(this.ask('open_repository', [['name', name, null]], [options]), (handle) => new Repository(handle));
+    return asObject(ask(this, 'open_repository', [['name', name, null]], [options]), (handle) => new Repository(handle));
   }
 
   /** Takes new figures of a known repository. */
   refreshRepository(name: string, options?: CallOptions): Promise<KnownRepository> {
-    return asData(this.ask('refresh_repository', [['name', name, null]], [options]), toKnownRepository);
+    return asData(ask(this, 'refresh_repository', [['name', name, null]], [options]), toKnownRepository);
   }
 
   /** Lets jobs use a repository again. */
   attachRepository(name: string, options?: CallOptions): Promise<KnownRepository> {
-    return asData(this.ask('attach_repository', [['name', name, null]], [options]), toKnownRepository);
+    return asData(ask(this, 'attach_repository', [['name', name, null]], [options]), toKnownRepository);
   }
 
   /** Keeps jobs from using a repository, so that its disk can be taken out. */
   detachRepository(name: string, options?: CallOptions): Promise<KnownRepository> {
-    return asData(this.ask('detach_repository', [['name', name, null]], [options]), toKnownRepository);
+    return asData(ask(this, 'detach_repository', [['name', name, null]], [options]), toKnownRepository);
   }
 
   /** Forgets a repository that no job uses. What is in it stays. */
   removeRepository(name: string, options?: CallOptions): Promise<KnownRepository> {
-    return asData(this.ask('remove_repository', [['name', name, null]], [options]), toKnownRepository);
+    return asData(ask(this, 'remove_repository', [['name', name, null]], [options]), toKnownRepository);
   }
 
   /** Every job as it stands. */
   jobs(options?: CallOptions): Promise<readonly JobInfo[]> {
-    return asData(this.ask('jobs', [], [options]), listOf(toJobInfo));
+    return asData(ask(this, 'jobs', [], [options]), listOf(toJobInfo));
   }
 
   /** The job of this name or id, as it stands. */
   job(job: string, options?: CallOptions): Promise<JobInfo> {
-    return asData(this.ask('job', [['job', job, null]], [options]), toJobInfo);
+    return asData(ask(this, 'job', [['job', job, null]], [options]), toJobInfo);
   }
 
   /** Adds a job. */
   addJob(name: string, options?: JobOptions & CallOptions): Promise<JobInfo> {
-    return asData(this.ask('add_job', [['name', name, null]], [options, ['options', JobOptionsShape]]), toJobInfo);
+    return asData(ask(this, 'add_job', [['name', name, null]], [options, ['options', JobOptionsShape]]), toJobInfo);
   }
 
   /** Changes a job, by name or id. A run of it goes on as it was. */
   editJob(job: string, options?: JobOptions & CallOptions): Promise<JobInfo> {
-    return asData(this.ask('edit_job', [['job', job, null]], [options, ['options', JobOptionsShape]]), toJobInfo);
+    return asData(ask(this, 'edit_job', [['job', job, null]], [options, ['options', JobOptionsShape]]), toJobInfo);
   }
 
   /** Removes a job. The recovery points that it made stay. */
   removeJob(job: string, options?: CallOptions): Promise<void> {
-    return asNothing(this.ask('remove_job', [['job', job, null]], [options]));
+    return asNothing(ask(this, 'remove_job', [['job', job, null]], [options]));
   }
 
   /** The next times at which a job is due. */
   nextTimes(job: string, most: number, options?: CallOptions): Promise<readonly Occurrence[]> {
-    return asData(this.ask('next_times', [['job', job, null], ['most', most, null]], [options]), listOf(toOccurrence));
+    return asData(ask(this, 'next_times', [['job', job, null], ['most', most, null]], [options]), listOf(toOccurrence));
   }
 
   /** Runs a job now. */
   run(job: string, options?: RunSelection & CallOptions): Run<RunRecord> {
-    return new Run(this.ask('run', [['job', job, null]], [options, ['selection', RunSelectionShape]]), (answer) => toRunRecord(parsed(answer)));
+    return new Run(ask(this, 'run', [['job', job, null]], [options, ['selection', RunSelectionShape]]), (answer) => toRunRecord(parsed(answer)));
   }
 
   /** Asks a run of a job that this director runs to stop, or some of its objects. */
   stop(job: string, objects?: readonly string[] | null, options?: CallOptions): Promise<void> {
-    return asNothing(this.ask('stop', [['job', job, null], ['objects', objects, null]], [options]));
+    return asNothing(ask(this, 'stop', [['job', job, null], ['objects', objects, null]], [options]));
   }
 
   /** Runs every job as its schedules say, until it is cancelled. */
   serve(options?: CallOptions): Run<Served> {
-    return new Run(this.ask('serve', [], [options]), (answer) => toServed(parsed(answer)));
+    return new Run(ask(this, 'serve', [], [options]), (answer) => toServed(parsed(answer)));
   }
 
   /** The newest entries of a job's history, newest first. */
   history(job: string, most: number, options?: CallOptions): Promise<readonly HistoryEntry[]> {
-    return asData(this.ask('history', [['job', job, null], ['most', most, null]], [options]), listOf(toHistoryEntry));
+    return asData(ask(this, 'history', [['job', job, null], ['most', most, null]], [options]), listOf(toHistoryEntry));
   }
 
   /** What happens from now on. */
   events(options?: CallOptions): Listing<DirectorEvent> {
-    return new Listing(this.ask('events', [], [options]), toDirectorEvent);
+    return new Listing(ask(this, 'events', [], [options]), toDirectorEvent);
   }
 
   /** How far the journal of the configuration in the repositories is. */
   journalStatus(options?: CallOptions): Promise<JournalStatus> {
-    return asData(this.ask('journal_status', [], [options]), toJournalStatus);
+    return asData(ask(this, 'journal_status', [], [options]), toJournalStatus);
   }
 
   /** Writes the configuration into the repositories that lack it. */
   journal(options?: CallOptions): Promise<JournalStatus> {
-    return asData(this.ask('journal', [], [options]), toJournalStatus);
+    return asData(ask(this, 'journal', [], [options]), toJournalStatus);
   }
 
   /** The journals of directors in a repository, the newest first. */
   journalsIn(repository: Repository, options?: CallOptions): Promise<readonly JournalHead[]> {
-    return asData(this.ask('journals_in', [['repository', repository, 'object']], [options]), listOf(toJournalHead));
+    return asData(ask(this, 'journals_in', [['repository', repository, 'object']], [options]), listOf(toJournalHead));
   }
 
   /** Takes the journal of a director that is gone out of a repository. */
   forgetJournal(repository: Repository, director: string, options?: CallOptions): Promise<void> {
-    return asNothing(this.ask('forget_journal', [['repository', repository, 'object'], ['director', director, null]], [options]));
+    return asNothing(ask(this, 'forget_journal', [['repository', repository, 'object'], ['director', director, null]], [options]));
   }
 
   /** Brings a director whose state was lost back from the journal in a repository, into this empty state. */
   restore(url: string, director?: string | null, options?: RepositoryAccess & CallOptions): Promise<Restored> {
-    return asData(this.ask('restore', [['url', url, null], ['director', director, null]], [options, ['access_by', RepositoryAccessShape]]), toRestored);
+    return asData(ask(this, 'restore', [['url', url, null], ['director', director, null]], [options, ['access_by', RepositoryAccessShape]]), toRestored);
   }
 }
 
@@ -434,16 +434,16 @@ export class Place extends Held {
 
   /** The id of the repository that is there. */
   identify(options?: CallOptions): Promise<string> {
-    return asData(this.ask('identify', [], [options]), same<string>);
+    return asData(ask(this, 'identify', [], [options]), same<string>);
   }
 
   /** Deletes the repository with everything in it. `id` is what `identify` says, so that nobody deletes another one. */
   destroy(id: string, options?: CallOptions): Run<DestroyReport> {
-    return new Run(this.ask('destroy', [['id', id, null]], [options]), (answer) => toDestroyReport(parsed(answer)));
+    return new Run(ask(this, 'destroy', [['id', id, null]], [options]), (answer) => toDestroyReport(parsed(answer)));
   }
 
   /** Brings back what somebody deleted of a repository in a bucket that keeps versions. */
   unhide(options?: UnhideOptions & CallOptions): Run<UnhideReport> {
-    return new Run(this.ask('unhide', [], [options, ['options', UnhideOptionsShape]]), (answer) => toUnhideReport(parsed(answer)));
+    return new Run(ask(this, 'unhide', [], [options, ['options', UnhideOptionsShape]]), (answer) => toUnhideReport(parsed(answer)));
   }
 }

@@ -714,11 +714,11 @@ export const JobOptionsShape: Shape = {
   keepAll: ['keep_all', null],
   newName: ['new_name', null],
   repository: ['repository', null],
-  retention: ['retention', KeepShape],
+  retention: ['retention', () => KeepShape],
   retries: ['retries', null],
   retryMinutes: ['retry_minutes', null],
-  schedules: ['schedules', ScheduleShape],
-  sources: ['sources', JobSourceShape],
+  schedules: ['schedules', () => ScheduleShape],
+  sources: ['sources', () => JobSourceShape],
   tasks: ['tasks', null],
 };
 
