@@ -3,7 +3,7 @@
 # and runs the scenario of all languages on it, makes calls through the Python one, and holds the names of all three against the
 # description.
 #
-#   bindings/uniffi/test.sh [packages and features, as cargo takes them; default: --workspace]
+#   bindings/uniffi/test.sh [packages and features, as cargo takes them; default: -p nakivo-uniffi]
 #
 # Needs a JDK and Maven, which are installed as Debian packages where missing.
 set -euo pipefail
@@ -13,15 +13,29 @@ set -euo pipefail
 need javac openjdk-17-jdk-headless
 need mvn maven
 
-# Built with what the tests were built with, so that nothing of the library is compiled twice.
-cargo build --locked -q "${@:---workspace}"
+# As the tests have built it, of the same features, so that nothing of the library is compiled twice.
+[ $# -gt 0 ] || set -- -p nakivo-uniffi
 out=$target/uniffi
+mkdir -p "$out"
+cargo test --locked --no-run --message-format=json-render-diagnostics "$@" </dev/null >"$out/built.json"
+# built TARGET SUFFIX: the file that cargo made of it.
+built() {
+  python3 - "$out/built.json" "$@" <<'PYTHON'
+import json, sys
+for line in open(sys.argv[1], encoding="utf-8"):
+    told = json.loads(line)
+    if told.get("reason") == "compiler-artifact" and told["target"]["name"] == sys.argv[2] and not told["profile"]["test"]:
+        print(*(name for name in told["filenames"] if name.endswith(sys.argv[3])))
+PYTHON
+}
+library=$(built nakivo_uniffi .so)
+[ -n "$library" ] || fail "cargo built no library of nakivo-uniffi"
+
 rm -rf "$out/generated"
-"$target/debug/uniffi-bindgen" generate --library "$target/debug/libnakivo_uniffi.so" \
-  --config bindings/uniffi/uniffi.toml --language kotlin --language swift --language python \
-  --out-dir "$out/generated" --no-format >/dev/null
+"$(built uniffi-bindgen bindgen)" generate --config bindings/uniffi/uniffi.toml --no-format \
+  --language kotlin --language swift --language python --out-dir "$out/generated" "$library" >/dev/null
 python3 bindings/uniffi/names.py bindings/api.json "$out/generated"
-NAKIVO_UNIFFI=$out/generated NAKIVO_LIBRARY=$target/debug/libnakivo_uniffi.so python3 bindings/uniffi/test_python.py
+NAKIVO_UNIFFI=$out/generated NAKIVO_LIBRARY=$library python3 bindings/uniffi/test_python.py
 
 mvn --batch-mode --no-transfer-progress -f bindings/uniffi/kotlin/pom.xml test \
-  -Dnakivo.generated="$out/generated" -Dnakivo.library="$target/debug" -Dnakivo.build="$out/maven" -Dstyle.color=never
+  -Dnakivo.generated="$out/generated" -Dnakivo.library="$(dirname "$library")" -Dnakivo.build="$out/maven" -Dstyle.color=never
