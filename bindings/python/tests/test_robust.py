@@ -278,8 +278,8 @@ def test_what_is_closed_says_so(backed: Backed) -> None:
             if name.startswith("_") or name == "close":
                 continue
             needed = [each for each in list(inspect.signature(method).parameters.values())[1:] if each.kind.value < 2]
-            known = {"repository": backed.repository, "source": backed.source}
-            arguments = [known.get(each.name, "x") for each in needed]
+            known = {"Repository": backed.repository, "Source": backed.source, "Point": backed.point}
+            arguments = [known.get(each.annotation.removesuffix(" | None"), "x") for each in needed]
             with pytest.raises(nakivo.InvalidInputError, match="it was closed"):
                 method(held, *arguments)
     with pytest.raises(nakivo.InvalidInputError, match="it was closed"):
