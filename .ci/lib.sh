@@ -80,12 +80,21 @@ for line in text.splitlines():
         told = dict(re.findall(r"(failures|errors|skipped)=(\d+)", found[2] or ""))
         bad, left_out = int(told.get("failures", 0)) + int(told.get("errors", 0)), int(told.get("skipped", 0))
         rows.append((name, ran - bad - left_out, bad, 0, seconds))
+    elif found := re.match(r"(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in ([\d.]+)s", line):
+        # pytest.
+        told = {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", found[1])}
+        bad = sum(told.get(word, 0) for word in ("failed", "error", "errors"))
+        rows.append(("nakivo for Python", told.get("passed", 0), bad, told.get("skipped", 0), float(found[2])))
     elif found := re.match(r"\u2139 (tests|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$", line):
         # Node's runner: one figure in each line, the time last.
         node[found[1]] = float(found[2])
         if found[1] == "duration_ms":
             bad = int(node["fail"] + node["cancelled"])
             rows.append(("nakivo for Node", int(node["pass"]), bad, int(node["todo"]), node["duration_ms"] / 1000))
+    elif found := re.search(r"Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+), Time elapsed: ([\d.]+) s -- in (\w+)", line):
+        # Maven's Surefire: a line for each class.
+        ran, bad, left_out = int(found[1]), int(found[2]) + int(found[3]), int(found[4])
+        rows.append((f"Kotlin {found[6]}", ran - bad - left_out, bad, left_out, float(found[5])))
     elif found := re.search(r"SKIPPED: .*", line):
         skipped.append(found[0])
 for name, passed, failed, ignored, seconds in rows:

@@ -230,8 +230,8 @@ class Classes:
         up = ".." if self.awaited else "."
         names = sorted(self.api.used[0])
         makers = sorted(maker(name) for name in names if name in self.api.records)
-        own = "AsyncObject, call" if self.awaited else "Object, call, read, reader"
-        others = ["read", "reader"] if self.awaited else []
+        own = "AsyncObject, call" if self.awaited else "Object, call, present, read, reader"
+        others = ["present", "read", "reader"] if self.awaited else []
         text = [
             HEADER,
             '"""The classes."""\n',
@@ -309,7 +309,10 @@ class Classes:
         for each in method.arguments:
             inner = each.type.of if each.type.kind == "option" else each.type
             to = {"class": objects, "bytes": contents}.get(inner.kind, data)
-            to.append(f'"{each.name}": {identifier(each.name)}')
+            given = f'"{each.name}": {identifier(each.name)}'
+            # JSON says that something is missing; objects and content just are not there then.
+            missing = to is not data and each.type.kind == "option"
+            to.append(f"**present({{{given}}})" if missing else given)
         for name, fields in method.options.items():
             data.append((f'"{name}": {{', [f'"{each.name}": {identifier(each.name)}' for each in fields], "}"))
         sides = [("{", side, "}") for side in (data, objects, contents)]

@@ -3,7 +3,7 @@
 # and runs the scenario of all languages on it, makes calls through the Python one, and holds the names of all three against the
 # description.
 #
-#   bindings/uniffi/test.sh
+#   bindings/uniffi/test.sh [packages and features, as cargo takes them; default: --workspace]
 #
 # Needs a JDK and Maven, which are installed as Debian packages where missing.
 set -euo pipefail
@@ -13,14 +13,15 @@ set -euo pipefail
 need javac openjdk-17-jdk-headless
 need mvn maven
 
+# Built with what the tests were built with, so that nothing of the library is compiled twice.
+cargo build --locked -q "${@:---workspace}"
 out=$target/uniffi
-cargo build --locked -q -p nakivo-uniffi -p nakivo-uniffi-bindgen
 rm -rf "$out/generated"
 "$target/debug/uniffi-bindgen" generate --library "$target/debug/libnakivo_uniffi.so" \
-  --config bindings/uniffi/uniffi.toml --language kotlin --language swift --language python --out-dir "$out/generated" --no-format >/dev/null
+  --config bindings/uniffi/uniffi.toml --language kotlin --language swift --language python \
+  --out-dir "$out/generated" --no-format >/dev/null
 python3 bindings/uniffi/names.py bindings/api.json "$out/generated"
-NAKIVO_UNIFFI=$out/generated NAKIVO_LIBRARY=$target/debug/libnakivo_uniffi.so python3 -m unittest -v bindings/uniffi/test_python.py
+NAKIVO_UNIFFI=$out/generated NAKIVO_LIBRARY=$target/debug/libnakivo_uniffi.so python3 bindings/uniffi/test_python.py
 
-mvn --batch-mode --no-transfer-progress --quiet -f bindings/uniffi/kotlin/pom.xml test \
-  -Dnakivo.generated="$out/generated" -Dnakivo.library="$target/debug" -Dnakivo.build="$out/maven" \
-  -Dsurefire.printSummary=true -Dstyle.color=never -Dorg.slf4j.simpleLogger.log.org.apache.maven.plugin.surefire=info
+mvn --batch-mode --no-transfer-progress -f bindings/uniffi/kotlin/pom.xml test \
+  -Dnakivo.generated="$out/generated" -Dnakivo.library="$target/debug" -Dnakivo.build="$out/maven" -Dstyle.color=never

@@ -1,7 +1,9 @@
 //! Calls by name: those that wait for their answer, and those that deliver it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvError, RecvTimeoutError, sync_channel};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use nakivo_bindings::call::Answering;
@@ -16,10 +18,25 @@ use crate::handle::Handle;
 /// How often somebody who waits looks for signals, such as that of Ctrl-C.
 const BETWEEN_SIGNALS: Duration = Duration::from_millis(100);
 
-/// Set when the interpreter ends: nothing may be delivered from then on.
-static ENDING: AtomicBool = AtomicBool::new(false);
-/// How many answers are being delivered.
-static DELIVERING: AtomicUsize = AtomicUsize::new(0);
+/// The thread that ends the interpreter, once it does. No other may want the interpreter from then on: it would be ended in the
+/// middle of whatever it does, and the process with it.
+static ENDING: OnceLock<ThreadId> = OnceLock::new();
+/// How many threads are about to have the interpreter.
+static ENTERING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this thread may have the interpreter. If so, it calls `entered` when it has it.
+fn may_enter() -> bool {
+    ENTERING.fetch_add(1, Ordering::SeqCst);
+    let may = ENDING.get().is_none_or(|ender| *ender == thread::current().id());
+    if !may {
+        entered();
+    }
+    may
+}
+
+fn entered() {
+    ENTERING.fetch_sub(1, Ordering::SeqCst);
+}
 
 /// What is called: an object, or a class by its name to make one.
 #[derive(FromPyObject)]
@@ -64,7 +81,8 @@ pub(crate) fn call<'py>(
     objects: Objects,
     contents: Contents,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let answering = answering(&target, method, data, objects, contents).map_err(|error| raised(py, &error))?;
+    let answering =
+        answering(&target, method, data, objects, contents).map_err(|error| raised(py, &error))?;
     let runtime = runtime::handle().map_err(|error| raised(py, &error))?;
     let (tell, mut told) = sync_channel(1);
     let task = runtime.spawn(async move {
@@ -74,14 +92,35 @@ pub(crate) fn call<'py>(
     loop {
         let answer = py.detach(move || {
             let answer = told.recv_timeout(BETWEEN_SIGNALS);
+            while !may_enter() {
+                // A daemon thread: the process ends without it.
+                thread::park();
+            }
             (told, answer)
         });
+        entered();
         told = answer.0;
         match answer.1 {
             Ok(answer) => return given(py, answer),
             Err(RecvTimeoutError::Disconnected) => return given(py, Err(broken())),
-            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(signal) = py.check_signals() {
+                    task.abort();
+                    runtime.spawn_blocking(move || ended(told.recv()));
+                    return Err(signal);
+                }
+            }
         }
+    }
+}
+
+/// Ends what a call that was given up began nevertheless.
+fn ended(answer: Result<Result<Answer, NakivoError>, RecvError>) {
+    if let (Ok(Ok(Answer::Object(run))), Ok(runtime)) = (answer, runtime::handle())
+        && run.class().ends_with("Run")
+    {
+        // It fails only where there is nothing to cancel.
+        let _ = runtime.block_on(run.call("cancel", Arguments::default()));
     }
 }
 
@@ -108,10 +147,14 @@ pub(crate) fn start(
     objects: Objects,
     contents: Contents,
 ) -> PyResult<Task> {
-    if ENDING.load(Ordering::SeqCst) {
-        return Err(raised(py, &NakivoError::unfit("interpreter", "it is ending: nothing can be delivered")));
+    if ENDING.get().is_some() {
+        return Err(raised(
+            py,
+            &NakivoError::unfit("interpreter", "it is ending: nothing can be delivered"),
+        ));
     }
-    let answering = answering(&target, method, data, objects, contents).map_err(|error| raised(py, &error))?;
+    let answering =
+        answering(&target, method, data, objects, contents).map_err(|error| raised(py, &error))?;
     let runtime = runtime::handle().map_err(|error| raised(py, &error))?;
     let work = runtime.spawn(answering);
     let task = Task(work.abort_handle());
@@ -128,38 +171,39 @@ pub(crate) fn start(
     Ok(task)
 }
 
-/// Hands an answer over, unless the interpreter ends: a thread that would wait for it then ends the process.
+/// Hands an answer over, unless the interpreter ends.
 fn delivered(deliver: &Py<PyAny>, answer: Result<Answer, NakivoError>) {
-    DELIVERING.fetch_add(1, Ordering::SeqCst);
-    if !ENDING.load(Ordering::SeqCst) {
-        Python::try_attach(|py| {
-            let (answer, error) = match given(py, answer) {
-                Ok(answer) => (Some(answer), None),
-                Err(error) => (None, Some(error)),
-            };
-            // It fails when the loop that waited is closed: then nobody waits.
-            let _ = deliver.call1(py, (answer, error));
-        });
+    if !may_enter() {
+        return;
     }
-    DELIVERING.fetch_sub(1, Ordering::SeqCst);
+    Python::try_attach(|py| {
+        let (answer, error) = match given(py, answer) {
+            Ok(answer) => (Some(answer), None),
+            Err(error) => (None, Some(error)),
+        };
+        // It fails when the loop that waited is closed: then nobody waits.
+        let _ = deliver.call1(py, (answer, error));
+    });
+    entered();
 }
 
-/// To be called when the interpreter is about to end: nothing is delivered that has not begun to be.
+/// To be called when the interpreter is about to end: threads that are not about to have it will not have it any more.
 #[pyfunction]
 pub(crate) fn end() {
-    ENDING.store(true, Ordering::SeqCst);
+    // Said twice, it stays as it was.
+    let _ = ENDING.set(thread::current().id());
 }
 
-/// How many answers are being delivered.
+/// How many threads are about to have the interpreter.
 #[pyfunction]
-pub(crate) fn delivering() -> usize {
-    DELIVERING.load(Ordering::SeqCst)
+pub(crate) fn entering() -> usize {
+    ENTERING.load(Ordering::SeqCst)
 }
 
-/// To be called in a process that was just forked: the threads that deliver are not there.
+/// To be called in a process that was just forked: the other threads are not there.
 #[pyfunction]
 pub(crate) fn after_fork() {
-    DELIVERING.store(0, Ordering::SeqCst);
+    ENTERING.store(0, Ordering::SeqCst);
 }
 
 /// An answer as Python has it.
@@ -176,7 +220,9 @@ fn given(py: Python<'_>, answer: Result<Answer, NakivoError>) -> PyResult<Bound<
 fn raised(py: Python<'_>, error: &NakivoError) -> PyErr {
     let make = || {
         let failure = serde_json::to_string(error.failure()).unwrap_or_default();
-        py.import("nakivo._failure")?.getattr("of_failure")?.call1((failure,))
+        py.import("nakivo._failure")?
+            .getattr("of_failure")?
+            .call1((failure,))
     };
     make().map_or_else(|error| error, PyErr::from_value)
 }
@@ -190,5 +236,5 @@ fn broken() -> NakivoError {
         retry_after: None,
         retryable: false,
     };
-    NakivoError::Failed { failure }
+    NakivoError::Internal { failure }
 }

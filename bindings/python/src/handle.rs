@@ -26,7 +26,8 @@ impl Handle {
     pub(crate) fn object(&self) -> Result<Arc<dyn Class>, NakivoError> {
         if self.is_foreign() {
             // The threads that work for it, and what they held locked, stayed behind.
-            let why = "it belongs to the process that this one was forked from; allowed: one that was opened here";
+            let why =
+                "it belongs to the process that this one was forked from; allowed: one that was opened here";
             return Err(NakivoError::unfit(self.class, why));
         }
         let object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +61,12 @@ impl Handle {
     /// Whether it was closed.
     #[getter]
     fn closed(&self) -> bool {
-        !self.is_foreign() && self.object.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        !self.is_foreign()
+            && self
+                .object
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_none()
     }
 
     /// Lets go of the object; calls fail from then on. May be repeated.

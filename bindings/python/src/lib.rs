@@ -9,7 +9,7 @@ mod handle;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
-    use crate::call::{Task, after_fork, call, delivering, end, start};
+    use crate::call::{Task, after_fork, call, end, entering, start};
     #[pymodule_export]
     use crate::handle::Handle;
 

@@ -104,7 +104,7 @@ from ._records import (
     make_verify_report,
 )
 from ._run import Run
-from ._runtime import Object, call, read, reader
+from ._runtime import Object, call, present, read, reader
 from ._stream import Content, Listing
 
 
@@ -509,7 +509,12 @@ class Repository(Object):
             preview: Only say what would be done. Default: `False`.
         """
         return Run(
-            call(self._handle, "heal", {"options": {"preview": preview}}, {"repository": repository, "source": source}),
+            call(
+                self._handle,
+                "heal",
+                {"options": {"preview": preview}},
+                {**present({"repository": repository}), **present({"source": source})},
+            ),
             reader(make_heal_report),
         )
 

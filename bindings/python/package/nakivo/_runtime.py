@@ -38,7 +38,8 @@ class Holder:
 
     def __repr__(self) -> str:
         kind = type(self)
-        return f"<{kind.__module__}.{kind.__qualname__}{' (closed)' if self.closed else ''}>"
+        module = kind.__module__.partition("._")[0]
+        return f"<{module}.{kind.__qualname__}{' (closed)' if self.closed else ''}>"
 
 
 class Object(Holder):
@@ -79,6 +80,11 @@ def prepared(
         [(name, held(name, each)) for name, each in objects.items()],
         [(name, content(name, each)) for name, each in contents.items()],
     )
+
+
+def present(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that there are."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def written(data: Mapping[str, Any]) -> str:
@@ -179,7 +185,7 @@ def wait_for_end(wait: Callable[[], object], cancel: Callable[[], object]) -> No
 def _at_exit() -> None:
     """Sees to it that no thread wants the interpreter when it is no more."""
     _native.end()
-    while _native.delivering():
+    while _native.entering():
         time.sleep(0.001)
 
 

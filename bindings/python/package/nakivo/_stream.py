@@ -17,7 +17,21 @@ T = TypeVar("T")
 PAGE = 1000
 
 
-class Listing(Object, Generic[T]):
+class _Stream(Object):
+    """What is asked for one piece after another."""
+
+    __slots__ = ()
+
+    def _next(self, data: dict[str, int]) -> Any:
+        try:
+            return call(self._handle, "next", data)
+        except BaseException:
+            # The piece may be lost, or a part of it: what would come now would not follow on what came before.
+            self.close()
+            raise
+
+
+class Listing(_Stream, Generic[T]):
     """An iterator of records, as they are found. Only a page of them is in memory."""
 
     __slots__ = ("_make", "_page")
@@ -32,13 +46,13 @@ class Listing(Object, Generic[T]):
 
     def __next__(self) -> T:
         if not self._page:
-            self._page.extend(read(call(self._handle, "next", {"most": PAGE})))
+            self._page.extend(read(self._next({"most": PAGE})))
             if not self._page:
                 raise StopIteration
         return self._make(self._page.popleft())
 
 
-class Content(Object):
+class Content(_Stream):
     """An iterator of pieces of content, of about 1 MiB. An error means that what came before is not the whole."""
 
     __slots__ = ("_rest",)
@@ -54,7 +68,7 @@ class Content(Object):
         if self._rest:
             piece, self._rest = self._rest, b""
             return piece
-        answer: bytes | None = call(self._handle, "next")
+        answer: bytes | None = self._next({})
         if answer is None:
             raise StopIteration
         return answer

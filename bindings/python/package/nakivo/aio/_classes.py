@@ -103,7 +103,7 @@ from .._records import (
     make_unhide_report,
     make_verify_report,
 )
-from .._runtime import read, reader
+from .._runtime import present, read, reader
 from ._run import Run
 from ._runtime import AsyncObject, call
 from ._stream import Content, Listing
@@ -514,7 +514,7 @@ class Repository(AsyncObject):
                 self._handle,
                 "heal",
                 {"options": {"preview": preview}},
-                {"repository": repository, "source": source},
+                {**present({"repository": repository}), **present({"source": source})},
             ),
             reader(make_heal_report),
         )

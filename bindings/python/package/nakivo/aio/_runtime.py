@@ -54,6 +54,9 @@ async def call(
 
 def _settle(future: asyncio.Future[Any], answer: Any, error: BaseException | None) -> None:
     if future.done():
+        # Nobody awaits it any more. What was begun meanwhile is ended.
+        if isinstance(answer, Handle) and answer.class_name.endswith("Run"):
+            _native.start(lambda *_: None, answer, "cancel", *prepared({}, {}, {}))
         return
     if error is None:
         future.set_result(answer)

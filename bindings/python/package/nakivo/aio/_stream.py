@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Self, TypeVar
 
+from .._failure import invalid
 from .._native import Handle
 from .._runtime import read
 from .._stream import PAGE, Saving
@@ -16,25 +18,50 @@ T = TypeVar("T")
 
 
 class _Stream:
-    """What is opened when it is first asked for something."""
+    """What is opened when it is first asked for something, and asked for one piece after another."""
 
-    __slots__ = ("_open", "_handle", "_closed")
+    __slots__ = ("_open", "_handle", "_closed", "_lock", "_pending")
 
     def __init__(self, open: Callable[[], Awaitable[Handle]]) -> None:
         self._open = open
         self._handle: Handle | None = None
         self._closed = False
+        self._lock = asyncio.Lock()
+        # The step that goes on. Who gives up waiting for it loses nothing: the next one who asks gets it.
+        self._pending: asyncio.Future[Any] | None = None
 
     async def _next(self, data: dict[str, int]) -> Any:
+        async with self._lock:
+            if self._pending is None:
+                self._pending = asyncio.ensure_future(self._ask(data))
+                self._pending.add_done_callback(_seen)
+            pending = self._pending
+            try:
+                answer = await asyncio.shield(pending)
+            except BaseException:
+                task = asyncio.current_task()
+                if pending.cancelled() and not (task and task.cancelling()):
+                    raise invalid(type(self).__name__, "it was closed") from None
+                if pending.done():
+                    # What would come now would not follow on what came before.
+                    await self.close()
+                raise
+            self._pending = None
+            return answer
+
+    async def _ask(self, data: dict[str, int]) -> Any:
         if self._handle is None:
             self._handle = await self._open()
-            if self._closed:
-                self._handle.close()
+        if self._closed:
+            self._handle.close()
         return await call(self._handle, "next", data)
 
     async def close(self) -> None:
         """Lets go of it. May be repeated."""
         self._closed = True
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
         if self._handle is not None:
             self._handle.close()
 
@@ -43,6 +70,12 @@ class _Stream:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _seen(pending: asyncio.Future[Any]) -> None:
+    """So that an error that nobody waits for any more is not complained about."""
+    if not pending.cancelled():
+        pending.exception()
 
 
 class Listing(_Stream, Generic[T]):
