@@ -98,7 +98,9 @@ function call(start: Start, given: readonly Argument[], options: Options): Call 
 
 function signalOf(options: Record<string, unknown>): AbortSignal | undefined {
   const signal = options['signal'];
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  if (signal === undefined) return signal;
+  // Looked at here, where what is none in spite of its class is found.
+  if (signal instanceof AbortSignal && typeof signal.aborted === 'boolean') return signal;
   throw invalid('options.signal', 'this', 'an AbortSignal');
 }
 

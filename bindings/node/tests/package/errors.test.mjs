@@ -70,6 +70,7 @@ test('wrong arguments are told by name, wherever they are found', async (t) => {
   await told(Repository.open(url, 'passphrase'), /^options: a string/);
   await told(Repository.open(url, [1]), /^options: a list/);
   await told(Repository.open(url, { signal: 7 }), /^options\.signal: /);
+  await told(Repository.open(url, { signal: Object.create(AbortSignal.prototype) }), /cannot be read/);
   await told(Repository.open(`file:/\ud800`), /^url: half a character/);
   await told(Repository.open(url, { cacheBytes: -1 }), /cacheBytes: .*-1/);
   await told(Repository.open(url, { cacheBytes: 2n ** 64n }), /cacheBytes: /);
@@ -100,6 +101,11 @@ test('a date that is none, and content that is none', async (t) => {
   shared.set(new TextEncoder().encode('Subject: shared\r\n\r\nMemory.\r\n'));
   const id = await emulator.addMessage(anna, 'inbox', shared);
   assert.match(Buffer.from(await emulator.mime(anna, id)).toString(), /shared/);
+  // Memory that the caller has given away is empty.
+  const gone = new Uint8Array(40);
+  structuredClone(gone, { transfer: [gone.buffer] });
+  await emulator.addMessage(anna, 'inbox', gone).catch((error) => assert.ok(error instanceof NakivoError));
+  await emulator.addMessage(anna, 'inbox', new Uint8Array()).catch((error) => assert.ok(error instanceof NakivoError));
 });
 
 test('what was closed says so, and closing again is nothing', async (t) => {

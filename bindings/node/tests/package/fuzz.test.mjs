@@ -50,6 +50,7 @@ test(`${CALLS} random calls end in typed errors only`, async (t) => {
     '', 'x', anna, entry.id, 'latest', 'mail', `file:${directory}/vault`, '\ud800', '\udfff\ud800', '\0', 'ä'.repeat(5000),
     'subject:', '"', 'a:b:c', new Date(), new Date(NaN), new Uint8Array(3), new ArrayBuffer(3), new Map(), new Set([1]),
     Symbol('s'), () => { throw new Error('mine'); }, /x/, throwing, Promise.resolve(1), globalThis, AbortSignal.abort(),
+    Object.create(AbortSignal.prototype), new Proxy(new AbortController().signal, {}), new Proxy(new Uint8Array(3), {}), new Proxy(source, {}),
   ];
   const fields = [
     'passphrase', 'key', 'keyFile', 'cacheBytes', 'unencrypted', 'limit', 'after', 'samplePercent', 'seed', 'object', 'paths', 'ids',
