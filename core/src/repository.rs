@@ -30,6 +30,7 @@ mod destroy;
 mod epoch;
 mod heal;
 mod history;
+mod hot;
 mod index;
 mod keys;
 mod load;
@@ -68,6 +69,7 @@ pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummar
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
+use hot::HotChunks;
 use nodes::NodeCache;
 use objects::{Objects, Put, format_error};
 use retain::Promise;
@@ -354,6 +356,7 @@ impl Repository {
                     last_removal: 0,
                 })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),
+                hot: HotChunks::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES) / 2),
                 nodes: NodeCache::default(),
                 reads: Arc::new(tokio::sync::Semaphore::new(PARALLEL_READS)),
                 computing: tokio::sync::Semaphore::new(shared::parallelism()),

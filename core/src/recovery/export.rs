@@ -292,6 +292,8 @@ async fn prepare(
     files: Option<Arc<Files>>,
     group: Vec<Job>,
 ) -> Result<Vec<(Job, Content)>> {
+    let parts = group.iter().filter_map(|job| main_part(&job.record));
+    repository.preload(parts.filter(|part| part.size <= READ_AHEAD_BYTES));
     let mut ready: Vec<(Job, Content)> = futures::stream::iter(group)
         .map(|job| async {
             let content = read_ahead(&repository, &job.record).await?;

@@ -97,6 +97,11 @@ impl BlockCache {
         }
     }
 
+    /// Whether a block is there, or being read.
+    pub(crate) fn holds(&self, id: &BlockKey) -> bool {
+        self.lock().slots.contains_key(id)
+    }
+
     /// Announces that these blocks are being read, as far as nobody has or reads them: the first one, then its neighbours
     /// up to the first that is taken. Returns how many were claimed (0: the first is taken) and where to publish.
     pub(crate) fn claim(&self, ids: &[BlockKey]) -> Option<(usize, watch::Sender<Option<Loaded>>)> {

@@ -3,6 +3,7 @@
 //! Correctness rests on three operations only: create if absent, read by name (whole or a range) and size by name. Lists
 //! are used where missing an entry costs work but loses nothing.
 
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use nakivo_repo_format::FormatError;
+use nakivo_repo_format::object::HEADER_BYTES;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{GetResultPayload, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use super::retain::Retention;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,8 +25,63 @@ use crate::store::{RetainUntil, Store, describe, io_kind, service_kind};
 const MAX_TRIES: u32 = 5;
 /// Longest wait before the second try; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+/// Bytes of a file that are read and hashed at once: they are still in the processor's cache then.
+const DIGEST_BUFFER_BYTES: usize = 256 << 10;
 /// Longest wait between two tries.
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// What [`Objects::digest`] keeps of an object.
+pub(crate) struct Digest {
+    hasher: blake3::Hasher,
+    size: u64,
+    /// The first bytes.
+    pub(crate) head: Vec<u8>,
+    tail_from: u64,
+    pub(crate) tail: Vec<u8>,
+}
+
+impl Digest {
+    fn new(tail_from: u64) -> Self {
+        Self {
+            hasher: blake3::Hasher::new(),
+            size: 0,
+            head: Vec::new(),
+            tail_from,
+            tail: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        let missing = HEADER_BYTES.saturating_sub(self.head.len());
+        self.head.extend_from_slice(&bytes[..missing.min(bytes.len())]);
+        let skipped = self.tail_from.saturating_sub(self.size);
+        if let Some(tail) = usize::try_from(skipped)
+            .ok()
+            .and_then(|skipped| bytes.get(skipped..))
+        {
+            self.tail.extend_from_slice(tail);
+        }
+        self.size += bytes.len() as u64;
+    }
+
+    fn read(mut self, mut file: std::fs::File) -> io::Result<Self> {
+        let mut buffer = vec![0; DIGEST_BUFFER_BYTES];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(self),
+                Ok(count) => self.add(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// BLAKE3 of the whole object.
+    pub(crate) fn hash(&self) -> blake3::Hash {
+        self.hasher.finalize()
+    }
+}
 
 /// What became of a conditional put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,26 +141,78 @@ impl Objects {
         }
     }
 
+    /// The hash of an object of exactly this size and its bytes from `tail_from` on, without holding more of it; `None` if there is
+    /// none, or it has another size.
+    pub(crate) async fn digest(&self, path: &str, size: u64, tail_from: u64) -> Result<Option<Digest>> {
+        let location = Path::from(path);
+        let read = || async {
+            let found = self.store.get(&location).await?;
+            if found.meta.size != size {
+                return Ok(None);
+            }
+            let digest = Digest::new(tail_from);
+            let digest = match found.payload {
+                GetResultPayload::File(file, _) => {
+                    let work = move || Ok(digest.read(file));
+                    self.env
+                        .computing
+                        .run(work)
+                        .await
+                        .map_err(io::Error::other)
+                        .flatten()
+                }
+                GetResultPayload::Stream(mut pieces) => {
+                    let mut digest = digest;
+                    while let Some(piece) = pieces.try_next().await? {
+                        digest.add(&piece);
+                    }
+                    Ok(digest)
+                }
+            };
+            let generic = |error: io::Error| object_store::Error::Generic {
+                store: "pack",
+                source: error.into(),
+            };
+            digest
+                .map(|digest| Some(digest).filter(|digest| digest.size == size))
+                .map_err(generic)
+        };
+        match self.retry(path, "read", false, read).await? {
+            Outcome::Done(digest) => Ok(digest),
+            Outcome::NotFound => Ok(None),
+            Outcome::Exists => Err(unexpected(path)),
+        }
+    }
+
     /// Exactly these bytes of the object, or `None` if there is none.
     ///
     /// # Errors
     /// `Corrupt` if the object is shorter than the range.
     pub(crate) async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let parts = self.get_ranges(path, std::slice::from_ref(&range)).await?;
+        Ok(parts.and_then(|mut parts| parts.pop()))
+    }
+
+    /// Exactly these stretches of the object, in this order, or `None` if there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` if the object ends before one of them does.
+    pub(crate) async fn get_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
         let location = Path::from(path);
-        let wanted = range.end - range.start;
-        let read = || async {
-            let mut parts = self
-                .store
-                .get_ranges(&location, std::slice::from_ref(&range))
-                .await?;
-            Ok(parts.pop().unwrap_or_default())
-        };
-        match self.retry_unless_short(path, range.end, read).await? {
-            Outcome::Done(bytes) if bytes.len() as u64 == wanted => Ok(Some(bytes)),
-            Outcome::Done(bytes) => Err(corrupt(
-                path,
-                &format!("{wanted} bytes were asked for and {} came", bytes.len()),
-            )),
+        let wanted: Vec<u64> = ranges.iter().map(|range| range.end - range.start).collect();
+        let end = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+        let read = || self.store.get_ranges(&location, ranges);
+        match self.retry_unless_short(path, end, read).await? {
+            Outcome::Done(parts) => {
+                let came: Vec<u64> = parts.iter().map(|part| part.len() as u64).collect();
+                if came == wanted {
+                    return Ok(Some(parts));
+                }
+                let sum = |lengths: &[u64]| lengths.iter().sum::<u64>();
+                let (wanted, came) = (sum(&wanted), sum(&came));
+                let what = format!("{wanted} bytes were asked for and {came} came");
+                Err(corrupt(path, &what))
+            }
             Outcome::NotFound => Ok(None),
             Outcome::Exists => Err(unexpected(path)),
         }
@@ -115,9 +224,9 @@ impl Objects {
         path: &str,
         end: u64,
         read: impl Fn() -> F + Send,
-    ) -> Result<Outcome<Bytes>>
+    ) -> Result<Outcome<Vec<Bytes>>>
     where
-        F: Future<Output = object_store::Result<Bytes>> + Send,
+        F: Future<Output = object_store::Result<Vec<Bytes>>> + Send,
     {
         match read().await {
             Ok(bytes) => return Ok(Outcome::Done(bytes)),
