@@ -19,6 +19,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// Wanted blocks this near to each other are asked for at once; stores that are far away send what lies between along.
 const MAX_GAP_BYTES: u64 = 256 << 10;
 
+/// Plain bytes that one call of [`Shared::preload`] reads. What several callers want at a time fits in the cache.
+const MAX_PRELOAD_BYTES: u64 = 4 << 20;
+
 /// How the caller goes on after this chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pattern {
@@ -184,9 +187,14 @@ impl Shared {
             places.collect::<Vec<_>>()
         };
         let mut run: Vec<BlockPlace> = Vec::new();
-        let mut plain = 0;
+        let (mut plain, mut all) = (0, 0);
         for place in places {
             let length = u64::from(place.entry.plain_length());
+            all += length;
+            if all > MAX_PRELOAD_BYTES {
+                // More would drive out of the cache what was not asked for yet.
+                break;
+            }
             let near = run.last().is_some_and(|last| {
                 let at = u64::from(place.entry.offset);
                 last.pack == place.pack && (last.end()..=last.end() + MAX_GAP_BYTES).contains(&at)
