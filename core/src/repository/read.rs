@@ -16,9 +16,6 @@ use super::objects::{corrupt, format_error};
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Wanted blocks this near to each other are asked for at once; stores that are far away send what lies between along.
-const MAX_GAP_BYTES: u64 = 256 << 10;
-
 /// Plain bytes that one call of [`Shared::preload`] reads. What several callers want at a time fits in the cache.
 const MAX_PRELOAD_BYTES: u64 = 4 << 20;
 
@@ -172,7 +169,7 @@ impl Shared {
         }
     }
 
-    /// Starts reading what these chunks need, each block once and neighbours together: for who knows what comes next. It is a hint;
+    /// Starts reading what these chunks need, each block once and those of a pack together: for who knows what comes next. It is a hint;
     /// what cannot be read is told to who asks for it.
     pub(crate) fn preload<'a>(self: &Arc<Self>, chunks: impl Iterator<Item = &'a ChunkRef>) {
         let places = {
@@ -195,11 +192,8 @@ impl Shared {
                 // More would drive out of the cache what was not asked for yet.
                 break;
             }
-            let near = run.last().is_some_and(|last| {
-                let at = u64::from(place.entry.offset);
-                last.pack == place.pack && (last.end()..=last.end() + MAX_GAP_BYTES).contains(&at)
-            });
-            if !near || plain + length > MAX_READ_AHEAD_BYTES {
+            let here = run.last().is_some_and(|last| last.pack == place.pack);
+            if !here || plain + length > MAX_READ_AHEAD_BYTES {
                 self.start_read(std::mem::take(&mut run));
                 plain = 0;
             }
