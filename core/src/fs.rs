@@ -571,14 +571,16 @@ impl Root {
     pub(crate) fn sync_directory(&self, relative: &Path) -> Result<()> {
         #[cfg(unix)]
         {
-            let dir = if relative.as_os_str().is_empty() {
-                self.dir.try_clone()
+            // As a file: a handle that only stands for a directory cannot be synced.
+            let here = if relative.as_os_str().is_empty() {
+                Path::new(".")
             } else {
-                self.dir.open_dir(relative)
+                relative
             };
+            let dir = self.dir.open(here);
             // Some file systems cannot sync a directory; the files themselves were synced.
             if let Ok(dir) = dir
-                && let Err(error) = dir.into_std_file().sync_all()
+                && let Err(error) = dir.sync_all()
             {
                 tracing::debug!(%error, "a directory could not be synced");
             }
