@@ -11,8 +11,10 @@ use super::files::{Files, NewFile, WRITERS, Written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::Repository;
 
-/// Parts up to this size are read ahead, in groups of about this size.
+/// Parts up to this size are read ahead.
 const READ_AHEAD_BYTES: u64 = 1 << 20;
+/// What is read ahead of a group is at most this long: enough blocks to be opened side by side.
+const GROUP_BYTES: u64 = 3 << 20;
 /// Chunks from this length on have a block of their own.
 const SMALL_PIECE_BYTES: usize = 64 << 10;
 /// Items of a group at most.
@@ -153,7 +155,7 @@ fn cut(jobs: Vec<Job>) -> Vec<Vec<Job>> {
         let small = main_part(&job.record).filter(|part| part.size <= READ_AHEAD_BYTES);
         bytes += small.map_or(0, |part| part.size);
         match groups.last_mut() {
-            Some(group) if bytes <= READ_AHEAD_BYTES && group.len() < GROUP_ITEMS => group.push(job),
+            Some(group) if bytes <= GROUP_BYTES && group.len() < GROUP_ITEMS => group.push(job),
             _ => {
                 bytes = small.map_or(0, |part| part.size);
                 groups.push(vec![job]);
@@ -170,8 +172,7 @@ pub(super) async fn prepare(
     writer: usize,
     group: Vec<Job>,
 ) -> Result<Vec<(Job, Content)>> {
-    let parts = group.iter().filter_map(|job| main_part(&job.record));
-    repository.preload(parts.filter(|part| part.size <= READ_AHEAD_BYTES));
+    repository.preload(group.iter().filter_map(|job| main_part(&job.record)));
     let mut ready: Vec<(Job, Content)> = futures::stream::iter(group)
         .map(|job| async {
             let content = read_ahead(&repository, &job.record).await?;

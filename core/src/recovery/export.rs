@@ -33,7 +33,7 @@ use crate::repository::{Repository, Spoiled};
 /// Name of the list of exported items, at the root of an export.
 pub const MANIFEST_NAME: &str = "manifest.jsonl";
 /// Groups read and written side by side.
-const PARALLEL_GROUPS: usize = 6;
+const PARALLEL_GROUPS: usize = 4;
 /// Records held at once, to read their content in the order in which it is stored.
 const WINDOW_BYTES: usize = 8 << 20;
 

@@ -97,6 +97,16 @@ impl BlockCache {
         }
     }
 
+    /// Forgets the blocks that are there.
+    pub(crate) fn clear(&self) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        for (_, id) in std::mem::take(&mut state.order) {
+            state.slots.remove(&id);
+        }
+        state.bytes = 0;
+    }
+
     /// Whether a block is there, or being read.
     pub(crate) fn holds(&self, id: &BlockKey) -> bool {
         self.lock().slots.contains_key(id)

@@ -49,6 +49,11 @@ impl HotChunks {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        *self.lock() = State::default();
+    }
+
     /// Whether the chunk is here. No use of it.
     pub(crate) fn contains(&self, id: &ChunkId) -> bool {
         self.lock().chunks.contains_key(id)

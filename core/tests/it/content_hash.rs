@@ -1,3 +1,5 @@
+//! Verification compares content with its hashes, and reads it from the store.
+//!
 //! What is stored soundly and is not what was backed up: each part is compared with its hash, however it was cut.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -7,10 +9,13 @@ use nakivo_core::ErrorKind;
 use nakivo_core::bytes::Bytes;
 use nakivo_core::format::ContentHash;
 use nakivo_core::format::record::ContentPart;
+use nakivo_core::object_store::ObjectStoreExt;
+use nakivo_core::object_store::path::Path;
 use nakivo_core::repository::{PartMode, Repository, VerifyOptions};
 
 use crate::repository::{
-    Noise, body, commit_point, file_record, manifest, memory, new_repository, put_edit, reopen,
+    Noise, assert_holds, back_up, body, commit_point, file_record, manifest, memory, new_repository,
+    put_edit, reopen, some_files,
 };
 
 async fn read(repository: &Repository, part: &ContentPart) -> Result<Vec<u8>, ErrorKind> {
@@ -100,4 +105,37 @@ async fn a_part_is_compared_with_its_hash_however_it_was_cut() {
         ]
     );
     assert!(report.damaged_points.contains(&point.id));
+}
+
+/// Changes a byte of the first block of each pack.
+async fn spoil_packs(store: &std::sync::Arc<dyn nakivo_core::object_store::ObjectStore>) {
+    let objects: Vec<_> = store
+        .list(Some(&Path::from("packs")))
+        .try_collect()
+        .await
+        .unwrap();
+    for object in objects {
+        let bytes = store.get(&object.location).await.unwrap().bytes().await.unwrap();
+        let mut bytes = bytes.to_vec();
+        bytes[100] ^= 1;
+        store.put(&object.location, bytes.into()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_earlier_hides_no_damage() {
+    let store = memory();
+    let repository = new_repository(&store).await;
+    let files = some_files(3, 40, 30_000);
+    let point = back_up(&repository, "a", 1, &files, None).await.unwrap();
+    for _ in 0..3 {
+        assert_holds(&repository, &point, &files).await;
+    }
+    spoil_packs(&store).await;
+    let report = repository.verify(VerifyOptions::default()).wait().await.unwrap();
+    assert!(report.damaged_points.contains(&point.id), "{report:?}");
+    assert!(
+        report.damage.iter().any(|damage| damage.affected_count > 0),
+        "{report:?}"
+    );
 }

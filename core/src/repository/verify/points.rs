@@ -23,8 +23,8 @@ use crate::repository::tree::decode_entry;
 
 /// Items that one task reads one after the other, how long they are in all, and tasks at once.
 const GROUP_ITEMS: usize = 64;
-const GROUP_BYTES: u64 = 2 << 20;
-const PARALLEL_GROUPS: usize = 6;
+const GROUP_BYTES: u64 = 3 << 20;
+const PARALLEL_GROUPS: usize = 4;
 /// Items put in the order of the store before they are read: the tree's order is that of ids, not of places.
 const BATCH_ITEMS: usize = 8192;
 /// Item records remembered as sound. Beyond, some are checked again.
