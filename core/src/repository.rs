@@ -27,6 +27,7 @@ mod cache;
 mod content;
 mod criteria;
 mod destroy;
+mod digest;
 mod epoch;
 mod heal;
 mod history;
