@@ -5,7 +5,7 @@
 //! run them on tokio's blocking threads.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -169,6 +169,28 @@ impl OpenFile {
         self.file
             .write_all(bytes)
             .map_err(|error| io_error("cannot write", &self.path, error))
+    }
+
+    /// Writes all of these pieces, with one call of the system where it takes them all.
+    pub(crate) fn write_pieces(&mut self, pieces: &[impl AsRef<[u8]>]) -> Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece.as_ref())).collect();
+        let mut left = slices.as_mut_slice();
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match self.file.write_vectored(left) {
+                Ok(0) => {
+                    return Err(io_error(
+                        "cannot write",
+                        &self.path,
+                        io::ErrorKind::WriteZero.into(),
+                    ));
+                }
+                Ok(count) => IoSlice::advance_slices(&mut left, count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error("cannot write", &self.path, error)),
+            }
+        }
+        Ok(())
     }
 
     /// Writes all of `bytes` at `offset`, wherever the file stands.
@@ -549,14 +571,16 @@ impl Root {
     pub(crate) fn sync_directory(&self, relative: &Path) -> Result<()> {
         #[cfg(unix)]
         {
-            let dir = if relative.as_os_str().is_empty() {
-                self.dir.try_clone()
+            // As a file: a handle that only stands for a directory cannot be synced.
+            let here = if relative.as_os_str().is_empty() {
+                Path::new(".")
             } else {
-                self.dir.open_dir(relative)
+                relative
             };
+            let dir = self.dir.open(here);
             // Some file systems cannot sync a directory; the files themselves were synced.
             if let Ok(dir) = dir
-                && let Err(error) = dir.into_std_file().sync_all()
+                && let Err(error) = dir.sync_all()
             {
                 tracing::debug!(%error, "a directory could not be synced");
             }

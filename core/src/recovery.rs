@@ -15,6 +15,7 @@ use crate::connector::ContentSource;
 use crate::error::{Error, Result};
 use crate::repository::Repository;
 
+mod ahead;
 mod apply;
 mod browse;
 pub(crate) mod containers;

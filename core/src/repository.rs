@@ -27,9 +27,11 @@ mod cache;
 mod content;
 mod criteria;
 mod destroy;
+mod digest;
 mod epoch;
 mod heal;
 mod history;
+mod hot;
 mod index;
 mod keys;
 mod load;
@@ -68,6 +70,7 @@ pub use view::{KnownDamage, LogDamage, ObjectSummary, PointSelector, PointSummar
 pub use write::{PartMode, WriteStats, Writer};
 
 use cache::{BlockCache, DEFAULT_CACHE_BYTES};
+use hot::HotChunks;
 use nodes::NodeCache;
 use objects::{Objects, Put, format_error};
 use retain::Promise;
@@ -354,6 +357,7 @@ impl Repository {
                     last_removal: 0,
                 })),
                 cache: BlockCache::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES)),
+                hot: HotChunks::new(cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES) / 2),
                 nodes: NodeCache::default(),
                 reads: Arc::new(tokio::sync::Semaphore::new(PARALLEL_READS)),
                 computing: tokio::sync::Semaphore::new(shared::parallelism()),

@@ -15,7 +15,7 @@ use aes::cipher::{
 use crate::crypto::TAG_BYTES;
 
 /// How many messages are worked on side by side.
-pub(crate) const LANES: usize = 4;
+pub(crate) const LANES: usize = 8;
 
 const BLOCK: usize = 16;
 
@@ -127,6 +127,16 @@ impl SivKey {
                 break;
             };
             match *active.as_slice() {
+                [a, b, c, d, e, f, g, h] => {
+                    self.lockstep([a, b, c, d, e, f, g, h], &texts, &mut states, &mut done, length);
+                }
+                [a, b, c, d, e, f, g] => {
+                    self.lockstep([a, b, c, d, e, f, g], &texts, &mut states, &mut done, length);
+                }
+                [a, b, c, d, e, f] => {
+                    self.lockstep([a, b, c, d, e, f], &texts, &mut states, &mut done, length);
+                }
+                [a, b, c, d, e] => self.lockstep([a, b, c, d, e], &texts, &mut states, &mut done, length),
                 [a, b, c, d] => self.lockstep([a, b, c, d], &texts, &mut states, &mut done, length),
                 [a, b, c] => self.lockstep([a, b, c], &texts, &mut states, &mut done, length),
                 [a, b] => self.lockstep([a, b], &texts, &mut states, &mut done, length),

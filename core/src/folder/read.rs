@@ -159,29 +159,34 @@ fn media_type(start: &[u8]) -> Option<String> {
     (fields >= 2).then(|| MAIL.to_owned())
 }
 
+/// What is at a path where no file could be opened.
+fn no_file(place: &Place, root: &Root, path: &Path, error: Error) -> Result<Step> {
+    let fetched = match root.stat(path)?.map(|stat| stat.kind) {
+        // It came a moment ago.
+        Some(EntryKind::File) if error.kind() == ErrorKind::NotFound => return Ok(Step::Changed),
+        Some(EntryKind::File) => return Err(error),
+        Some(EntryKind::Symlink) => match head_at(place, root, path)? {
+            Found::Item(head) => Fetched::Content {
+                head: Box::new(head),
+                parts: Vec::new(),
+            },
+            _ => Fetched::Gone,
+        },
+        _ => Fetched::Gone,
+    };
+    Ok(Step::Done(fetched))
+}
+
 fn open(place: &Place, root: &Root, path: &Path, now_ns: i64, may_wait: bool) -> Result<Step> {
-    match root.stat(path)?.map(|stat| stat.kind) {
-        Some(EntryKind::File) => {}
-        Some(EntryKind::Symlink) => {
-            return Ok(Step::Done(match head_at(place, root, path)? {
-                Found::Item(head) => Fetched::Content {
-                    head: Box::new(head),
-                    parts: Vec::new(),
-                },
-                _ => Fetched::Gone,
-            }));
-        }
-        // A directory or a device in its place: the file itself is gone.
-        _ => return Ok(Step::Done(Fetched::Gone)),
-    }
+    // Opened before anything is asked about it: a look-up of its name less for each file.
     let mut file = match root.open_file(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Step::Done(Fetched::Gone)),
-        Err(error) => return Err(error),
+        Err(error) => return no_file(place, root, path, error),
     };
     let stat = file.stat()?;
     if stat.kind != EntryKind::File {
-        return Ok(Step::Changed);
+        // A directory or a device in its place: the file itself is gone.
+        return Ok(Step::Done(Fetched::Gone));
     }
     let age = now_ns.saturating_sub(stat.changed_ns);
     let tick = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);

@@ -8,9 +8,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::DateTime;
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::StreamExt;
 use nakivo_repo_format::ids::PointId;
 use nakivo_repo_format::manifest::Manifest;
 use nakivo_repo_format::record::{ContentPart, ItemKind, ItemRecord, SegmentList, Value};
@@ -18,28 +17,23 @@ use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Outcome;
+use super::ahead::{Content, Job, Place, concerns_item, groups, main_part, mode, new_file, prepare, time_ns};
 use super::browse::PointView;
 use super::containers::Containers;
-use super::files::{Files, NewFile, Written};
+use super::files::NewFile;
 use super::manifest;
 use super::mbox;
 use super::places::Places;
 use super::select::{ItemWalk, Selection, Step};
 use super::sink::Sink;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::progress::{Event, Reporter, Running};
 use crate::repository::{Repository, Spoiled};
 
 /// Name of the list of exported items, at the root of an export.
 pub const MANIFEST_NAME: &str = "manifest.jsonl";
-/// Parts up to this size are read ahead, in groups of about this size.
-const READ_AHEAD_BYTES: u64 = 1 << 20;
-/// Items of a group at most.
-const GROUP_ITEMS: usize = 32;
 /// Groups read and written side by side.
-const PARALLEL_GROUPS: usize = 3;
-/// Parts of a group read at once.
-const READ_AHEAD: usize = 4;
+const PARALLEL_GROUPS: usize = 4;
 /// Records held at once, to read their content in the order in which it is stored.
 const WINDOW_BYTES: usize = 8 << 20;
 
@@ -201,39 +195,6 @@ async fn run(
     Ok(export.report)
 }
 
-/// An item on its way.
-struct Job {
-    record: Box<ItemRecord>,
-    place: Place,
-    /// Which mbox file, then where its content is stored.
-    order: (u64, u64),
-}
-
-enum Place {
-    /// It has no content.
-    Nowhere,
-    File(String),
-    Mbox,
-}
-
-enum Content {
-    Nothing,
-    /// The whole part, verified, or why not.
-    Small(Result<Bytes>),
-    /// A small file that has its place already.
-    Written(Written),
-    /// Still to be read.
-    Large(BoxStream<'static, Result<Bytes>>),
-}
-
-/// The part that is exported: the exact original if there is one, else the item's record.
-fn main_part(record: &ItemRecord) -> Option<&ContentPart> {
-    ["mime", "content", "vcard", "icalendar", "json"]
-        .into_iter()
-        .find_map(|name| record.part(name))
-        .or_else(|| record.parts.first())
-}
-
 fn is_mail(record: &ItemRecord, part: &ContentPart) -> bool {
     record.kind == ItemKind::Message && part.name == "mime"
 }
@@ -252,89 +213,6 @@ fn estimate(record: &ItemRecord) -> usize {
         .sum();
     // Inline bytes are few; properties are a handful.
     1_000 + 2 * (record.id.len() + record.name.len()) + record.container.len() + parts
-}
-
-async fn read_ahead(repository: &Repository, record: &ItemRecord) -> Result<Content> {
-    match main_part(record) {
-        None => Ok(Content::Nothing),
-        Some(part) if part.size <= READ_AHEAD_BYTES => {
-            match repository.read_part_bytes(part, READ_AHEAD_BYTES).await {
-                Err(error) if !concerns_item(&error) => Err(error),
-                content => Ok(Content::Small(content)),
-            }
-        }
-        Some(part) => Ok(Content::Large(repository.read_part(part))),
-    }
-}
-
-/// Cuts a window into groups, without changing the order.
-fn groups(window: Vec<Job>) -> Vec<Vec<Job>> {
-    let mut groups: Vec<Vec<Job>> = Vec::new();
-    let mut bytes = 0;
-    for job in window {
-        // A large part is read when its turn comes.
-        let small = main_part(&job.record).filter(|part| part.size <= READ_AHEAD_BYTES);
-        bytes += small.map_or(0, |part| part.size);
-        match groups.last_mut() {
-            Some(group) if bytes <= READ_AHEAD_BYTES && group.len() < GROUP_ITEMS => group.push(job),
-            _ => {
-                bytes = small.map_or(0, |part| part.size);
-                groups.push(vec![job]);
-            }
-        }
-    }
-    groups
-}
-
-/// Reads what is small of a group, and writes it at once where files may be written side by side.
-async fn prepare(
-    repository: Repository,
-    files: Option<Arc<Files>>,
-    group: Vec<Job>,
-) -> Result<Vec<(Job, Content)>> {
-    let mut ready: Vec<(Job, Content)> = futures::stream::iter(group)
-        .map(|job| async {
-            let content = read_ahead(&repository, &job.record).await?;
-            Ok::<_, Error>((job, content))
-        })
-        .buffered(READ_AHEAD)
-        .try_collect()
-        .await?;
-    let Some(files) = files else {
-        return Ok(ready);
-    };
-    let mut small = Vec::new();
-    for (job, content) in &ready {
-        if let (Place::File(path), Content::Small(Ok(bytes))) = (&job.place, content) {
-            small.push((new_file(&job.record, path), bytes.clone()));
-        }
-    }
-    let mut written = files.write(small).await?.into_iter();
-    for (job, content) in &mut ready {
-        if let (Place::File(_), Content::Small(Ok(_))) = (&job.place, &content)
-            && let Some(written) = written.next()
-        {
-            *content = Content::Written(written);
-        }
-    }
-    Ok(ready)
-}
-
-fn new_file(record: &ItemRecord, path: &str) -> NewFile {
-    NewFile {
-        compress: compressible(path),
-        path: path.to_owned(),
-        modified_ns: time_ns(record),
-        mode: mode(record),
-    }
-}
-
-/// Whether an error of reading is one of this item's bytes, so that the rest can go on.
-fn concerns_item(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::UnsupportedFormat
-    )
 }
 
 struct Export {
@@ -412,9 +290,9 @@ impl Export {
         window.sort_by_key(|job| job.order);
         let (repository, files) = (self.repository.clone(), self.sink.files());
         let mut groups = futures::stream::iter(groups(window))
-            .map(move |group| {
+            .map(move |(writer, group)| {
                 // Tasks of their own: joining and hashing keeps a processor busy.
-                let prepared = prepare(repository.clone(), files.clone(), group);
+                let prepared = prepare(repository.clone(), files.clone(), writer, group);
                 AbortOnDropHandle::new(tokio::spawn(prepared))
             })
             .buffered(PARALLEL_GROUPS);
@@ -582,7 +460,7 @@ impl Export {
         let mut content = match content {
             Content::Nothing | Content::Written(_) => return Ok(Ok(())),
             Content::Small(Err(error)) => return Ok(Err(error)),
-            Content::Small(Ok(bytes)) => futures::stream::iter([Ok(bytes)]).boxed(),
+            Content::Small(Ok(pieces)) => futures::stream::iter(pieces.into_iter().map(Ok)).boxed(),
             Content::Large(mut stream) => {
                 // What is in an mbox cannot be taken back, so a large message is read twice: first to see that it is whole.
                 while let Some(piece) = stream.next().await {
@@ -665,61 +543,4 @@ fn sender(record: &ItemRecord) -> Option<String> {
         .rsplit_once('<')
         .map_or(from, |(_, rest)| rest.trim_end().trim_end_matches('>'));
     Some(address.to_owned())
-}
-
-fn time_ns(record: &ItemRecord) -> Option<i64> {
-    let exact = record
-        .properties
-        .get("modified_ns")
-        .and_then(|value| value.as_integer());
-    let ms = match record.kind {
-        ItemKind::Message => record.received_ms.or(record.sent_ms).or(record.modified_ms),
-        _ => record.modified_ms,
-    };
-    exact.or_else(|| ms.and_then(|ms| ms.checked_mul(1_000_000)))
-}
-
-fn mode(record: &ItemRecord) -> Option<u32> {
-    record
-        .properties
-        .get("mode")
-        .and_then(|value| value.as_integer())
-        .and_then(|mode| u32::try_from(mode).ok())
-}
-
-/// Whether content of this name usually shrinks.
-fn compressible(path: &str) -> bool {
-    let extension = path
-        .rsplit_once('.')
-        .map_or("", |(_, extension)| extension)
-        .to_ascii_lowercase();
-    !matches!(
-        extension.as_str(),
-        "zip"
-            | "gz"
-            | "tgz"
-            | "bz2"
-            | "xz"
-            | "zst"
-            | "7z"
-            | "rar"
-            | "jpg"
-            | "jpeg"
-            | "png"
-            | "gif"
-            | "webp"
-            | "heic"
-            | "mp3"
-            | "m4a"
-            | "ogg"
-            | "mp4"
-            | "mov"
-            | "mkv"
-            | "avi"
-            | "webm"
-            | "docx"
-            | "xlsx"
-            | "pptx"
-            | "jar"
-    )
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::fs::{OpenFile, Root};
 
 /// Threads that write small files, at most.
-const WRITERS: u32 = 2;
+pub(super) const WRITERS: usize = 2;
 
 /// One file of the export.
 #[derive(Debug)]
@@ -34,9 +34,24 @@ pub(super) struct Written {
     pub hash: blake3::Hash,
 }
 
+impl Written {
+    fn of(content: &[Bytes]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let mut size = 0;
+        for piece in content {
+            hasher.update(piece);
+            size += piece.len() as u64;
+        }
+        Self {
+            size,
+            hash: hasher.finalize(),
+        }
+    }
+}
+
 /// Names of files being written, in the directory that each will stay in: file systems place a file near the directory that it is
 /// made in. The first is for files of any size, one at a time.
-pub(super) const TEMPORARY_NAMES: [&str; 1 + WRITERS as usize] = [
+pub(super) const TEMPORARY_NAMES: [&str; 1 + WRITERS] = [
     ".nakivo-export.part",
     ".nakivo-export-1.part",
     ".nakivo-export-2.part",
@@ -48,10 +63,8 @@ pub(super) struct Files {
     root: Root,
     /// Those that were made.
     directories: Mutex<HashSet<String>>,
-    /// Temporary names that no thread uses now.
-    names: Mutex<Vec<&'static str>>,
-    /// As many as there are such names.
-    turns: Arc<Semaphore>,
+    /// Each writer's temporary name is used by one thread at a time.
+    turns: [Arc<Semaphore>; WRITERS],
     stopped: AtomicBool,
 }
 
@@ -61,18 +74,13 @@ impl Files {
         Ok(Self {
             root: Root::open_empty(path)?,
             directories: Mutex::new(HashSet::from([String::new()])),
-            names: Mutex::new(TEMPORARY_NAMES[1..].to_vec()),
-            turns: Arc::new(Semaphore::new(WRITERS as usize)),
+            turns: std::array::from_fn(|_| Arc::new(Semaphore::new(1))),
             stopped: AtomicBool::new(false),
         })
     }
 
     pub(super) fn root(&self) -> &Root {
         &self.root
-    }
-
-    fn lock_names(&self) -> MutexGuard<'_, Vec<&'static str>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a directory and those above it, once.
@@ -89,15 +97,20 @@ impl Files {
         Ok(())
     }
 
-    /// Writes small files, one after the other, beside other calls of this.
+    /// Writes small files, each in pieces, one after the other, beside what other writers do. Who gives the files of one directory to
+    /// one writer spares the others waiting for it in the file system.
     ///
     /// # Errors
     /// The first one; files before it are written. `Cancelled` after [`Files::stop_soon`].
-    pub(super) async fn write(self: &Arc<Self>, files: Vec<(NewFile, Bytes)>) -> Result<Vec<Written>> {
+    pub(super) async fn write(
+        self: &Arc<Self>,
+        writer: usize,
+        files: Vec<(NewFile, Vec<Bytes>)>,
+    ) -> Result<Vec<Written>> {
         if files.is_empty() {
             return Ok(Vec::new());
         }
-        let turn = Turn::begin(Arc::clone(self)).await?;
+        let turn = Turn::begin(Arc::clone(self), writer % WRITERS).await?;
         let write = move || turn.write(&files);
         tokio::task::spawn_blocking(write)
             .await
@@ -112,8 +125,10 @@ impl Files {
     /// As [`Files::stop_soon`]; returns when no thread writes any.
     pub(super) async fn stop(&self) {
         self.stop_soon();
-        // It is never closed, and each turn ends.
-        let _ = self.turns.acquire_many(WRITERS).await;
+        for turn in &self.turns {
+            // It is never closed, and each turn ends.
+            let _ = turn.acquire().await;
+        }
     }
 
     /// Gives a written file its mode, time and name, in its directory.
@@ -149,18 +164,17 @@ struct Turn {
 }
 
 impl Turn {
-    async fn begin(files: Arc<Files>) -> Result<Self> {
-        let turns = Arc::clone(&files.turns);
-        let permit = turns.acquire_owned().await.map_err(|_| Error::cancelled())?;
-        let temporary = files.lock_names().pop();
+    async fn begin(files: Arc<Files>, writer: usize) -> Result<Self> {
+        let turn = Arc::clone(&files.turns[writer]);
+        let permit = turn.acquire_owned().await.map_err(|_| Error::cancelled())?;
         Ok(Self {
-            temporary: temporary.ok_or_else(|| Error::internal("more threads write files than may"))?,
+            temporary: TEMPORARY_NAMES[1 + writer],
             files,
             _permit: permit,
         })
     }
 
-    fn write(&self, files: &[(NewFile, Bytes)]) -> Result<Vec<Written>> {
+    fn write(&self, files: &[(NewFile, Vec<Bytes>)]) -> Result<Vec<Written>> {
         let mut written = Vec::with_capacity(files.len());
         let mut opened: Option<(&str, Root)> = None;
         for (file, content) in files {
@@ -179,23 +193,14 @@ impl Turn {
                 let _ = root.remove_file(Path::new(self.temporary));
             })?;
             opened = Some((file.directory(), root));
-            written.push(Written {
-                size: content.len() as u64,
-                hash: blake3::hash(content),
-            });
+            written.push(Written::of(content));
         }
         Ok(written)
     }
 
-    fn one(&self, directory: &Root, file: &NewFile, content: &Bytes) -> Result<()> {
+    fn one(&self, directory: &Root, file: &NewFile, content: &[Bytes]) -> Result<()> {
         let mut open = directory.create_file(Path::new(self.temporary))?;
-        open.write_all(content)?;
+        open.write_pieces(content)?;
         Files::complete(directory, open, self.temporary, file)
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.files.lock_names().push(self.temporary);
     }
 }

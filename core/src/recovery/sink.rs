@@ -49,7 +49,7 @@ enum Command {
     /// A small file from beginning to end.
     Whole {
         file: NewFile,
-        content: Bytes,
+        content: Vec<Bytes>,
         line: Map<String, Value>,
     },
     End,
@@ -153,7 +153,7 @@ impl Sink {
     pub(super) async fn whole(
         &mut self,
         file: NewFile,
-        content: Bytes,
+        content: Vec<Bytes>,
         line: Map<String, Value>,
     ) -> Result<()> {
         self.send_lines().await?;
@@ -404,8 +404,10 @@ impl Writer {
             Command::Whole { file, content, line } => {
                 self.begin(file)?;
                 self.start_count();
-                self.count(&content);
-                self.write(&content)?;
+                for piece in &content {
+                    self.count(piece);
+                    self.write(piece)?;
+                }
                 self.end()?;
                 self.line(line)?;
             }

@@ -97,6 +97,21 @@ impl BlockCache {
         }
     }
 
+    /// Forgets the blocks that are there.
+    pub(crate) fn clear(&self) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        for (_, id) in std::mem::take(&mut state.order) {
+            state.slots.remove(&id);
+        }
+        state.bytes = 0;
+    }
+
+    /// Whether a block is there, or being read.
+    pub(crate) fn holds(&self, id: &BlockKey) -> bool {
+        self.lock().slots.contains_key(id)
+    }
+
     /// Announces that these blocks are being read, as far as nobody has or reads them: the first one, then its neighbours
     /// up to the first that is taken. Returns how many were claimed (0: the first is taken) and where to publish.
     pub(crate) fn claim(&self, ids: &[BlockKey]) -> Option<(usize, watch::Sender<Option<Loaded>>)> {

@@ -85,6 +85,11 @@ impl Repository {
         self.shared.placement(part)
     }
 
+    /// Starts reading the content of parts that will be read at once.
+    pub(crate) fn preload<'a>(&self, parts: impl Iterator<Item = &'a ContentPart>) {
+        self.shared.preload(parts.flat_map(listed_chunks));
+    }
+
     /// The original bytes of a part of at most `limit` bytes, whole.
     ///
     /// # Errors
@@ -177,7 +182,38 @@ pub(super) fn segments(shared: &Arc<Shared>, list: &SegmentList) -> BoxStream<'s
     }
 }
 
+/// The chunk that is all of a part, byte for byte. Its id is the hash of these bytes under the key that the part's hash is made with,
+/// and is compared when its block is opened, so a part whose hash is that id need not be hashed a second time.
+fn only_chunk(part: &ContentPart) -> Option<ChunkRef> {
+    let SegmentList::Direct(segments) = &part.segments else {
+        return None;
+    };
+    let [segment] = segments.as_slice() else {
+        return None;
+    };
+    let [chunk] = segment.chunks() else {
+        return None;
+    };
+    let length = u64::from(chunk.length);
+    let whole = segment.encoding.is_raw() && segment.length == length && part.size == length;
+    (whole && chunk.id.as_bytes() == part.hash.as_bytes()).then_some(*chunk)
+}
+
+/// The chunks that a part lists itself.
+pub(super) fn listed_chunks(part: &ContentPart) -> impl Iterator<Item = &ChunkRef> {
+    let (segments, blob) = match &part.segments {
+        SegmentList::Direct(segments) => (segments.as_slice(), [].as_slice()),
+        SegmentList::Indirect(blob) => ([].as_slice(), blob.chunks()),
+    };
+    segments.iter().flat_map(Segment::chunks).chain(blob)
+}
+
 pub(super) fn read_part(shared: &Arc<Shared>, part: &ContentPart) -> BoxStream<'static, Result<Bytes>> {
+    if let Some(chunk) = only_chunk(part) {
+        let shared = Arc::clone(shared);
+        let read = async move { shared.read_chunk(&chunk, Pattern::Unknown).await };
+        return stream::once(read).boxed();
+    }
     // Only a long run of chunks is known to lie in one piece. What a mail is made of lies here and there: text in shared blocks, an
     // attachment wherever it was met first.
     let long = match &part.segments {

@@ -89,21 +89,30 @@ impl Objects {
     /// # Errors
     /// `Corrupt` if the object is shorter than the range.
     pub(crate) async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let parts = self.get_ranges(path, std::slice::from_ref(&range)).await?;
+        Ok(parts.and_then(|mut parts| parts.pop()))
+    }
+
+    /// Exactly these stretches of the object, in this order, or `None` if there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` if the object ends before one of them does.
+    pub(crate) async fn get_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
         let location = Path::from(path);
-        let wanted = range.end - range.start;
-        let read = || async {
-            let mut parts = self
-                .store
-                .get_ranges(&location, std::slice::from_ref(&range))
-                .await?;
-            Ok(parts.pop().unwrap_or_default())
-        };
-        match self.retry_unless_short(path, range.end, read).await? {
-            Outcome::Done(bytes) if bytes.len() as u64 == wanted => Ok(Some(bytes)),
-            Outcome::Done(bytes) => Err(corrupt(
-                path,
-                &format!("{wanted} bytes were asked for and {} came", bytes.len()),
-            )),
+        let wanted: Vec<u64> = ranges.iter().map(|range| range.end - range.start).collect();
+        let end = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+        let read = || self.store.get_ranges(&location, ranges);
+        match self.retry_unless_short(path, end, read).await? {
+            Outcome::Done(parts) => {
+                let came: Vec<u64> = parts.iter().map(|part| part.len() as u64).collect();
+                if came == wanted {
+                    return Ok(Some(parts));
+                }
+                let sum = |lengths: &[u64]| lengths.iter().sum::<u64>();
+                let (wanted, came) = (sum(&wanted), sum(&came));
+                let what = format!("{wanted} bytes were asked for and {came} came");
+                Err(corrupt(path, &what))
+            }
             Outcome::NotFound => Ok(None),
             Outcome::Exists => Err(unexpected(path)),
         }
@@ -115,9 +124,9 @@ impl Objects {
         path: &str,
         end: u64,
         read: impl Fn() -> F + Send,
-    ) -> Result<Outcome<Bytes>>
+    ) -> Result<Outcome<Vec<Bytes>>>
     where
-        F: Future<Output = object_store::Result<Bytes>> + Send,
+        F: Future<Output = object_store::Result<Vec<Bytes>>> + Send,
     {
         match read().await {
             Ok(bytes) => return Ok(Outcome::Done(bytes)),
@@ -443,7 +452,7 @@ fn store_error(kind: ErrorKind, path: &str, verb: &str, error: object_store::Err
     }
 }
 
-fn unexpected(path: &str) -> Error {
+pub(super) fn unexpected(path: &str) -> Error {
     Error::new(
         ErrorKind::Protocol,
         format!("{path}: the store answered a read as if it were a write"),

@@ -1,6 +1,7 @@
 //! Reading chunks: through the cache, in large ranges where reading is sequential, every byte authenticated.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -15,6 +16,9 @@ use super::objects::{corrupt, format_error};
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 
+/// Plain bytes that one call of [`Shared::preload`] reads. What several callers want at a time fits in the cache.
+const MAX_PRELOAD_BYTES: u64 = 4 << 20;
+
 /// How the caller goes on after this chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pattern {
@@ -27,9 +31,19 @@ pub(crate) enum Pattern {
 impl Shared {
     /// The plaintext of a chunk that the index knows.
     pub(crate) async fn read_chunk(self: &Arc<Self>, chunk: &ChunkRef, pattern: Pattern) -> Result<Bytes> {
+        if let Some(bytes) = self
+            .hot
+            .get(&chunk.id)
+            .filter(|bytes| bytes.len() == chunk.length as usize)
+        {
+            return Ok(bytes);
+        }
         let before = self.view().state.seq();
         let error = match self.read_chunk_in(&self.index, chunk, pattern).await {
-            Ok(bytes) => return Ok(bytes),
+            Ok(bytes) => {
+                self.hot.note(&chunk.id, &bytes);
+                return Ok(bytes);
+            }
             Err(error) => error,
         };
         if error.kind() == ErrorKind::Corrupt && self.has_moved(chunk, before).await? {
@@ -155,7 +169,41 @@ impl Shared {
         }
     }
 
-    /// Starts a task that reads adjacent blocks. A task of its own, so that a caller who goes away takes nothing along
+    /// Starts reading what these chunks need, each block once and those of a pack together: for who knows what comes next. It is a hint;
+    /// what cannot be read is told to who asks for it.
+    pub(crate) fn preload<'a>(self: &Arc<Self>, chunks: impl Iterator<Item = &'a ChunkRef>) {
+        let places = {
+            let index = self.index();
+            let wanted = chunks
+                .filter(|chunk| !self.hot.contains(&chunk.id))
+                .filter_map(|chunk| index.find(&chunk.id).ok().flatten())
+                .filter(|place| !self.cache.holds(&place.key))
+                .map(|place| place.block);
+            let numbers: BTreeSet<u32> = wanted.collect();
+            let places = numbers.into_iter().filter_map(|number| index.block(number).ok());
+            places.collect::<Vec<_>>()
+        };
+        let mut run: Vec<BlockPlace> = Vec::new();
+        let (mut plain, mut all) = (0, 0);
+        for place in places {
+            let length = u64::from(place.entry.plain_length());
+            all += length;
+            if all > MAX_PRELOAD_BYTES {
+                // More would drive out of the cache what was not asked for yet.
+                break;
+            }
+            let here = run.last().is_some_and(|last| last.pack == place.pack);
+            if !here || plain + length > MAX_READ_AHEAD_BYTES {
+                self.start_read(std::mem::take(&mut run));
+                plain = 0;
+            }
+            plain += length;
+            run.push(place);
+        }
+        self.start_read(run);
+    }
+
+    /// Starts a task that reads blocks which lie one after the other in a pack. A task of its own, so that a caller who goes away takes nothing along
     /// that others wait for.
     fn start_read(self: &Arc<Self>, mut places: Vec<BlockPlace>) {
         let keys: Vec<BlockKey> = places.iter().map(BlockPlace::key).collect();
@@ -183,7 +231,7 @@ impl Shared {
         });
     }
 
-    /// Reads adjacent blocks with one request and opens them.
+    /// Reads blocks of one pack with one request and opens them.
     async fn read_blocks(self: &Arc<Self>, mut places: Vec<BlockPlace>) -> HashMap<BlockKey, Result<Bytes>> {
         let Some(first) = places.first().map(BlockPlace::key) else {
             return HashMap::new();
@@ -204,14 +252,15 @@ impl Shared {
         result.unwrap_or_else(|error| HashMap::from([(first, Err(error))]))
     }
 
-    async fn read_range(&self, places: &[BlockPlace]) -> Result<Bytes> {
-        let (Some(first), Some(last)) = (places.first(), places.last()) else {
-            return Ok(Bytes::new());
+    /// The sealed bytes of each block.
+    async fn read_range(&self, places: &[BlockPlace]) -> Result<Vec<Bytes>> {
+        let Some(first) = places.first() else {
+            return Ok(Vec::new());
         };
         let path = paths::pack(&first.pack);
-        let range = u64::from(first.entry.offset)..last.end();
+        let ranges: Vec<Range<u64>> = places.iter().map(|place| place.entry.range()).collect();
         self.objects
-            .get_range(&path, range)
+            .get_ranges(&path, &ranges)
             .await?
             .ok_or_else(|| corrupt(&path, "the object is missing"))
     }
@@ -220,7 +269,7 @@ impl Shared {
         &self,
         codec: &mut nakivo_repo_format::Codec,
         places: &[BlockPlace],
-        bytes: &[u8],
+        bytes: &[Bytes],
     ) -> HashMap<BlockKey, Result<Bytes>> {
         let Some(first) = places.first() else {
             return HashMap::new();
@@ -231,14 +280,10 @@ impl Shared {
             Ok(header) => header,
             Err(error) => return HashMap::from([(first.key(), Err(format_error(&path, error)))]),
         };
-        // Where the object is too short, an entry is given too few bytes, and refused.
         let sealed: Vec<(&BlockEntry, &[u8])> = places
             .iter()
-            .map(|place| {
-                let from = (place.entry.offset - first.entry.offset) as usize;
-                let stored = bytes.get(from..from + place.entry.stored_length as usize);
-                (&place.entry, stored.unwrap_or_default())
-            })
+            .zip(bytes)
+            .map(|(place, stored)| (&place.entry, &stored[..]))
             .collect();
         places
             .iter()

@@ -10,6 +10,7 @@ use nakivo_repo_format::{
 };
 
 use super::cache::BlockCache;
+use super::hot::HotChunks;
 use super::index::Index;
 use super::nodes::NodeCache;
 use super::objects::{Objects, corrupt, format_error};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) index: RwLock<Index>,
     pub(crate) view: RwLock<Arc<View>>,
     pub(crate) cache: BlockCache,
+    pub(crate) hot: HotChunks,
     pub(crate) nodes: NodeCache,
     /// Ranged reads under way at once, which bounds what reading takes of memory.
     pub(crate) reads: Arc<tokio::sync::Semaphore>,

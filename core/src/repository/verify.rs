@@ -405,6 +405,9 @@ struct Verifier {
 
 impl Verifier {
     async fn verify(&mut self, points: &[Manifest], limited: bool) -> Result<()> {
+        // What this process read earlier says nothing about what the store holds now.
+        self.shared.cache.clear();
+        self.shared.hot.clear();
         self.frame().await?;
         let needed = if limited {
             Some(self.needed_packs(points).await?)

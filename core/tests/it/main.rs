@@ -1,6 +1,7 @@
 //! One binary for all integration tests of the crate: linking is the slow part.
 
 mod begun_again;
+mod content_hash;
 mod folder;
 #[cfg(feature = "servers")]
 mod locks;

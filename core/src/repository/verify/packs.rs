@@ -7,16 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use nakivo_repo_format::index::IndexedPack;
-use nakivo_repo_format::object::ObjectType;
-use nakivo_repo_format::pack::{BlockEntry, open_blocks, open_pack};
+use nakivo_repo_format::object::{ObjectHeader, ObjectType};
+use nakivo_repo_format::pack::{BlockEntry, open_blocks, open_directory, open_pack};
 use nakivo_repo_format::{Codec, PackId, paths};
 
 use super::Verifier;
 use crate::error::Result;
-use crate::repository::objects::corrupt;
+use crate::repository::objects::{corrupt, format_error};
 use crate::repository::shared::Shared;
 
-/// Packs read at once: as many as keep the machine busy without holding many packs in memory.
+/// Packs read at once: as many as keep the machine busy. Of one that is intact, next to nothing is held in memory.
 const PARALLEL_PACKS: usize = 2;
 /// Blocks opened before the first of them is forgotten.
 const BLOCKS_AT_ONCE: usize = 4;
@@ -115,6 +115,9 @@ async fn read_pack(shared: &Arc<Shared>, id: PackId, blocks_too: bool) -> Result
     let Some((indexed, _)) = shared.index().pack(&id)? else {
         return Err(corrupt(&path, "it is not in the index"));
     };
+    if !blocks_too && let Some(condition) = intact(shared, &indexed).await {
+        return Ok(condition);
+    }
     // Something was put behind the pack's end: what was there before may be whole.
     let limit = indexed.size;
     let bytes = match shared.objects.get(&path, limit).await {
@@ -132,6 +135,30 @@ async fn read_pack(shared: &Arc<Shared>, id: PackId, blocks_too: bool) -> Result
     shared
         .compute(move |shared, codec| Ok(examine(shared, codec, &indexed, &bytes, blocks_too, too_long)))
         .await
+}
+
+/// The condition of a pack that is what it should be: its length, its hash, and its directory, which is that of the index. `None`: it
+/// is not, and is to be looked at in full.
+async fn intact(shared: &Arc<Shared>, indexed: &IndexedPack) -> Option<Condition> {
+    let blocks_end = indexed.blocks.last()?.range().end;
+    let path = paths::pack(&indexed.id);
+    let digest = shared.objects.digest(&path, indexed.size, blocks_end);
+    let digest = digest.await.ok()??;
+    if digest.hash().as_bytes() != indexed.id.as_bytes() {
+        return None;
+    }
+    let size = indexed.size;
+    let opened = shared.compute(move |shared, codec| {
+        let bad = |error| format_error(&path, error);
+        let header = ObjectHeader::decode(&digest.head).map_err(bad)?;
+        open_directory(&shared.keys(), codec, &header, size, &digest.tail).map_err(bad)
+    });
+    (opened.await.ok()?.blocks == indexed.blocks).then(|| Condition {
+        wrong: None,
+        bad: Vec::new(),
+        bytes: size,
+        chunks: indexed.blocks.iter().map(|block| block.chunks.len() as u64).sum(),
+    })
 }
 
 /// The sealed bytes of a block, unless the pack is too short.

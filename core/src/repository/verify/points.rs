@@ -14,15 +14,16 @@ use super::containers::Containers;
 use super::{AffectedItem, Verifier};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Reporter;
-use crate::repository::content::{read_blob, read_part, segments};
+use crate::repository::content::{listed_chunks, read_blob, read_part, segments};
 use crate::repository::objects::{corrupt, format_error};
 use crate::repository::reach::{Reach, short};
 use crate::repository::read::Pattern;
 use crate::repository::shared::Shared;
 use crate::repository::tree::decode_entry;
 
-/// Items that one task reads one after the other, and tasks at once.
-const GROUP_ITEMS: usize = 16;
+/// Items that one task reads one after the other, how long they are in all, and tasks at once.
+const GROUP_ITEMS: usize = 64;
+const GROUP_BYTES: u64 = 3 << 20;
 const PARALLEL_GROUPS: usize = 4;
 /// Items put in the order of the store before they are read: the tree's order is that of ids, not of places.
 const BATCH_ITEMS: usize = 8192;
@@ -281,17 +282,20 @@ impl Verifier {
             });
         }
         let bad_blocks = Arc::new(self.bad_blocks.clone());
-        let mut groups = Vec::new();
-        let mut fresh = fresh.into_iter().peekable();
-        while fresh.peek().is_some() {
-            let group = fresh.by_ref().take(GROUP_ITEMS);
-            let wanted: Vec<(Listed, bool)> = group
-                .map(|listed| {
-                    let read = self.is_read(&listed.entry);
-                    (listed, read)
-                })
-                .collect();
-            groups.push(wanted);
+        let mut groups: Vec<Vec<(Listed, bool)>> = Vec::new();
+        let mut bytes = 0;
+        for listed in fresh {
+            let read = self.is_read(&listed.entry);
+            bytes += listed.entry.size;
+            match groups.last_mut() {
+                Some(group) if bytes <= GROUP_BYTES && group.len() < GROUP_ITEMS => {
+                    group.push((listed, read))
+                }
+                _ => {
+                    bytes = listed.entry.size;
+                    groups.push(vec![(listed, read)]);
+                }
+            }
         }
         let results: Vec<Vec<Checked>> = stream::iter(groups)
             .map(|group| {
@@ -497,10 +501,19 @@ async fn check_items(
     reporter: Reporter,
 ) -> Vec<Checked> {
     let mut checked = Vec::with_capacity(items.len());
-    for (listed, read) in items {
-        let result = match reporter.check() {
-            Ok(()) => check_item(&shared, &bad_blocks, &listed.entry, read).await,
-            Err(cancelled) => Err((cancelled, Vec::new())),
+    let decoded: Vec<Result<ItemRecord>> = items
+        .iter()
+        .map(|(listed, _)| decode_entry(&listed.entry).map(|(_, record)| record))
+        .collect();
+    let read = decoded.iter().zip(&items).filter(|(_, (_, read))| *read);
+    let parts = read
+        .filter_map(|(record, _)| record.as_ref().ok())
+        .flat_map(|record| &record.parts);
+    shared.preload(parts.flat_map(listed_chunks));
+    for ((listed, read), record) in items.into_iter().zip(decoded) {
+        let result = match (reporter.check(), record) {
+            (Ok(()), Ok(record)) => check_item(&shared, &bad_blocks, &record, read).await,
+            (Err(error), _) | (_, Err(error)) => Err((error, Vec::new())),
         };
         reporter.update(|progress| progress.items_done += 1);
         checked.push((listed, result));
@@ -513,10 +526,9 @@ async fn check_items(
 async fn check_item(
     shared: &Arc<Shared>,
     bad_blocks: &HashSet<u32>,
-    entry: &TreeEntry,
+    record: &ItemRecord,
     read: bool,
 ) -> Result<u64, (Error, Vec<ChunkRef>)> {
-    let (_, record) = decode_entry(entry).map_err(|error| (error, Vec::new()))?;
     let mut bytes = 0;
     for part in &record.parts {
         if read {
