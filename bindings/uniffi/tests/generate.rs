@@ -1,5 +1,7 @@
 //! The other sides can be written from the library that is built. What is in them is held against the description by `test.sh`.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -4,14 +4,16 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
+
 use futures::{TryStreamExt, stream};
 use nakivo_core::ErrorKind;
 use nakivo_core::bytes::Bytes;
 use nakivo_core::format::ContentHash;
 use nakivo_core::format::record::ContentPart;
-use nakivo_core::object_store::ObjectStoreExt;
 use nakivo_core::object_store::path::Path;
-use nakivo_core::repository::{PartMode, Repository, VerifyOptions};
+use nakivo_core::object_store::{ObjectStore, ObjectStoreExt};
+use nakivo_core::repository::{PartMode, PointFilter, Repository, VerifyOptions};
 
 use crate::repository::{
     Noise, assert_holds, back_up, body, commit_point, file_record, manifest, memory, new_repository,
@@ -107,19 +109,46 @@ async fn a_part_is_compared_with_its_hash_however_it_was_cut() {
     assert!(report.damaged_points.contains(&point.id));
 }
 
-/// Changes a byte of the first block of each pack.
-async fn spoil_packs(store: &std::sync::Arc<dyn nakivo_core::object_store::ObjectStore>) {
+/// Changes a byte of the first block of each pack, and says which packs there are.
+async fn spoil_packs(store: &Arc<dyn ObjectStore>) -> Vec<String> {
     let objects: Vec<_> = store
         .list(Some(&Path::from("packs")))
         .try_collect()
         .await
         .unwrap();
+    let packs = objects.iter().map(|object| object.location.to_string()).collect();
     for object in objects {
         let bytes = store.get(&object.location).await.unwrap().bytes().await.unwrap();
         let mut bytes = bytes.to_vec();
         bytes[100] ^= 1;
         store.put(&object.location, bytes.into()).await.unwrap();
     }
+    packs
+}
+
+#[tokio::test]
+async fn damage_of_what_no_point_needs_is_told_as_well() {
+    let store = memory();
+    let repository = new_repository(&store).await;
+    back_up(&repository, "gone", 1, &some_files(3, 10, 30_000), None)
+        .await
+        .unwrap();
+    let everything = PointFilter::default();
+    repository
+        .delete_points(&everything, "a test", false)
+        .await
+        .unwrap();
+    let spoiled = spoil_packs(&store).await;
+    assert!(!spoiled.is_empty());
+    back_up(&repository, "kept", 2, &some_files(4, 10, 30_000), None)
+        .await
+        .unwrap();
+    let repository = reopen(&store).await.unwrap();
+    let report = repository.verify(VerifyOptions::default()).wait().await.unwrap();
+    let mut told: Vec<_> = report.damage.iter().map(|damage| damage.object.clone()).collect();
+    told.sort_unstable();
+    assert_eq!(told, spoiled, "{report:?}");
+    assert!(report.damaged_points.is_empty(), "{report:?}");
 }
 
 #[tokio::test]

@@ -421,7 +421,6 @@ async fn points_are_complete_and_share_what_did_not_change() {
             ItemChange::Added(_, record) => format!("+{}", record.name),
             ItemChange::Removed(_, record) => format!("-{}", record.name),
             ItemChange::Changed { new, .. } => format!("~{}", new.name),
-            _ => "?".to_owned(),
         })
         .collect();
     names.sort();
