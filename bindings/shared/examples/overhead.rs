@@ -23,7 +23,11 @@ fn main() -> Result<(), NakivoError> {
             ["make", url, folder] => make(url, folder).await,
             ["list", url] => list(url).await,
             ["stream", url, path] => stream(url, path).await,
-            _ => Err(NakivoError::invalid("command", &words.join(" "), "make, list and stream")),
+            _ => Err(NakivoError::invalid(
+                "command",
+                &words.join(" "),
+                "make, list and stream",
+            )),
         }
     })
 }

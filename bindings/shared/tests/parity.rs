@@ -119,8 +119,14 @@ fn everything_of_the_library_is_either_for_callers_or_said_not_to_be() {
         let listed = parity.operations.contains_key(*function);
         listed != in_table(&parity.not_for_callers, function, "::")
     };
-    let astray: Vec<_> = functions.iter().filter(|function| !in_one_table(function)).collect();
-    assert!(astray.is_empty(), "each belongs into one table of bindings/parity.toml: {astray:?}");
+    let astray: Vec<_> = functions
+        .iter()
+        .filter(|function| !in_one_table(function))
+        .collect();
+    assert!(
+        astray.is_empty(),
+        "each belongs into one table of bindings/parity.toml: {astray:?}"
+    );
     let all = |name: &str| name.strip_suffix('*').map(str::to_owned);
     for name in parity.operations.keys().chain(parity.not_for_callers.keys()) {
         let there = all(name).map_or_else(
