@@ -8,7 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../../.." && pwd)
 export CARGO_INCREMENTAL=0 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target}
-export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+command -v cargo >/dev/null || export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 folder=${1:-$CARGO_TARGET_DIR/python-bench}
 profile=${PROFILE:-release}
 built=$CARGO_TARGET_DIR/$([ "$profile" = dev ] && echo debug || echo "$profile")

@@ -147,7 +147,8 @@ pub(crate) fn start(
     objects: Objects,
     contents: Contents,
 ) -> PyResult<Task> {
-    if ENDING.get().is_some() {
+    if ENDING.get() == Some(&thread::current().id()) {
+        // It would wait for ever. Other threads do that anyway, as the process ends without them.
         return Err(raised(
             py,
             &NakivoError::unfit("interpreter", "it is ending: nothing can be delivered"),

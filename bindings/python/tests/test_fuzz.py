@@ -35,8 +35,8 @@ class Raising:
     def refuse(self, *_: object) -> Any:
         raise random.Random(SEED).choice([ZeroDivisionError, KeyError, RuntimeError, nakivo.NotFoundError])("refused")
 
-    __index__ = __fspath__ = __iter__ = __next__ = __len__ = __str__ = __repr__ = __eq__ = __bool__ = refuse  # type: ignore
-    __hash__ = None
+    __index__ = __fspath__ = __iter__ = __next__ = __len__ = __str__ = __repr__ = __eq__ = __bool__ = refuse
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Lying:
