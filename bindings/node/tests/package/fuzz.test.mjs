@@ -13,8 +13,8 @@ const CALLS = Number(process.env.NAKIVO_FUZZ ?? 3000);
 const SEED = Number(process.env.NAKIVO_SEED ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
 /** Calls under way at once. */
 const AT_ONCE = 16;
-/** What would end what is tested, and what would write where it must not. */
-const LEFT_OUT = new Set(['constructor', 'stop', 'close', 'export', 'addFile', 'addMessage', 'deletePoints', 'applyRetention']);
+/** What would end what is tested, write where it must not, or have every later call wait. */
+const LEFT_OUT = new Set(['constructor', 'stop', 'close', 'export', 'addFile', 'addMessage', 'deletePoints', 'applyRetention', 'throttleNext']);
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function random(seed) {
