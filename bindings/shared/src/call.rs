@@ -142,13 +142,10 @@ impl Arguments {
     pub fn data<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, NakivoError> {
         let value = self.data.remove(name).unwrap_or_default();
         serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let field = if path == "." {
-                name.to_owned()
-            } else {
-                format!("{name}.{path}")
-            };
-            NakivoError::unfit(&field, &error.into_inner().to_string())
+            // Of options the field alone: callers know it by that name.
+            let field = Some(error.path().to_string()).filter(|path| path != ".");
+            let field = field.unwrap_or_else(|| name.to_owned());
+            NakivoError::unfit(&field, &without_value(&error.into_inner().to_string()))
         })
     }
 
@@ -167,6 +164,21 @@ impl Arguments {
             Some(name) => Err(NakivoError::invalid("argument", name, "those that are described")),
             None => Ok(()),
         }
+    }
+}
+
+/// What a decoder says, without the value that it found: that may be a secret.
+fn without_value(told: &str) -> String {
+    let found = told
+        .strip_prefix("invalid type: ")
+        .or_else(|| told.strip_prefix("invalid value: "))
+        .and_then(|rest| rest.rsplit_once(", expected "));
+    match found {
+        Some((found, expected)) => {
+            let kind = found.split([' ', '`', '"']).next().unwrap_or_default();
+            format!("{kind} is not allowed; allowed: {expected}")
+        }
+        None => told.to_owned(),
     }
 }
 
@@ -203,5 +215,40 @@ impl Argument for Vec<u8> {
     fn take(arguments: &mut Arguments, name: &'static str) -> Result<Self, NakivoError> {
         let missing = || NakivoError::invalid(name, "nothing", "bytes");
         arguments.bytes.remove(name).map(Vec::from).ok_or_else(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::Arguments;
+    use crate::types::OpenOptions;
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_told_by_its_field_and_not_shown() {
+        for (given, told) in [
+            (
+                r#"{"options": {"passphrase": 123456}}"#,
+                "passphrase: integer is not allowed; allowed: a string",
+            ),
+            (
+                r#"{"options": {"passphrase": true}}"#,
+                "passphrase: boolean is not allowed; allowed: a string",
+            ),
+            (
+                r#"{"options": {"cache_bytes": "hunter2"}}"#,
+                "cache_bytes: string is not allowed; allowed: u64",
+            ),
+            (
+                r#"{"options": {"cache_bytes": -1}}"#,
+                "cache_bytes: integer is not allowed; allowed: u64",
+            ),
+        ] {
+            let mut arguments = Arguments::parse(given).unwrap();
+            let error = arguments.data::<OpenOptions>("options").unwrap_err();
+            assert_eq!(error.failure().reason, told);
+            assert_eq!(error.failure().code, "invalid_input");
+        }
     }
 }

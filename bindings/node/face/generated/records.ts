@@ -274,7 +274,7 @@ export interface Entry {
   readonly modified: Date | null;
   /** Subject, file name, folder name. */
   readonly name: string;
-  /** Its content: names of its parts, as {@link Point.content} takes them. */
+  /** Its content: names of its parts, as `content` of a point takes them. */
   readonly parts: readonly PartInfo[];
   /** Where it is, for people: names joined by `/`. */
   readonly path: string;

@@ -272,7 +272,7 @@ class Entry:
     name: str
     """Subject, file name, folder name."""
     parts: list[PartInfo]
-    """Its content: names of its parts, as `Point.content` takes them."""
+    """Its content: names of its parts, as `content` of a point takes them."""
     path: str
     """Where it is, for people: names joined by `/`."""
     received: datetime | None

@@ -122,7 +122,7 @@ record! {
         received: Option<Timestamp>,
         /// When it was sent.
         sent: Option<Timestamp>,
-        /// Its content: names of its parts, as [`Point::content`] takes them.
+        /// Its content: names of its parts, as `content` of a point takes them.
         parts: Vec<PartInfo>,
     }
 }

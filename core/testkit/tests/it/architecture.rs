@@ -15,7 +15,7 @@ struct Room {
     tests: &'static [&'static str],
 }
 
-const CRATES: [Room; 7] = [
+const CRATES: [Room; 11] = [
     Room {
         name: "nakivo-repo-format",
         depends: &[],
@@ -51,6 +51,26 @@ const CRATES: [Room; 7] = [
         name: "nakivo-cli",
         depends: &["nakivo-core", "nakivo-graph-connector", "nakivo-graph-emulator"],
         tests: &["nakivo-testkit"],
+    },
+    Room {
+        name: "nakivo-bindings",
+        depends: &["nakivo-core", "nakivo-graph-connector", "nakivo-graph-emulator"],
+        tests: &[],
+    },
+    Room {
+        name: "nakivo-python",
+        depends: &["nakivo-bindings"],
+        tests: &[],
+    },
+    Room {
+        name: "nakivo-node",
+        depends: &["nakivo-bindings"],
+        tests: &[],
+    },
+    Room {
+        name: "nakivo-uniffi",
+        depends: &["nakivo-bindings"],
+        tests: &[],
     },
 ];
 
