@@ -34,6 +34,7 @@ strip --strip-debug "native/nakivo.$build.node" 2>/dev/null || true
 npm ci --silent
 npx --no-install tsc --project .
 cp ../../LICENSE* . 2>/dev/null || true
+python3 ../licences.py nakivo-node >THIRD-PARTY.txt
 packed=$(npm pack --silent --pack-destination "$project")
 printf 'package: %s, %s packed, %s of it native and unpacked\n' "$packed" \
   "$(du -h "$project/$packed" | cut -f1)" "$(du -h "native/nakivo.$build.node" | cut -f1)"
@@ -48,7 +49,18 @@ cp -r tests/package/. README.md ../api.json ../scenario.json "$project/app/"
   printf '{ "private": true }\n' >package.json
   npm install --silent --offline --ignore-scripts "../$packed"
   [ "$(find node_modules -name package.json -not -path '*/nakivo/*' | wc -l)" -eq 0 ] || { printf 'error: something else came with the package\n' >&2; exit 1; }
+  grep -q '^zstd-sys ' node_modules/nakivo/THIRD-PARTY.txt || { printf 'error: the package does not say what is linked into it\n' >&2; exit 1; }
   node --expose-gc --test --test-reporter=spec ./*.test.mjs ./*.test.cjs
+)
+
+# A portal that embeds it, under the framework that its users have.
+mkdir "$project/portal"
+cp ../../docs/examples/portal-node/* "$project/portal/"
+(
+  cd "$project/portal"
+  printf '{ "private": true }\n' >package.json
+  npm install --silent --ignore-scripts "../$packed" fastify@5.12.8
+  node --test --test-reporter=spec ./*.test.mjs
 )
 
 # What the compiler says to those who use it: with the oldest kind of settings, and with the strictest.

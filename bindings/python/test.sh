@@ -22,6 +22,7 @@ mkdir -p "$folder"
 "$tools/bin/python" -m pip install --quiet --requirement "$here/requirements.txt"
 
 # The wheel. The real cargo is called through prebuilt/cargo.
+"${PYTHON:-python3}" "$top/bindings/licences.py" nakivo-python >"$here/package/nakivo/THIRD-PARTY.txt"
 rm -rf "$folder/wheels"
 NAKIVO_CARGO=$(command -v cargo) NAKIVO_PATH=$PATH PATH=$here/prebuilt:$PATH \
     "$tools/bin/maturin" build --quiet --profile dev --manifest-path "$here/Cargo.toml" --out "$folder/wheels"
@@ -47,6 +48,7 @@ check() {
 }
 python=$clean/bin/python
 installed=$("$python" -P -c 'import nakivo, os; print(os.path.dirname(nakivo.__file__))')
+grep -q '^zstd-sys ' "$installed/THIRD-PARTY.txt" || { echo "error: the wheel does not say what is linked into it" >&2; exit 1; }
 case $installed in
     "$clean"/*) ;;
     *) echo "error: nakivo comes from $installed" >&2; exit 1 ;;
@@ -54,6 +56,9 @@ esac
 mypy=("$python" -P -m mypy --config-file "$here/pyproject.toml" --cache-dir "$folder/mypy" --python-executable "$python")
 cd "$here"
 check "pytest" "$python" -P -m pytest
+# A portal that embeds the package, under the framework that its users have.
+check "the portal" "$python" -P -m pytest -c /dev/null --rootdir "$top/docs/examples/portal-python" -q -p no:cacheprovider \
+    "$top/docs/examples/portal-python"
 cd "$folder"
 check "mypy --strict, the package" "${mypy[@]}" --package nakivo
 check "mypy --strict, its tests" "${mypy[@]}" "$here/tests"
