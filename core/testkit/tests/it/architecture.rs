@@ -292,15 +292,32 @@ fn a_server_may_host_the_library() {
     }
 }
 
+/// Lints cannot be inherited but one: what other languages ask for is unsafe by nature.
+fn obeys_all_lints_but_of_unsafe_code(crate_name: &str, manifest: &str) {
+    let workspace = read(&root().join("Cargo.toml"));
+    let lints = workspace
+        .lines()
+        .skip_while(|line| !line.starts_with("[workspace.lints"));
+    let lints = lints.take_while(|line| !line.starts_with("[profile"));
+    for line in lints.filter(|line| !line.starts_with("unsafe_code")) {
+        let line = line.replace("[workspace.", "[");
+        assert!(manifest.contains(&line), "{crate_name}: {line} is missing");
+    }
+}
+
 #[test]
 fn every_crate_obeys_the_workspace() {
     for package in packages() {
         let manifest = read(Path::new(package["manifest_path"].as_str().unwrap()));
-        assert!(
-            manifest.contains("[lints]\nworkspace = true"),
-            "{}: lints.workspace is missing",
-            name(&package)
-        );
+        if manifest.contains("pyo3") || manifest.contains("napi") || manifest.contains("uniffi") {
+            obeys_all_lints_but_of_unsafe_code(name(&package), &manifest);
+        } else {
+            assert!(
+                manifest.contains("[lints]\nworkspace = true"),
+                "{}: lints.workspace is missing",
+                name(&package)
+            );
+        }
         for inherited in ["version", "edition", "rust-version", "license", "publish"] {
             let line = format!("{inherited}.workspace = true");
             assert!(manifest.contains(&line), "{}: {line} is missing", name(&package));

@@ -1,7 +1,5 @@
 //! The description that the faces of every language are generated from is the committed one, and so is the catalogue of errors.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -14,7 +12,7 @@ fn committed(path: &str, text: &str) {
     let found = std::fs::read_to_string(&file).unwrap();
     assert!(
         found == text,
-        "{path} is stale: NAKIVO_UPDATE=1 cargo test -p nakivo-bindings --test api"
+        "{path} is stale: NAKIVO_UPDATE=1 cargo test -p nakivo-bindings --test it api::"
     );
 }
 

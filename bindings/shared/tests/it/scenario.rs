@@ -1,7 +1,5 @@
 //! The scenario of all languages, by name: what the modules for Python and Node call.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! Every operation of the library that is meant for callers is there in every language.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
