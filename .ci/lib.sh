@@ -65,7 +65,7 @@ summarise() {
   python3 - "$1" <<'PYTHON'
 import re, sys
 text = open(sys.argv[1], encoding="utf-8", errors="replace").read()
-crate, name, rows, skipped, node = "?", "?", [], [], {}
+crate, name, rows, skipped, node, python = "?", "?", [], [], {}, "the second reader, Python"
 for line in text.splitlines():
     if found := re.match(r"\s+(?:Running (?:unittests )?(\S+) \(\S+/([\w-]+)-[0-9a-f]+(?:\.exe)?\)|Doc-tests (\S+))", line):
         # A crate's unit tests run before its integration tests, whose own line does not name the crate.
@@ -75,7 +75,9 @@ for line in text.splitlines():
         rows.append((name, *map(int, found.groups()[:3]), float(found[4])))
     elif found := re.match(r"Ran (\d+) tests? in ([\d.]+)s", line):
         # Python's unittest: how they ended stands in its last line.
-        ran, seconds, name = int(found[1]), float(found[2]), "the second reader, Python"
+        ran, seconds, name = int(found[1]), float(found[2]), python
+    elif found := re.match(r"== unittest: (.+)$", line):
+        python = found[1]
     elif found := re.match(r"(OK|FAILED)(?: \((.*)\))?$", line):
         told = dict(re.findall(r"(failures|errors|skipped)=(\d+)", found[2] or ""))
         bad, left_out = int(told.get("failures", 0)) + int(told.get("errors", 0)), int(told.get("skipped", 0))

@@ -35,6 +35,7 @@ rm -rf "$out/generated"
 "$(built uniffi-bindgen bindgen)" generate --config bindings/uniffi/uniffi.toml --no-format \
   --language kotlin --language swift --language python --out-dir "$out/generated" "$library" >/dev/null
 python3 bindings/uniffi/names.py bindings/api.json "$out/generated"
+printf "== unittest: UniFFI's side for Python\n"
 NAKIVO_UNIFFI=$out/generated NAKIVO_LIBRARY=$library python3 bindings/uniffi/test_python.py
 
 mvn --batch-mode --no-transfer-progress -f bindings/uniffi/kotlin/pom.xml test \

@@ -145,7 +145,9 @@ impl Arguments {
             // Of options the field alone: callers know it by that name.
             let field = Some(error.path().to_string()).filter(|path| path != ".");
             let field = field.unwrap_or_else(|| name.to_owned());
-            NakivoError::unfit(&field, &without_value(&error.into_inner().to_string()))
+            let told = error.into_inner().to_string();
+            let secret = SECRETS.iter().any(|word| field.contains(word));
+            NakivoError::unfit(&field, &if secret { without_value(&told) } else { told })
         })
     }
 
@@ -167,7 +169,10 @@ impl Arguments {
     }
 }
 
-/// What a decoder says, without the value that it found: that may be a secret.
+/// Fields whose value is not shown have one of these in their name.
+const SECRETS: [&str; 4] = ["passphrase", "secret", "key", "token"];
+
+/// What a decoder says, without the value that it found.
 fn without_value(told: &str) -> String {
     let found = told
         .strip_prefix("invalid type: ")
@@ -226,7 +231,7 @@ mod tests {
     use crate::types::OpenOptions;
 
     #[test]
-    fn a_value_of_the_wrong_type_is_told_by_its_field_and_not_shown() {
+    fn a_value_of_the_wrong_type_is_told_by_its_field_and_not_shown_where_it_may_be_a_secret() {
         for (given, told) in [
             (
                 r#"{"options": {"passphrase": 123456}}"#,
@@ -237,12 +242,12 @@ mod tests {
                 "passphrase: boolean is not allowed; allowed: a string",
             ),
             (
-                r#"{"options": {"cache_bytes": "hunter2"}}"#,
-                "cache_bytes: string is not allowed; allowed: u64",
+                r#"{"options": {"key": ["hunter2"]}}"#,
+                "key: sequence is not allowed; allowed: a string",
             ),
             (
                 r#"{"options": {"cache_bytes": -1}}"#,
-                "cache_bytes: integer is not allowed; allowed: u64",
+                "cache_bytes: invalid value: integer `-1`, expected u64",
             ),
         ] {
             let mut arguments = Arguments::parse(given).unwrap();

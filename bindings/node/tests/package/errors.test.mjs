@@ -65,7 +65,8 @@ test('wrong arguments are told by name, wherever they are found', async (t) => {
   };
   await told(Repository.open(7), /^url: .*7/);
   await told(Repository.open(), /^url: .*null/);
-  await told(Repository.open(url, { passphrase: 7 }), /passphrase: .*7/);
+  // What may be a secret is not shown.
+  await told(Repository.open(url, { passphrase: 7331 }), /^passphrase: (?!.*7331)/);
   await told(Repository.open(url, { passphrse: PASSPHRASE }), /options\.passphrse: unknown .*passphrase/);
   await told(Repository.open(url, 'passphrase'), /^options: a string/);
   await told(Repository.open(url, [1]), /^options: a list/);
